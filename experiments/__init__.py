@@ -1,0 +1,1 @@
+"""The questions asked with plastic, and the benchmarks. Run one with python -m plastic.experiments.NAME."""

@@ -1,0 +1,1 @@
+"""Networks and the simulators that run a rule on them."""

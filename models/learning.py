@@ -1,0 +1,219 @@
+"""The part of a step that all simulators share: third factors, weight updates, held contexts.
+
+A simulator yields one Response per layer, bottom up. A rule that needs nothing from above is
+applied at once, layer by layer, so only one layer's factors are alive at a time; a rule that reads
+the output error waits for the top and is evaluated downwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from plastic.errors import PlasticError
+from plastic.models.optimizer import Optimizer, State
+from plastic.models.parameters import Parameters, circuit_weights, layer_name, needs_readout, readout_layer
+from plastic.models.topology import Layer, Network
+from plastic.rules.expressions import softmax
+from plastic.rules.rule import Mask, Product, Rule, Signals, ThirdFactor
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """Σ_t ψ_i[t] x̄_j[t] of one layer and stimulus, in factored form or summed up per synapse.
+
+    Factored: post (members, time, batch, positions, neurons) and pre (…, fan_in); rates have one
+    time step. Summed: (members, batch, positions, neurons, fan_in).
+    """
+
+    layer: Layer
+    post: Tensor | None = None
+    pre: Tensor | None = None
+    summed: Tensor | None = None
+
+    def credit(self, modulator: Tensor) -> Tensor:
+        """Σ_batch m_i e_ij, shaped like the weights; modulator (members, batch, positions, neurons)."""
+        if self.summed is not None:
+            target = "enk" if self.layer.shared else "epnk"
+            return torch.einsum(f"ebpn,ebpnk->{target}", modulator, self.summed)
+        assert self.post is not None
+        assert self.pre is not None
+        credited = modulator[:, None] * self.post
+        return self.layer.correlate(credited.flatten(1, 2), self.pre.flatten(1, 2))
+
+    def per_synapse(self) -> Tensor:
+        """The same numbers for every synapse: (members, batch, positions, neurons, fan_in)."""
+        if self.summed is not None:
+            return self.summed
+        return torch.einsum("etbpn,etbpk->ebpnk", self.post, self.pre)
+
+
+@dataclass(frozen=True)
+class Response:
+    """One layer's response to one stimulus."""
+
+    activity: Tensor  # z: (members, batch, positions, neurons)
+    post: Tensor  # post factor, in spikes its mean over the stimulus (if the rule reads `above`); same shape
+    eligibility: Eligibility
+    before: tuple[Tensor, Eligibility] | None = None  # the stimulus before, where it is recomputed
+
+
+@dataclass
+class Held:
+    """What a layer keeps of the stimulus before."""
+
+    context: Tensor
+    eligibility: Eligibility | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, for a checkpoint."""
+        parts = {} if self.eligibility is None else vars(self.eligibility)
+        return {"context": self.context} | {k: v for k, v in parts.items() if isinstance(v, Tensor)}
+
+    @classmethod
+    def of(cls, layer: Layer, tensors: dict[str, Tensor]) -> Held:
+        """The inverse of `tensors`."""
+        parts = {k: v for k, v in tensors.items() if k != "context"}
+        return cls(tensors["context"], Eligibility(layer, **parts) if parts else None)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One layer's third factor and eligibility at a stimulus end, for metrics and traces."""
+
+    response: Response
+    third: ThirdFactor
+    modulator: Tensor  # routed to the neurons: (members, batch, positions, neurons)
+
+
+Watch = Callable[[int, Observation], None]
+
+
+def masked(post: Tensor, mask: Mask, batch_axis: int) -> Tensor:
+    """The post factor itself, its batch mean, or one."""
+    if mask == "sample":
+        return post
+    if mask == "batch":
+        return post.mean(batch_axis, keepdim=True).expand_as(post)
+    return torch.ones_like(post)
+
+
+@dataclass(frozen=True)
+class Upward:
+    """The projection to the layer above as a rule may read it (plastic.rules.rule.Above)."""
+
+    layer: Layer
+    weight: Tensor
+    credited: Tensor  # modulator × masked post factor of the layer above
+
+    def down(self, weight: Tensor | None = None) -> Tensor:
+        return self.layer.back(self.weight if weight is None else weight, self.credited)
+
+
+@dataclass
+class Learner:
+    """Holds weights, optimizer state and contexts; `learn` takes one stimulus of every stream."""
+
+    network: Network
+    rule: Rule
+    parameters: Parameters
+    optimizer: Optimizer
+    plastic: frozenset[str]  # names of the weights that learn
+    state: State = field(default_factory=dict)
+    held: list[Held | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.held = self.held or [None] * len(self.network.layers)
+        if "above" in self.rule.reads and self.rule.summary != "flat":
+            raise PlasticError(f"rule {self.rule.name!r} reads the layer above, so its summary must be 'flat'.")
+
+    def learn(
+        self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None = None
+    ) -> None:
+        """Update all weights after one stimulus; `watch(layer, observation)` sees each layer before.
+
+        fixation: ±1 (members, batch, 1); target: one-hot labels (members, batch, classes).
+        """
+        if needs_readout(self.rule):
+            self._downward(list(responses), fixation, target, watch)
+        else:
+            self._upward(responses, fixation, watch)
+
+    def _upward(self, responses: Iterable[Response], fixation: Tensor, watch: Watch | None) -> None:
+        top = self.held[-1]  # held before this stimulus
+        top_context = top.context if top is not None and "top_context" in self.rule.reads else None
+        for index, response in enumerate(responses):
+            signals = Signals(*self._seen(index, response), fixation=fixation, top_context=top_context)
+            observation = self._observe(index, response, signals)
+            self._apply(index, observation, watch)
+            self._hold(index, response)
+
+    def _downward(self, responses: list[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
+        layer, weight = readout_layer(self.network), self.parameters["readout.weight"]
+        features = responses[-1].activity.flatten(2)
+        error = softmax(layer.drive(weight, layer.patches(features))[:, :, 0]) - target
+        above = Upward(layer, weight, -error[:, :, None])
+        observed: list[Observation] = []
+        for index in reversed(range(len(responses))):
+            response = responses[index]
+            signals = Signals(*self._seen(index, response), fixation, error, target, above)
+            observation = self._observe(index, response, signals)
+            credited = observation.modulator * masked(response.post, self.rule.feedback_mask, 1)
+            above = Upward(self.network.layers[index], self.parameters[f"{layer_name(index)}.weight"], credited)
+            observed.insert(0, observation)
+        for index, observation in enumerate(observed):
+            self._apply(index, observation, watch)
+            self._hold(index, observation.response)
+        self._change("readout.weight", _product(Product(-1.0, error, features)))
+
+    def _seen(self, index: int, response: Response) -> tuple[Tensor, Tensor]:
+        """Activity and context as the circuit sees them."""
+        layer, held = self.network.layers[index], self.held[index]
+        activity = layer.summarise(response.activity, self.rule.summary)
+        if response.before is not None:
+            return activity, layer.summarise(response.before[0], self.rule.summary)
+        return activity, torch.zeros_like(activity) if held is None else held.context
+
+    def _observe(self, index: int, response: Response, signals: Signals) -> Observation:
+        third = self.rule.third_factor(signals, circuit_weights(self.parameters, index))
+        routed = self.network.layers[index].route(third.current.value, self.rule.summary)
+        return Observation(response, third, routed)
+
+    def _apply(self, index: int, observation: Observation, watch: Watch | None) -> None:
+        if watch is not None:
+            watch(index, observation)
+        third, response = observation.third, observation.response
+        if self.rule.learns:
+            update = response.eligibility.credit(observation.modulator)
+            before = self._eligibility_before(index, response)
+            if third.context is not None and before is not None:
+                routed = self.network.layers[index].route(third.context.value, self.rule.summary)
+                update += before.credit(routed)
+            self._change(f"{layer_name(index)}.weight", update)
+        for name, product in third.learn.items():
+            self._change(f"{layer_name(index)}.{name}", _product(product))
+
+    def _eligibility_before(self, index: int, response: Response) -> Eligibility | None:
+        if response.before is not None:
+            return response.before[1]
+        held = self.held[index]
+        return None if held is None else held.eligibility
+
+    def _hold(self, index: int, response: Response) -> None:
+        if response.before is not None:
+            return
+        context = self.network.layers[index].summarise(response.activity, self.rule.summary)
+        self.held[index] = Held(context, response.eligibility if self.rule.sides == "both" else None)
+
+    def _change(self, name: str, update: Tensor) -> None:
+        if name not in self.plastic:
+            raise PlasticError(f"rule {self.rule.name!r} updates {name!r}, which its circuit does not declare plastic.")
+        self.optimizer(name, self.parameters[name], update, self.state)
+
+
+def _product(product: Product) -> Tensor:
+    """Σ_batch modulator · post_i · pre_j: (members, post, pre)."""
+    return (product.modulator * product.post).mT @ product.pre

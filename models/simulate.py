@@ -1,0 +1,216 @@
+"""One run from its config to its folder: build, probe untrained, train, probe, draw."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plastic.config import SPIKING, Config, resolve
+from plastic.data.digits import digits_task
+from plastic.data.rhm import RandomHierarchyModel
+from plastic.data.strings import InputFormat, rhm_task
+from plastic.data.task import Task
+from plastic.errors import PlasticError
+from plastic.models.learning import Observation, Watch
+from plastic.models.parameters import layer_name
+from plastic.models.snntorch import SpikingStep, Traces, TraceTiming
+from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
+from plastic.picture import draw_run
+from plastic.rules import load_rule
+from plastic.runs import CHECKPOINT, Arrays, RunFolder, free_folder, read_metrics
+
+Report = Callable[[dict[str, Any]], None]
+DISPLAYS = 100  # metrics rows per run
+
+
+def make_task(config: Config) -> Task:
+    """The stimuli of a resolved config."""
+    stimuli = config.stimuli
+    assert stimuli.train_size is not None
+    assert stimuli.levels is not None
+    if stimuli.data == "digits":
+        return digits_task(stimuli.train_size, stimuli.pairing, config.seed, stimuli.test_size or 360)
+    grammar = RandomHierarchyModel(
+        stimuli.symbols, stimuli.classes, stimuli.synonyms, stimuli.levels, stimuli.branching, config.seed
+    )
+    input_format = cast(InputFormat, stimuli.input_format)
+    return rhm_task(grammar, stimuli.train_size, stimuli.pairing, config.seed, stimuli.test_size, input_format)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device; PlasticError if a GPU is asked for and there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise PlasticError("there is no CUDA device that torch can use; take --device cpu or see `plastic doctor`.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def make_settings(config: Config) -> Settings:
+    """What the trainer needs of a resolved config."""
+    network, spiking, training = config.network, config.spiking, config.training
+    assert network.topology is not None
+    assert network.depth is not None
+    step = SpikingStep(
+        spiking.membrane_decay, spiking.trace_decay, spiking.threshold, spiking.surrogate, spiking.slope,
+        spiking.learning_period, cast(TraceTiming, spiking.trace_timing),
+    )  # fmt: skip
+    return Settings(
+        rule=load_rule(config.rule, config.options()),
+        widths=(network.width,) * network.depth,
+        topology=network.topology,
+        shared=network.weights == "shared",
+        activation=network.activation,
+        spiking=step if config.backend in SPIKING else None,
+        spike_input=SpikeInput(spiking.time_steps, cast(Any, spiking.coding), spiking.input_rate),
+        batch=training.batch,
+        fixation_probability=config.stimuli.fixation_probability,
+        optimizer=training.optimizer,
+        weight_bound=training.weight_bound,
+        recompute_context=training.context == "recomputed",
+        device=choose_device(config.device),
+        dtype=torch.float64 if config.dtype == "float64" else torch.float32,
+    )
+
+
+@dataclass
+class Recording:
+    """Signals of one layer, stream 0, position 0, over the last stimuli of a run."""
+
+    ensemble: Ensemble
+    layer: int
+
+    def __post_init__(self) -> None:
+        self.rows: dict[str, list[np.ndarray]] = {}
+
+    def step(self) -> None:
+        """One learned stimulus, recorded."""
+        traces: Traces = {}
+        seen: dict[int, Observation] = {}
+        weight = self.ensemble.learner.parameters[f"{layer_name(self.layer)}.weight"]
+        self._add("weight", weight[0] if weight.dim() == 3 else weight[0, 0])
+        stimulus = self.ensemble.step(seen.__setitem__, traces)
+        observed = seen[self.layer]
+        self._add("modulator", observed.modulator[0, 0, 0])
+        self.rows.setdefault("fixation", []).append(np.where(stimulus.fixation[0, :1], 1.0, -1.0)[0])
+        if traces:
+            for part in traces[self.layer]:
+                for name, value in vars(part).items():
+                    self._add(name, value[0, :, 0, 0])
+        else:
+            eligibility = observed.response.eligibility
+            assert eligibility.pre is not None
+            pre = eligibility.pre[0, 0, 0, 0]
+            self._add("pre_trace", pre)
+            self._add("post_factor", observed.response.post[0, 0, 0])
+            self._add("membrane", torch.mv(torch.as_tensor(self.rows["weight"][-1]), pre.cpu()))
+
+    def _add(self, name: str, value: Tensor) -> None:
+        self.rows.setdefault(name, []).append(value.detach().cpu().numpy().copy())
+
+    def arrays(self) -> Arrays:
+        weight = self.ensemble.learner.parameters[f"{layer_name(self.layer)}.weight"]
+        self._add("weight", weight[0] if weight.dim() == 3 else weight[0, 0])
+        join = {"membrane", "post_factor", "pre_trace", "pre_spike", "spike"}
+        per_step = self.ensemble.settings.spiking is not None
+        return {k: np.concatenate(v) if per_step and k in join else np.stack(v) for k, v in self.rows.items()}
+
+
+def simulate(
+    config: Config, out: Path | None = None, report: Report | None = None, resume: Path | None = None
+) -> dict[str, Any]:
+    """Run a config and write its folder; with `resume`, go on with the killed run of that folder.
+
+    `report` gets a dict per display step: step, steps, and the metrics of metrics.jsonl.
+    Returns rule, backend, seed, probe_accuracy and untrained_accuracy (a list, one per layer),
+    chance, wall_seconds, run (the folder), and the probes of all latents.
+    Raises PlasticError for settings that cannot be, before anything is written, and for runs that
+    diverge.
+    """
+    config = resolve(config)
+    torch.set_num_threads(config.threads)
+    ensemble = Ensemble(
+        make_settings(config), [make_task(config)], [config.seed], [config.training.learning_rate or 0.0]
+    )
+    untrained = ensemble.probe()
+    if resume is not None:
+        folder, saved = RunFolder.open(resume)
+        ensemble.restore({k: torch.as_tensor(v) for k, v in saved.items()})
+    else:
+        folder = RunFolder.create(out or free_folder(config), config)
+        folder.append_metrics({"step": 0, **_probe_row(untrained)})
+    started = time.perf_counter()
+    recording = Recording(ensemble, len(ensemble.network.layers) - 1)
+    _train(ensemble, config, folder, recording, report or (lambda row: None))
+    trained = ensemble.probe()
+    folder.append_metrics({"step": config.training.steps, **_probe_row(trained)})
+    result = {
+        "rule": ensemble.settings.rule.name,
+        "backend": config.backend,
+        "seed": config.seed,
+        **_probe_row(trained),
+        "untrained_accuracy": [p["class"] for p in untrained],
+        "chance": ensemble.tasks[0].chance,
+        "wall_seconds": round(time.perf_counter() - started, 2),
+        "run": str(folder.path),
+        "latents": {"trained": trained, "untrained": untrained},
+    }
+    _write_end(ensemble, config, folder, recording, result)
+    return result
+
+
+def _write_end(
+    ensemble: Ensemble, config: Config, folder: RunFolder, recording: Recording, result: dict[str, Any]
+) -> None:
+    """Weights, traces, picture, and last the result: a folder with a result is whole."""
+    parameters = {k: v[0].cpu().numpy() for k, v in ensemble.learner.parameters.items()}
+    folder.write_arrays("weights.safetensors", parameters)
+    traces = recording.arrays()
+    folder.write_arrays("traces.safetensors", traces)
+    draw_run(folder.path / "picture.png", config, read_metrics(folder.path), traces, result, recording.layer)
+    folder.write_json("result.json", result)
+
+
+def _probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
+    return {"probe_accuracy": [p["class"] for p in probes]}
+
+
+def _train(ensemble: Ensemble, config: Config, folder: RunFolder, recording: Recording, report: Report) -> None:
+    """All stimuli that are still to come; the last few are recorded."""
+    steps = config.training.steps
+    assert steps is not None
+    recorded = min(6 if config.backend in SPIKING else 40, steps)
+    shown = max(1, steps // DISPLAYS)
+    probed = {round(steps * k / (config.training.probes + 1)) for k in range(1, config.training.probes + 1)}
+    for step in range(ensemble.stream.count + 1, steps + 1):
+        row: dict[str, Any] = {"step": step}
+        if step > steps - recorded:
+            recording.step()
+        else:
+            collected: dict[str, list[float | None]] = {}
+            watch: Watch | None = layer_metrics(collected) if step % shown == 0 else None
+            ensemble.step(watch)
+            row |= collected
+        _check_finite(row, step, config)
+        if step in probed:
+            row |= _probe_row(ensemble.probe())
+        if len(row) > 1:
+            folder.append_metrics(row)
+            report(row | {"steps": steps})
+        if step in probed and step <= steps - recorded:
+            folder.write_arrays(CHECKPOINT, {k: v.cpu().numpy() for k, v in ensemble.snapshot().items()})
+    report({"step": steps, "steps": steps})
+
+
+def _check_finite(row: dict[str, Any], step: int, config: Config) -> None:
+    if not all(math.isfinite(a) for a in row.get("activity", [])):
+        raise PlasticError(
+            f"the network diverged by stimulus {step}: its activity is not finite; lower --learning-rate "
+            f"(now {config.training.learning_rate})."
+        )

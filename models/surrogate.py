@@ -1,0 +1,43 @@
+"""Nonlinearities: rate functions ρ with their derivatives, and the pseudo-derivatives ψ of spikes.
+
+Convention of scale for ψ: 1 at threshold, so that rules can be compared at one learning rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from plastic.errors import PlasticError
+
+Rate = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
+
+RATE: dict[str, Rate] = {
+    "relu": (torch.relu, lambda a: (a > 0).to(a.dtype)),
+    "tanh": (torch.tanh, lambda a: 1 - torch.tanh(a) ** 2),
+    "softplus": (torch.nn.functional.softplus, torch.sigmoid),
+    "linear": (lambda a: a, torch.ones_like),
+}
+
+# x is the distance to threshold, k the slope
+PSEUDO_DERIVATIVE: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "fast-sigmoid": lambda x, k: x.abs().mul_(k).add_(1).square_().reciprocal_(),  # Zenke & Ganguli 2018
+    "triangular": lambda x, k: (1 - k * x.abs()).clamp(min=0),  # Bellec et al. 2020
+    "atan": lambda x, k: 1 / (1 + (k * x) ** 2),  # Fang et al. 2021
+}
+
+
+def rate_function(name: str) -> Rate:
+    """ρ and ρ′ by name; PlasticError if there is none of that name."""
+    if name not in RATE:
+        raise PlasticError(f"unknown activation {name!r}; choose one of: {', '.join(RATE)}.")
+    return RATE[name]
+
+
+def pseudo_derivative(name: str) -> Callable[[Tensor, float], Tensor]:
+    """ψ by name; PlasticError if there is none of that name."""
+    if name not in PSEUDO_DERIVATIVE:
+        raise PlasticError(f"unknown surrogate {name!r}; choose one of: {', '.join(PSEUDO_DERIVATIVE)}.")
+    return PSEUDO_DERIVATIVE[name]

@@ -1,0 +1,108 @@
+"""Layers as data, and the four linear maps that a projection needs.
+
+A layer has `positions` × `neurons` units. Position p reads its own patch of the layer below
+(`fan_in` numbers): non-overlapping patches, so grouping is a reshape. A dense layer has one
+position. Weights are shared by the positions (neurons, fan_in) or local (positions, neurons,
+fan_in). All arrays carry a leading ensemble axis: activity (members, batch, positions, n), weights
+(members, …).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from plastic.errors import PlasticError
+from plastic.rules.rule import Summary
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Shape of one layer and of its incoming projection."""
+
+    positions: int
+    fan_in: int
+    neurons: int
+    shared: bool = True
+
+    @property
+    def weight_shape(self) -> tuple[int, ...]:
+        own = (self.neurons, self.fan_in)
+        return own if self.shared else (self.positions, *own)
+
+    @property
+    def units(self) -> int:
+        return self.positions * self.neurons
+
+    def summary_units(self, kind: Summary) -> int:
+        return self.neurons if kind == "mean" else self.units
+
+    def patches(self, x: Tensor) -> Tensor:
+        """Group the layer below: (..., batch, anything) to (..., batch, positions, fan_in)."""
+        return x.reshape(*x.shape[:2], self.positions, self.fan_in)
+
+    def drive(self, weight: Tensor, x: Tensor) -> Tensor:
+        """Σ_j W_ij x_j: patches to (members, batch, positions, neurons)."""
+        if not self.shared:
+            return torch.einsum("ebpk,epnk->ebpn", x, weight)
+        flat = torch.bmm(x.flatten(1, 2), weight.mT)
+        return flat.view(*x.shape[:3], self.neurons)
+
+    def correlate(self, post: Tensor, x: Tensor) -> Tensor:
+        """Σ_batch post_i x_j, summed over positions where the weights are shared: weight-shaped."""
+        if not self.shared:
+            return torch.einsum("ebpn,ebpk->epnk", post, x)
+        return torch.bmm(post.flatten(1, 2).mT, x.flatten(1, 2))
+
+    def back(self, weight: Tensor, post: Tensor) -> Tensor:
+        """Σ_i W_ij post_i: (members, batch, positions, neurons) to (members, batch, units below)."""
+        if not self.shared:
+            return torch.einsum("ebpn,epnk->ebpk", post, weight).flatten(2)
+        return torch.bmm(post.flatten(1, 2), weight).view(*post.shape[:2], -1)
+
+    def summarise(self, z: Tensor, kind: Summary) -> Tensor:
+        """What the modulatory circuit sees: the mean over positions, or all units."""
+        return z.mean(2) if kind == "mean" else z.flatten(2)
+
+    def route(self, signal: Tensor, kind: Summary) -> Tensor:
+        """Adjoint of `summarise`: a summary-shaped signal to (members, batch, positions, neurons)."""
+        if kind == "flat":
+            return signal.reshape(*signal.shape[:2], self.positions, self.neurons)
+        return (signal / self.positions)[:, :, None].expand(-1, -1, self.positions, -1)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A stack of layers over `inputs` input neurons, and a readout for rules that need an error."""
+
+    inputs: int
+    layers: tuple[Layer, ...]
+    classes: int
+
+
+def dense(inputs: int, widths: tuple[int, ...], classes: int) -> Network:
+    """Fully connected layers."""
+    fan_in = (inputs, *widths)
+    return Network(inputs, tuple(Layer(1, k, n) for k, n in zip(fan_in, widths, strict=False)), classes)
+
+
+def tree(
+    positions: int, channels: int, branching: int, widths: tuple[int, ...], classes: int, shared: bool = True
+) -> Network:
+    """Non-overlapping patches of `branching` positions, as the strings of the RHM are built.
+
+    Raises PlasticError if the positions cannot be grouped that often.
+    """
+    layers, left, below = [], positions, channels
+    for depth, neurons in enumerate(widths, 1):
+        if left % branching:
+            raise PlasticError(
+                f"a tree of {len(widths)} layers does not fit: layer {depth} would group {left} positions by "
+                f"{branching}; lower --depth or take --topology dense."
+            )
+        left //= branching
+        layers.append(Layer(left, below * branching, neurons, shared))
+        below = neurons
+    return Network(positions * channels, tuple(layers), classes)

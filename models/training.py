@@ -1,0 +1,211 @@
+"""Training of one network, or of an ensemble of them, on streams of stimuli."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plastic.data.coding import Coding, encode
+from plastic.data.random import generator
+from plastic.data.stream import Stimulus, Stream
+from plastic.data.task import Examples, Inputs, Task
+from plastic.models.learning import Held, Learner, Observation, Watch
+from plastic.models.optimizer import make_optimizer
+from plastic.models.parameters import he_std, initial_parameters, specification, spiking_std
+from plastic.models.rate import RateSimulator
+from plastic.models.snntorch import SnnTorchSimulator, SpikingStep, Traces
+from plastic.models.topology import Network, dense, tree
+from plastic.probes import probe
+from plastic.rules.rule import Rule
+
+PROBE_BATCH = 512  # examples per forward pass when features are collected
+
+
+@dataclass(frozen=True)
+class SpikeInput:
+    """How stimuli become spikes."""
+
+    time_steps: int = 20
+    coding: Coding = "poisson"
+    rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all members of an ensemble share."""
+
+    rule: Rule
+    widths: tuple[int, ...] = (128, 128, 128)
+    topology: str = "tree"
+    shared: bool = True
+    activation: str = "relu"
+    spiking: SpikingStep | None = None  # None: rate network
+    spike_input: SpikeInput = field(default_factory=SpikeInput)
+    batch: int = 128
+    fixation_probability: float = 0.5
+    optimizer: str = "adam"
+    weight_bound: float = float("inf")
+    recompute_context: bool = False
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+
+
+def build_network(settings: Settings, task: Task) -> Network:
+    """The network that fits the task."""
+    if settings.topology == "dense":
+        return dense(task.positions * task.channels, settings.widths, task.classes)
+    return tree(task.positions, task.channels, task.branching, settings.widths, task.classes, settings.shared)
+
+
+class Ensemble:
+    """Networks trained side by side, one per (task, seed, learning rate)."""
+
+    def __init__(
+        self, settings: Settings, tasks: Sequence[Task], seeds: Sequence[int], learning_rates: Sequence[float]
+    ) -> None:
+        self.settings, self.tasks, self.seeds = settings, list(tasks), list(seeds)
+        self.network = build_network(settings, tasks[0])
+        rule = settings.rule
+        self.simulator: RateSimulator | SnnTorchSimulator
+        if settings.spiking is None:
+            self.simulator = RateSimulator(self.network, rule, settings.activation)
+            std = he_std(self.network)
+        else:
+            self.simulator = SnnTorchSimulator(self.network, rule, settings.spiking)
+            mean = float(np.mean([t.intensity(t.train.inputs[:PROBE_BATCH]).mean() for t in tasks]))
+            std = spiking_std(self.network, mean * settings.spike_input.rate)
+        specified = specification(self.network, rule, std)
+        rates = torch.tensor(list(learning_rates), dtype=torch.float64, device=settings.device)
+        self.learner = Learner(
+            self.network,
+            rule,
+            initial_parameters(specified, self.seeds, settings.dtype, settings.device),
+            make_optimizer(settings.optimizer, rates, settings.weight_bound),
+            frozenset(name for name, synapses in specified.items() if synapses.plastic),
+        )
+        self.stream = Stream(self.tasks, self.seeds, settings.batch, settings.fixation_probability)
+        self._before: Tensor | None = None
+        self._analog = self._analog_code()
+
+    def train(self, steps: int, watch: Callable[[int], Watch | None] | None = None) -> None:
+        """`steps` stimuli of every stream; `watch(step)` may give an observer for that step."""
+        for _ in range(steps):
+            self.step(watch(self.stream.count) if watch else None)
+
+    @torch.no_grad()
+    def step(self, watch: Watch | None = None, traces: Traces | None = None) -> Stimulus:
+        """One stimulus of every stream: respond, then learn."""
+        count = self.stream.count
+        stimulus = self.stream.next()
+        inputs = self.encode(stimulus.inputs, "spikes", count)
+        if isinstance(self.simulator, SnnTorchSimulator):
+            responses = self.simulator.respond(self.learner.parameters, inputs, traces)
+        else:
+            before = self._before if self.settings.recompute_context else None
+            responses = self.simulator.respond(self.learner.parameters, inputs, before)
+            self._before = inputs if self.settings.recompute_context else None
+        fixation = self._tensor(stimulus.fixation)[..., None] * 2 - 1
+        target = self._tensor(np.eye(self.network.classes)[stimulus.labels])
+        self.learner.learn(responses, fixation, target, watch)
+        return stimulus
+
+    def encode(self, inputs: Inputs, purpose: str, count: int) -> Tensor:
+        """Inputs (members, batch, positions) as activity, or as spikes (members, time, batch, neurons)."""
+        if self.settings.spiking is None:
+            return self._analog_inputs(inputs)
+        how = self.settings.spike_input
+        spikes = [
+            encode(task.intensity(one), how.time_steps, how.coding, how.rate, generator(seed, purpose, count))
+            for task, seed, one in zip(self.tasks, self.seeds, inputs, strict=True)
+        ]
+        return torch.as_tensor(np.stack(spikes)).to(self.settings.device).to(self.settings.dtype)
+
+    def _analog_code(self) -> Tensor:
+        code = np.stack([np.asarray(task.analog, dtype=np.float64) for task in self.tasks])
+        return torch.as_tensor(code, dtype=self.settings.dtype, device=self.settings.device)
+
+    def _analog_inputs(self, inputs: Inputs) -> Tensor:
+        if not self.tasks[0].symbolic:
+            return (self._tensor(inputs) - self._analog[:, :1, None]) / self._analog[:, 1:, None]
+        symbols = torch.as_tensor(inputs.astype(np.int64)).to(self.settings.device)
+        table = self._analog[0]  # the same for all members: it depends on the number of symbols only
+        return table[symbols].flatten(2)
+
+    def _tensor(self, array: Inputs) -> Tensor:
+        return torch.as_tensor(array).to(self.settings.device).to(self.settings.dtype)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """Everything that changes with training, by name; the stream is replayed, not stored."""
+        saved = {f"parameter/{k}": v for k, v in self.learner.parameters.items()}
+        saved |= {f"optimizer/{k}": v for k, v in self.learner.state.items()}
+        for index, held in enumerate(self.learner.held):
+            if held is not None:
+                saved |= {f"held/{index}/{k}": v for k, v in held.tensors().items()}
+        if self._before is not None:
+            saved["before"] = self._before
+        return saved | {"step": torch.tensor(self.stream.count)}
+
+    def restore(self, saved: dict[str, Tensor]) -> None:
+        """Go on from a snapshot of an ensemble with the same settings."""
+        saved = {k: v.to(self.settings.device) for k, v in saved.items()}
+        for name, value in self.learner.parameters.items():
+            value.copy_(saved[f"parameter/{name}"])
+        state = {k.removeprefix("optimizer/"): v for k, v in saved.items() if k.startswith("optimizer/")}
+        self.learner.state.update({k: v.cpu() if v.dim() == 0 else v for k, v in state.items()})
+        for index, layer in enumerate(self.network.layers):
+            prefix = f"held/{index}/"
+            parts = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
+            self.learner.held[index] = Held.of(layer, parts) if parts else None
+        self._before = saved.get("before")
+        while self.stream.count < int(saved["step"]):
+            self.stream.next()
+
+    @torch.no_grad()
+    def features(self, member: int, examples: Examples, purpose: str) -> list[np.ndarray]:
+        """Activity of all units of every layer for one member: (examples, units) each."""
+        alone = self._only(member)
+        collected: list[list[np.ndarray]] = [[] for _ in self.network.layers]
+        for start in range(0, len(examples), PROBE_BATCH):
+            inputs = examples.inputs[start : start + PROBE_BATCH]
+            encoded = alone.encode(inputs[None], purpose, start)
+            for layer, values in enumerate(alone.simulator.features(alone.learner.parameters, encoded)):
+                collected[layer].append(values[0].double().cpu().numpy())
+        return [np.concatenate(values) for values in collected]
+
+    def _only(self, member: int) -> Ensemble:
+        """A view on one member, for forward passes."""
+        alone = object.__new__(Ensemble)
+        alone.settings, alone.network, alone.simulator = self.settings, self.network, self.simulator
+        alone.tasks, alone.seeds = [self.tasks[member]], [self.seeds[member]]
+        alone._analog = self._analog[member : member + 1]
+        parameters = {k: v[member : member + 1] for k, v in self.learner.parameters.items()}
+        alone.learner = Learner(
+            self.network, self.settings.rule, parameters, self.learner.optimizer, self.learner.plastic
+        )
+        return alone
+
+    def probe(self, member: int = 0) -> list[dict[str, float]]:
+        """Linear-probe test accuracy per layer: latent level → accuracy."""
+        task = self.tasks[member]
+        train = self.features(member, task.train, "probe-train")
+        test = self.features(member, task.test, "probe-test")
+        return [probe(a, b, task.train.latents, task.test.latents) for a, b in zip(train, test, strict=True)]
+
+
+def layer_metrics(into: dict[str, list[float | None]]) -> Watch:
+    """A watch that collects loss, fraction of open gates and mean activity, layer by layer."""
+
+    def watch(index: int, seen: Observation) -> None:
+        del index
+        gate = seen.third.current.gate
+        opened = (gate != 0).double().mean().item() if isinstance(gate, Tensor) else float(gate != 0)
+        loss = seen.third.loss
+        into.setdefault("loss", []).append(None if loss is None else loss.mean().item())
+        into.setdefault("open_gates", []).append(opened)
+        into.setdefault("activity", []).append(seen.response.activity.mean().item())
+
+    return watch

@@ -1,0 +1,310 @@
+"""The settings of a run: frozen dataclasses that are the command line, the TOML file and the API.
+
+A field that is None takes a default that depends on the others; `resolve` fills it in, and the
+config that is written into the run folder has none left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tomli_w
+import tyro
+
+from plastic.errors import PlasticError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+BACKENDS = ("rate", "snntorch")
+SPIKING = ("snntorch",)
+
+
+def choice(*options: str) -> Any:
+    """Show the options in --help; they are checked by `validate`, with one sentence."""
+    return tyro.conf.arg(metavar="{" + ",".join(options) + "}")
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """What the network sees: strings of the Random Hierarchy Model, or handwritten digits."""
+
+    data: Annotated[str, choice("rhm", "digits")] = "rhm"
+    """rhm: Random Hierarchy Model; digits: scikit-learn's 8 × 8 handwritten digits."""
+    levels: int | None = None
+    """RHM: levels L of the hierarchy (default 3; 2 for spiking backends)."""
+    symbols: int = 8
+    """RHM: vocabulary v per level."""
+    synonyms: int = 4
+    """RHM: multiplicity m, the tuples that each symbol can be written as."""
+    classes: int = 8
+    """RHM: number of classes n_c."""
+    branching: int = 2
+    """RHM: symbols s per tuple; a string has s^L symbols."""
+    pairing: str = "class"
+    """What counts as the same object: class, latent:K (top K levels stay) or within (one string, one image)."""
+    input_format: Annotated[str, choice("whitened", "onehot")] = "whitened"
+    """RHM on rate backends: (x − 1/v)/√(1 − 1/v), or one-hot."""
+    train_size: int | None = None
+    """Training examples P (default 4096, or three quarters of all strings if there are fewer)."""
+    test_size: int | None = None
+    """Test examples, never shown in training (default 4000 strings or what is left; 360 digits)."""
+    fixation_probability: float = 0.5
+    """Probability that the next stimulus is of the same object."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The network."""
+
+    topology: Annotated[str | None, choice("tree", "dense")] = None
+    """tree: patches of `branching` (default for rhm); dense: all to all (default for digits)."""
+    depth: int | None = None
+    """Hidden layers (default: the levels of the RHM; 2 for digits)."""
+    width: int = 128
+    """Neurons per layer and position."""
+    weights: Annotated[str, choice("shared", "local")] = "shared"
+    """In a tree: positions share their weights, or each has its own."""
+    activation: Annotated[str, choice("relu", "tanh", "softplus", "linear")] = "relu"
+    """Rate backends: ρ."""
+
+
+@dataclass(frozen=True)
+class Spiking:
+    """Spiking backends: constants of the neuron, dt = 1 ms."""
+
+    time_steps: int = 20
+    """Steps T per stimulus."""
+    membrane_decay: float = 0.9
+    """β = exp(−dt/τ_m); 0.9 is τ_m = 9.5 ms."""
+    trace_decay: float = 0.9
+    """λ of the presynaptic trace."""
+    threshold: float = 1.0
+    """θ, the unit of membrane and weights."""
+    surrogate: Annotated[str, choice("fast-sigmoid", "triangular", "atan")] = "fast-sigmoid"
+    """Post factor ψ(u − θ), 1 at threshold."""
+    slope: float = 2.0
+    """Slope of ψ per threshold."""
+    learning_period: int = 1
+    """The eligibility is updated every so many steps."""
+    trace_timing: Annotated[str, choice("arrived", "emitted")] = "arrived"
+    """A presynaptic spike enters its trace when it arrives, or when it is emitted (as on Loihi)."""
+    coding: Annotated[str, choice("poisson", "regular", "latency")] = "poisson"
+    """How input values become spikes."""
+    input_rate: float = 0.5
+    """Input spikes per step of a value of 1."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast."""
+
+    steps: int | None = None
+    """Stimuli per stream (default 3000)."""
+    batch: int = 128
+    """Independent streams, whose updates are summed."""
+    learning_rate: float | None = None
+    """η (default 0.001 with adam, 0.05 / batch with sgd)."""
+    optimizer: Annotated[str, choice("adam", "sgd")] = "adam"
+    """sgd: the pure three-factor rule; adam: a filter per synapse on top of it."""
+    weight_bound: float = float("inf")
+    """Weights are clipped to ± this."""
+    context: Annotated[str, choice("held", "recomputed")] = "held"
+    """Rate backend: hold the response to the stimulus before, or compute it again with the present weights."""
+    probes: int = 8
+    """Times that the linear probes are fitted along the way, for the learning curve."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run depends on."""
+
+    rule: str = "clapp"
+    """A rule by name (see `plastic rules`), or your own as FILE.py:CLASS."""
+    backend: Annotated[str, choice(*BACKENDS)] = "snntorch"
+    """rate: rate network in torch; snntorch: spiking network on snnTorch's neurons."""
+    mask: Annotated[str | None, choice("sample", "batch", "none")] = None
+    """Which post factor ψ enters: of the sample, its batch mean, or none (short for --rule-options mask=…)."""
+    rule_options: tuple[str, ...] = ()
+    """Options of the rule as KEY=VALUE (see `plastic rules show NAME`)."""
+    stimuli: tyro.conf.OmitArgPrefixes[Stimuli] = field(default_factory=Stimuli)
+    network: tyro.conf.OmitArgPrefixes[Architecture] = field(default_factory=Architecture)
+    spiking: tyro.conf.OmitArgPrefixes[Spiking] = field(default_factory=Spiking)
+    training: tyro.conf.OmitArgPrefixes[Training] = field(default_factory=Training)
+    seed: int = 0
+    """One seed for grammar, data, weights and spikes."""
+    device: Annotated[str, choice("auto", "cpu", "cuda")] = "auto"
+    """auto: the GPU if there is one."""
+    dtype: Annotated[str, choice("float32", "float64")] = "float32"
+    """Arithmetic of the simulation."""
+    threads: int = 1
+    """CPU threads of torch; the sums of another number differ in the last digits."""
+
+    def options(self) -> dict[str, str]:
+        """The rule's options as text, by name."""
+        options = {}
+        for item in self.rule_options:
+            key, separator, value = item.partition("=")
+            if not separator:
+                raise PlasticError(f"rule option {item!r} has no value; write it as KEY=VALUE.")
+            options[key] = value
+        return options | ({"mask": self.mask} if self.mask is not None else {})
+
+
+CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
+    "stimuli": {"data": ("rhm", "digits"), "input_format": ("whitened", "onehot")},
+    "network": {"topology": ("tree", "dense"), "weights": ("shared", "local")},
+    "spiking": {"trace_timing": ("arrived", "emitted"), "coding": ("poisson", "regular", "latency")},
+    "training": {"optimizer": ("adam", "sgd"), "context": ("held", "recomputed")},
+}
+POSITIVE = {
+    "network": ("width", "depth"),
+    "spiking": ("time_steps", "learning_period", "threshold", "slope"),
+    "training": ("steps", "batch", "learning_rate", "weight_bound"),
+}
+FRACTIONS = {
+    "stimuli": ("fixation_probability",),
+    "spiking": ("membrane_decay", "trace_decay", "input_rate"),
+}
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _member(name: str, value: Any, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise PlasticError(f"unknown {name.replace('_', ' ')} {value!r}; choose one of: {', '.join(options)}.")
+
+
+def validate(config: Config) -> Config:
+    """The same config, or PlasticError naming the first setting that cannot be."""
+    _member("backend", config.backend, BACKENDS)
+    _member("device", config.device, ("auto", "cpu", "cuda"))
+    _member("dtype", config.dtype, ("float32", "float64"))
+    for section, fields in CHOICES.items():
+        for name, options in fields.items():
+            if (value := getattr(getattr(config, section), name)) is not None:
+                _member(name, value, options)
+    for section, names in POSITIVE.items():
+        for name in names:
+            value = getattr(getattr(config, section), name)
+            if value is not None and not value > 0:
+                raise PlasticError(f"{flag(name)} is {value}; it must be greater than 0.")
+    for section, names in FRACTIONS.items():
+        for name in names:
+            if not 0 <= (value := getattr(getattr(config, section), name)) <= 1:
+                raise PlasticError(f"{flag(name)} is {value}; it must lie between 0 and 1.")
+    if config.seed < 0 or config.training.probes < 0:
+        raise PlasticError("--seed and --probes must not be negative.")
+    if config.threads < 1:
+        raise PlasticError(f"--threads is {config.threads}; it must be at least 1.")
+    if config.stimuli.data == "digits" and config.network.topology == "tree":
+        raise PlasticError("digits have no tree of patches; take --topology dense.")
+    if config.training.context == "recomputed" and config.backend in SPIKING:
+        raise PlasticError(f"--context recomputed is for the rate backend; {config.backend} holds its context.")
+    return config
+
+
+def resolve(config: Config) -> Config:
+    """A valid config with every default filled in."""
+    validate(config)
+    stimuli, network, training = config.stimuli, config.network, config.training
+    rhm = stimuli.data == "rhm"
+    levels = stimuli.levels if stimuli.levels is not None else (2 if config.backend in SPIKING else 3)
+    stimuli = dataclasses.replace(stimuli, levels=levels)
+    if stimuli.train_size is None:
+        stimuli = dataclasses.replace(stimuli, train_size=_default_train_size(stimuli))
+    if stimuli.test_size is None:
+        stimuli = dataclasses.replace(stimuli, test_size=_default_test_size(stimuli))
+    network = dataclasses.replace(
+        network,
+        topology=network.topology or ("tree" if rhm else "dense"),
+        depth=network.depth or (levels if rhm else 2),
+    )
+    rate = 1e-3 if training.optimizer == "adam" else 0.05 / training.batch
+    training = dataclasses.replace(training, steps=training.steps or 3000, learning_rate=training.learning_rate or rate)
+    return dataclasses.replace(config, stimuli=stimuli, network=network, training=training)
+
+
+def _strings(stimuli: Stimuli) -> int:
+    """P_max of the RHM, for the defaults; what it may be is checked where the grammar is made."""
+    choices = sum(max(stimuli.branching, 1) ** k for k in range(max(stimuli.levels or 1, 1)))
+    return int(stimuli.classes) * int(stimuli.synonyms) ** choices
+
+
+def _default_train_size(stimuli: Stimuli) -> int:
+    return 1437 if stimuli.data == "digits" else max(min(4096, _strings(stimuli) * 3 // 4), 2)
+
+
+def _default_test_size(stimuli: Stimuli) -> int | None:
+    if stimuli.data == "digits":
+        return 360
+    left = _strings(stimuli) - (stimuli.train_size or 0)
+    return min(4000, left) if left > 0 else None  # None: the grammar says that nothing is left
+
+
+def to_toml(config: Config) -> str:
+    """The config as TOML; None is left out."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items() if v is not None}
+        return list(value) if isinstance(value, tuple) else value
+
+    return tomli_w.dumps(plain(dataclasses.asdict(config)))
+
+
+T = TypeVar("T")
+
+
+def from_toml(text: str) -> Config:
+    """The config that `to_toml` wrote; PlasticError for anything else."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlasticError(f"the config is not valid TOML ({error}); take the config.toml of a run folder.") from None
+    return _fill(Config, table, "config")
+
+
+SECTIONS = {"stimuli": Stimuli, "network": Architecture, "spiking": Spiking, "training": Training}
+
+
+def _fill(cls: type[T], table: dict[str, Any], where: str) -> T:
+    known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise PlasticError(f"unknown setting {key!r} in {where}; it has: {', '.join(known)}.")
+        if key in SECTIONS and cls is Config:
+            if not isinstance(value, dict):
+                raise PlasticError(f"{key!r} in {where} must be a table: [{key}].")
+            values[key] = _fill(SECTIONS[key], value, f"[{key}]")
+        else:
+            values[key] = _typed(key, value, str(known[key].type), where)
+    return cls(**values)
+
+
+def _typed(key: str, value: Any, annotation: str, where: str) -> Any:
+    """The value if it has the field's type; TOML knows int from float, so 1 is taken for 1.0."""
+    kinds: dict[str, type] = {"tuple": list, "str": str, "float": float, "int": int}
+    kind = next(kind for name, kind in kinds.items() if name in annotation)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise PlasticError(f"{key!r} in {where} is {value!r}; it must be {kind.__name__}.")
+    return tuple(list(value)) if kind is list else value
+
+
+def read_config(path: Path) -> Config:
+    """Config file of a run; PlasticError if it cannot be read."""
+    try:
+        return from_toml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlasticError(f"cannot read the config {str(path)!r} ({error}); give the config.toml of a run.") from None

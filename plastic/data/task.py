@@ -1,0 +1,65 @@
+"""A task: examples to train and test on, and what counts as the same object (the pairing)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Inputs = NDArray[Any]  # (n, positions): symbols as integers, or pixel intensities in [0, 1]
+View = Callable[[NDArray[np.int64], NDArray[np.bool_], np.random.Generator], Inputs]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """n inputs with their labels and their latents."""
+
+    inputs: Inputs
+    labels: NDArray[np.int64]  # (n,)
+    latents: dict[str, NDArray[np.int64]]  # by level, class first: each (n, variables)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data of one run, for one member of an ensemble.
+
+    `objects` gives the object of each training example. A fixation shows another training example
+    of the same object; where `view` is set it stays with its example and shows another view of it:
+    `view(index, fixation, random)` takes time × batch arrays and returns inputs (time, batch, d).
+    """
+
+    name: str
+    train: Examples
+    test: Examples
+    objects: NDArray[np.int64]  # (train,)
+    classes: int
+    channels: int  # input neurons per position
+    branching: int  # positions that one patch of the first tree layer covers
+    analog: NDArray[np.float64] | tuple[float, float]  # table (symbols + 1, channels), or (mean, std)
+    view: View | None = None
+
+    @property
+    def positions(self) -> int:
+        return int(self.train.inputs.shape[1])
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of always answering the commonest test class."""
+        return float(np.bincount(self.test.labels).max() / len(self.test))
+
+    @property
+    def symbolic(self) -> bool:
+        return not isinstance(self.analog, tuple)
+
+    def intensity(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Values in [0, 1] for spike coding: one-hot symbols, or pixels: (..., positions · channels)."""
+        if not self.symbolic:
+            return np.asarray(inputs, dtype=np.float64)
+        one_hot = np.vstack([np.eye(self.channels), np.zeros((1, self.channels))])
+        return one_hot[inputs].reshape(*inputs.shape[:-1], -1)

@@ -1,0 +1,72 @@
+"""What of plastic works on this machine, and how to get the rest."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass
+from importlib import metadata
+
+from rich.console import Console
+from rich.table import Table
+
+from plastic.runs import versions
+
+
+@dataclass(frozen=True)
+class Part:
+    """A backend or extra: the package it stands on and how to install it."""
+
+    name: str
+    package: str
+    module: str
+    remedy: str
+
+
+PARTS = (
+    Part("backend rate", "torch", "torch", "pip install torch"),
+    Part("backend snntorch", "snntorch", "snntorch", "pip install snntorch"),
+    Part("rules and data", "numpy", "numpy", 'pip install "numpy>=2,<2.4"'),
+    Part("linear probes, digits", "scikit-learn", "sklearn", "pip install scikit-learn"),
+    Part("pictures", "matplotlib", "matplotlib", "pip install matplotlib"),
+    Part("weights and traces on disk", "safetensors", "safetensors", "pip install safetensors"),
+    Part("tests", "pytest", "pytest", 'pip install "plastic[test]", or make test in a clone'),
+    Part("type checks", "mypy", "mypy", 'pip install "plastic[test]", or make test in a clone'),
+)
+
+
+def usable(part: Part) -> tuple[bool, str]:
+    """Whether the part imports, and its version or what is wrong."""
+    try:
+        importlib.import_module(part.module)
+        return True, metadata.version(part.package)
+    except Exception as error:  # a broken install raises anything
+        return False, f"{type(error).__name__}: {error}"
+
+
+def devices() -> list[str]:
+    """The processors that torch can use."""
+    try:
+        import torch
+    except ImportError:
+        return []
+    found = [f"cpu ({os.cpu_count()} cores)"]
+    return found + [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+
+
+def diagnose(console: Console) -> bool:
+    """Print the table; True if every backend is usable."""
+    table = Table(title=f"plastic {versions()['plastic']} on Python {versions()['python']}")
+    for heading in ("part", "state", "version, or what is missing"):
+        table.add_column(heading, overflow="fold")
+    healthy = True
+    for part in PARTS:
+        works, detail = usable(part)
+        healthy &= works or not part.name.startswith("backend")
+        state = "[green]usable[/]" if works else "[red]missing[/]"
+        table.add_row(part.name, state, detail if works else f"{detail}. Get it: {part.remedy}")
+    console.print(table)
+    console.print("devices:", ", ".join(devices()) or "none: torch is missing")
+    if not any("cuda" in d for d in devices()):
+        console.print("no GPU in use: a CUDA build of torch and a driver would be found by --device auto")
+    return healthy

@@ -1,0 +1,137 @@
+"""The rules, by name, and how to load one of your own."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from plastic.errors import PlasticError
+from plastic.rules.bp import BP
+from plastic.rules.clapp import CLAPP
+from plastic.rules.dfa import DFA
+from plastic.rules.none import NoLearning
+from plastic.rules.rule import (
+    LayerShape,
+    Ledger,
+    Modulator,
+    Product,
+    Rule,
+    Signals,
+    Synapses,
+    ThirdFactor,
+)
+
+__all__ = [
+    "BP",
+    "CLAPP",
+    "DFA",
+    "LayerShape",
+    "Ledger",
+    "Modulator",
+    "NoLearning",
+    "Product",
+    "Rule",
+    "Signals",
+    "Synapses",
+    "ThirdFactor",
+    "all_rules",
+    "load_rule",
+    "rule_class",
+]
+
+BUILT_IN: tuple[type[Rule], ...] = (CLAPP, DFA, BP, NoLearning)
+
+
+def all_rules() -> dict[str, type[Rule]]:
+    """Built-in rules and those that installed packages offer in the group `plastic.rules`."""
+    rules = {rule.name: rule for rule in BUILT_IN}
+    for point in entry_points(group="plastic.rules"):
+        rules.setdefault(point.name, _checked(point.load(), f"entry point {point.name!r}"))
+    return rules
+
+
+def rule_class(spec: str) -> type[Rule]:
+    """A rule by name, or by file as PATH.py:CLASS.
+
+    Raises PlasticError if there is none, naming those that there are.
+    """
+    if ".py:" in spec:
+        path, _, name = spec.rpartition(":")
+        return _from_file(Path(path), name)
+    rules = all_rules()
+    if spec not in rules:
+        raise PlasticError(
+            f"unknown rule {spec!r}; choose one of: {', '.join(rules)}; or a rule of your own as FILE.py:CLASS."
+        )
+    return rules[spec]
+
+
+def load_rule(spec: str, options: dict[str, str] | None = None) -> Rule:
+    """The rule with its options, given as text and read by the type of the field.
+
+    Raises PlasticError for an option that the rule has not, or a value of the wrong type.
+    """
+    cls = rule_class(spec)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    values = {}
+    for key, text in (options or {}).items():
+        if key not in fields:
+            raise PlasticError(f"rule {cls.name!r} has no option {key!r}; it has: {', '.join(fields)}.")
+        values[key] = _parse(cls, key, fields[key].default, text)
+    return cls(**values)
+
+
+def _parse(cls: type[Rule], key: str, default: Any, text: str) -> Any:
+    """Text to the type of the default; choices are checked by the rule itself."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(default, int | float):
+            return type(default)(text)
+    except (KeyError, ValueError):
+        kind = "true or false" if isinstance(default, bool) else f"a number like {default}"
+        raise PlasticError(f"option {key!r} of rule {cls.name!r} is {text!r}; it takes {kind}.") from None
+    return text
+
+
+def _from_file(path: Path, name: str) -> type[Rule]:
+    if not path.is_file():
+        raise PlasticError(f"no rule file {str(path)!r}; give an existing file as FILE.py:CLASS.")
+    spec = importlib.util.spec_from_file_location(f"plastic_user_rule_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise PlasticError(f"the rule file {str(path)!r} does not run: {type(error).__name__}: {error}.") from error
+    return _checked(_attribute(module, name, path), f"{path}:{name}")
+
+
+def _attribute(module: ModuleType, name: str, path: Path) -> Any:
+    if not hasattr(module, name):
+        found = [k for k, v in vars(module).items() if isinstance(v, type) and issubclass(v, Rule) and v is not Rule]
+        raise PlasticError(f"{str(path)!r} has no class {name!r}; it has: {', '.join(found) or 'no rule at all'}.")
+    return getattr(module, name)
+
+
+def _checked(found: Any, where: str) -> type[Rule]:
+    """A class that declares what a rule must declare."""
+    if not (isinstance(found, type) and issubclass(found, Rule)):
+        raise PlasticError(f"{where} is not a subclass of plastic.Rule.")
+    if not dataclasses.is_dataclass(found) or not found.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise PlasticError(f"{where} must be a frozen dataclass: write @dataclass(frozen=True) above it.")
+    if not found.name:
+        raise PlasticError(f"{where} has no name; give it one: name: ClassVar[str] = ….")
+    known = {"error", "target", "above", "top_context"}
+    if found.reads - known:
+        raise PlasticError(
+            f"{where} reads {', '.join(sorted(found.reads - known))}; signals are: {', '.join(sorted(known))}."
+        )
+    return found

@@ -1,0 +1,173 @@
+"""What a rule is: the declaration of its third factor.
+
+Every rule is one equation (per stimulus, summed over the batch)::
+
+    ΔW_ij = η · m_i · Σ_t ψ(u_i[t]) · x̄_j[t],     m_i = M · d_i
+
+Pre, post, eligibility and learning clock are the same for all rules and belong to the simulators.
+A rule says how the modulator m is computed from what the layer's modulatory circuit can read, and
+with which plastic weights. It is a frozen dataclass in array-API code: the same lines run on numpy
+and on torch. Arrays are (..., batch, n); leading axes, if any, are members of an ensemble.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, get_args
+
+from plastic.errors import PlasticError
+
+Array = Any  # numpy.ndarray or torch.Tensor; shapes are given in the docstrings
+ModulatorKind = Literal["none", "scalar", "broadcast"]
+Sides = Literal["current", "both"]
+Mask = Literal["sample", "batch", "none"]
+Summary = Literal["mean", "flat"]
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """Sizes that a layer's modulatory circuit is built from."""
+
+    units: int  # length of the layer's summary vector (see Rule.summary)
+    classes: int  # length of the error and of the target
+    above: tuple[int, ...]  # shape of the weights of the layer above (of the readout, at the top)
+    top_units: int = 0  # length of the top layer's summary vector
+
+
+@dataclass(frozen=True)
+class Synapses:
+    """Weights of a modulatory circuit: drawn from N(0, std²); plastic ones are named in `learn`."""
+
+    shape: tuple[int, ...]
+    std: float
+    plastic: bool = True
+
+
+class Above(Protocol):
+    """The projection from this layer to the one above (to the readout, at the top)."""
+
+    def down(self, weight: Array | None = None) -> Array:
+        """Modulator of the layer above times its post factor (masked as the rule's
+        `feedback_mask` says), sent down through `weight`: (..., batch, units).
+
+        Without `weight` it goes through the transpose of the forward weights: weight transport.
+        """
+        ...
+
+    @property
+    def weight(self) -> Array:
+        """Forward weights of the layer above, for rules that read them (their signs, say)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What a layer's modulatory circuit can read when a stimulus ends.
+
+    A rule names the optional ones that it needs in `Rule.reads`; the others are None.
+    """
+
+    activity: Array  # z, this layer's response: (..., batch, units)
+    context: Array  # c, its held response to the stimulus before: (..., batch, units)
+    fixation: Array  # y = +1 fixation, −1 saccade: (..., batch, 1)
+    error: Array | None = None  # softmax(readout) − target: (..., batch, classes)
+    target: Array | None = None  # one-hot label: (..., batch, classes)
+    above: Above | None = None
+    top_context: Array | None = None  # held response of the top layer: (..., batch, top_units)
+
+
+@dataclass(frozen=True)
+class Modulator:
+    """m_i = gate · dendrite_i. The gate is (..., batch, 1), the dendrite (..., batch, units)."""
+
+    gate: Array | float
+    dendrite: Array
+
+    @property
+    def value(self) -> Array:
+        return self.gate * self.dendrite
+
+
+@dataclass(frozen=True)
+class Product:
+    """A three-factor update of circuit weights: Δw_ij = η Σ_batch modulator · post_i · pre_j."""
+
+    modulator: Array | float
+    post: Array
+    pre: Array
+
+
+@dataclass(frozen=True)
+class ThirdFactor:
+    """What a rule computes for one layer at the end of one stimulus."""
+
+    current: Modulator
+    context: Modulator | None = None  # credits the stimulus before, when `sides` is "both"
+    learn: Mapping[str, Product] = field(default_factory=dict)  # circuit weights that learn
+    loss: Array | None = None  # the published loss per stimulus, for display: (..., batch, 1)
+    signals: Mapping[str, Array] = field(default_factory=dict)  # the rule's own probeable signals
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What is not local in a rule, each in a few words; "no" where it is local."""
+
+    weight_transport: str = "no"
+    layer_scalars: str = "no"
+    broadcast: str = "no"
+    memory: str = "one stimulus"
+    second_pass: str = "no"
+    batch_statistics: str = "no"
+    stored_traces: str = "1 per neuron"
+
+    def nonlocal_parts(self) -> dict[str, str]:
+        return {k: v for k, v in vars(self).items() if v not in ("no", "one stimulus", "1 per neuron")}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Base of every rule: subclass it, fill in the declaration, write `third_factor`."""
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    family: ClassVar[str] = "user"
+    modulator: ClassVar[ModulatorKind] = "none"
+    equation: ClassVar[str] = ""
+    pre: ClassVar[str] = "x̄_j"
+    post: ClassVar[str] = "ψ(u_i)"
+    third: ClassVar[str] = ""
+    ledger: ClassVar[Ledger] = Ledger()
+    defaults_source: ClassVar[str] = ""
+    citation: ClassVar[str] = ""  # BibTeX
+    probeable: ClassVar[tuple[str, ...]] = ()  # own signals, beside those every rule has
+    reads: ClassVar[frozenset[str]] = frozenset()  # of: error, target, above, top_context
+    learns: ClassVar[bool] = True  # False: the layers' weights stay as they are
+    sides_supported: ClassVar[tuple[Sides, ...]] = ("current",)
+
+    sides: Sides = "current"  # which stimuli are credited: this one, or also the one before
+    mask: Mask = "sample"  # which ψ enters the eligibility: the sample's, its batch mean, or 1
+    summary: Summary = "mean"  # what the circuit sees of a layer: mean over positions, or all
+
+    def __post_init__(self) -> None:
+        for value, allowed in (
+            (self.sides, self.sides_supported),
+            (self.mask, get_args(Mask)),
+            (self.summary, get_args(Summary)),
+        ):
+            if value not in allowed:
+                raise PlasticError(f"rule {self.name!r} does not take {value!r}; choose one of: {', '.join(allowed)}.")
+
+    @property
+    def feedback_mask(self) -> Mask:
+        """Which ψ of the layers above enters a chained feedback signal."""
+        return self.mask
+
+    def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
+        """Weights of the modulatory circuit of one layer, by name."""
+        del layer
+        return {}
+
+    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+        """The modulator of one layer, from its signals and its circuit's weights."""
+        raise NotImplementedError

@@ -1,0 +1,114 @@
+"""A run is a folder: config.toml, versions.json, metrics.jsonl, checkpoint, weights, traces, picture,
+result.json.
+
+Weights and traces are safetensors; nothing is pickled. Everything is written below the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plastic.config import Config, to_toml
+from plastic.errors import PlasticError
+
+Arrays = dict[str, NDArray[Any]]
+CHECKPOINT = "checkpoint.safetensors"
+REPORTED = ("plastic", "torch", "numpy", "snntorch", "scikit-learn", "scipy", "safetensors", "matplotlib", "tyro")
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that a result depends on; "not installed" where one is missing."""
+    found = {"python": platform.python_version()}
+    for name in REPORTED:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def free_folder(config: Config) -> Path:
+    """runs/RULE-BACKEND-DATA-seedN, with a number behind it if that exists already."""
+    rule = Path(config.rule.rpartition(":")[2]).name.lower()
+    base = Path("runs") / f"{rule}-{config.backend}-{config.stimuli.data}-seed{config.seed}"
+    folder, number = base, 2
+    while folder.exists():
+        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return folder
+
+
+class RunFolder:
+    """Writes one run; made when everything about it is known to be right."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, config: Config) -> RunFolder:
+        """A new folder. PlasticError if it exists and is not empty, or cannot be written."""
+        try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise PlasticError(f"{str(path)!r} exists and is not an empty folder; choose another --out.")
+            path.mkdir(parents=True, exist_ok=True)
+            (path / "config.toml").write_text(to_toml(config), encoding="utf-8")
+        except OSError as error:
+            raise PlasticError(f"cannot write the run folder {str(path)!r} ({error}); choose another --out.") from None
+        folder = cls(path)
+        folder.write_json("versions.json", versions())
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> tuple[RunFolder, Arrays]:
+        """A folder that a killed run left, and its last checkpoint; later metrics are dropped.
+
+        PlasticError if there is no checkpoint, or it cannot be read.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        if (path / "result.json").exists():
+            raise PlasticError(f"the run {str(path)!r} has ended already; its result is in result.json.")
+        try:
+            saved = load_file(path / CHECKPOINT)
+            step = int(saved["step"])
+            rows = [row for row in read_metrics(path) if row["step"] <= step]
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
+            raise PlasticError(
+                f"cannot resume {str(path)!r}: its {CHECKPOINT} is missing or damaged ({error}); start it anew with "
+                f"--config {path / 'config.toml'}."
+            ) from None
+        _replace(path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        return cls(path), saved
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        (self.path / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        """One JSON line, on disk at once."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def write_arrays(self, name: str, arrays: Arrays) -> None:
+        """A safetensors file, there whole or not at all."""
+        from safetensors.numpy import save
+
+        _replace(self.path / name, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows of metrics.jsonl; a last line that was cut off by a kill is left out."""
+    lines = (path / "metrics.jsonl").read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)
