@@ -295,11 +295,13 @@ def _typed(key: str, value: Any, annotation: str, where: str) -> Any:
     """The value if it has the field's type; TOML knows int from float, so 1 is taken for 1.0."""
     kinds: dict[str, type] = {"tuple": list, "str": str, "float": float, "int": int}
     kind = next(kind for name, kind in kinds.items() if name in annotation)
+    if isinstance(value, list) and kind is list:
+        return tuple(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise PlasticError(f"{key!r} in {where} is {value!r}; it must be {kind.__name__}.")
-    return tuple(list(value)) if kind is list else value
+    return value
 
 
 def read_config(path: Path) -> Config:

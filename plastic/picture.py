@@ -26,7 +26,8 @@ def draw_run(
         f"seed {config.seed}",
         fontsize=12,
     )
-    left, right = list(figure.subfigures(1, 2, width_ratios=(1, 1.35)))  # type: ignore[call-overload]
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.35))
+    left, right = halves
     _learning_curves(left.subplots(4, 1, sharex=True, height_ratios=(2, 1, 1, 1)), metrics, result)
     spiking = "spike" in traces
     rows = 6 if spiking else 5
