@@ -36,35 +36,45 @@ SUM_OVER_BATCH = 1e-5  # learning rate of the steps that are timed: small, so th
 
 
 def ensemble_speed(device: torch.device, steps: int, rounds: int) -> dict[str, Any]:
-    """16 members (4 seeds × 4 learning rates) in one run against 16 runs one after the other."""
+    """16 members (4 seeds × 4 learning rates) in one run against 16 runs one after the other.
+
+    At width 128 the circuit of clapp with `summary=flat` is one 512 × 512 matrix in layer 1: the step
+    is bound by its products, which no batching makes faster; the other rows show what batching saves.
+    """
+    cells = [(rule, 16) for rule in ("clapp", "bp")]
+    cells += [(rule, 128) for rule in ("clapp summary=mean", "bp", "dfa", "clapp")]
+    return {"table": [_ensemble_row(rule, width, device, steps, rounds) for rule, width in cells]}
+
+
+def _ensemble_row(rule: str, width: int, device: torch.device, steps: int, rounds: int) -> dict[str, Any]:
     members = [(seed, rate) for seed in range(4) for rate in (3e-4, 1e-3, 2e-3, 3e-3)]
     tasks = {s: rhm_task(RandomHierarchyModel(levels=3, seed=s), 2048, seed=s, test_size=100) for s in range(4)}
-    table = []
-    for width in (16, 128):
-        settings = Settings(load_rule("clapp"), widths=(width,) * 3, device=device)
-        together = Ensemble(
-            settings, [tasks[s] for s, _ in members], [s for s, _ in members], [r for _, r in members]
-        )
-        alone = [Ensemble(settings, [tasks[s]], [s], [r]) for s, r in members]
-        work = {"together": lambda t=together: _train(t, steps), "one by one": lambda a=alone: [_train(x, steps) for x in a]}
-        seconds = side_by_side(work, rounds)
-        difference = max(
-            float((together.learner.parameters[k][i] - v[0]).abs().max() / v.abs().max())
-            for i, single in enumerate(alone)
-            for k, v in single.learner.parameters.items()
-        )
-        table.append(
-            {
-                "width": width,
-                "members": len(members),
-                "speedup": round(median_ratio(seconds["one by one"], seconds["together"]), 2),
-                "ms_per_step_together": round(1e3 * statistics.median(seconds["together"]) / steps, 2),
-                "ms_per_step_one_by_one": round(1e3 * statistics.median(seconds["one by one"]) / steps, 2),
-                "largest_relative_difference_of_a_weight": difference,
-                "stimuli_compared": together.stream.count,
-            }
-        )
-    return {"table": table}
+    name, *options = rule.split()
+    settings = Settings(
+        load_rule(name, dict(o.split("=") for o in options)),
+        widths=(width,) * 3,
+        device=device,  # type: ignore[misc]
+    )
+    together = Ensemble(settings, [tasks[s] for s, _ in members], [s for s, _ in members], [r for _, r in members])
+    alone = [Ensemble(settings, [tasks[s]], [s], [r]) for s, r in members]
+    work = {"together": lambda: _train(together, steps), "one by one": lambda: [_train(x, steps) for x in alone]}
+    seconds = side_by_side(work, rounds)
+    difference = max(
+        float((together.learner.parameters[k][i] - v[0]).abs().max() / v.abs().max())
+        for i, single in enumerate(alone)
+        for k, v in single.learner.parameters.items()
+    )
+    return {
+        "rule": rule,
+        "width": width,
+        "batch": settings.batch,
+        "members": len(members),
+        "speedup": round(median_ratio(seconds["one by one"], seconds["together"]), 2),
+        "ms_per_step_together": round(1e3 * statistics.median(seconds["together"]) / steps, 2),
+        "ms_per_step_one_by_one": round(1e3 * statistics.median(seconds["one by one"]) / steps, 2),
+        "largest_relative_difference_of_a_weight": difference,
+        "stimuli_compared": together.stream.count,
+    }
 
 
 def _train(ensemble: Ensemble, steps: int) -> None:
@@ -124,7 +134,10 @@ class Contest:
 
     def agreement(self) -> float:
         """Largest difference of a weight after both did the same steps, relative to the largest weight."""
-        return max(float((self.parameters[k][0] - v).detach().abs().max() / v.detach().abs().max()) for k, v in self.reference.items())
+        return max(
+            float((self.parameters[k][0] - v).detach().abs().max() / v.detach().abs().max())
+            for k, v in self.reference.items()
+        )
 
 
 def explicit_speed(steps: int, rounds: int) -> dict[str, Any]:

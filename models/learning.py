@@ -47,7 +47,10 @@ class Eligibility:
             return self._credit(modulator, self.post, self.pre)
         parts = enumerate(rows)
         return PerMember(
-            tuple(self._credit(modulator[e : e + 1, r], self.post[e : e + 1, :, r], self.pre[e : e + 1, :, r]) for e, r in parts)
+            tuple(
+                self._credit(modulator[e : e + 1, r], self.post[e : e + 1, :, r], self.pre[e : e + 1, :, r])
+                for e, r in parts
+            )
         )
 
     def _credit(self, modulator: Tensor, post: Tensor, pre: Tensor) -> Outer:

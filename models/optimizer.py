@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from plastic.errors import PlasticError
-from plastic.models.update import Update
+from plastic.models.update import CACHED, Update
 
 State = dict[str, Tensor]
 Optimizer = Callable[[str, Tensor, Update, State], None]
@@ -28,41 +28,44 @@ def make_optimizer(kind: str, learning_rates: Tensor, bound: float = float("inf"
     """
     if kind not in ("sgd", "adam"):
         raise PlasticError(f"unknown optimizer {kind!r}; choose sgd (the pure rule) or adam (a filter per synapse).")
-    rates = [float(rate) for rate in learning_rates]
 
     def step(name: str, weight: Tensor, update: Update, state: State) -> None:
         if kind == "sgd":
             update.add_to(weight, learning_rates)
         else:
-            _adam(name, weight, update, state, rates)
+            _adam(name, weight, update, state, learning_rates)
         if bound < float("inf"):
             weight.clamp_(-bound, bound)
 
     return step
 
 
-def _adam(name: str, weight: Tensor, update: Update, state: State, rates: list[float]) -> None:
-    """torch's fused Adam; members that share a learning rate are stepped together."""
+def _adam(name: str, weight: Tensor, update: Update, state: State, rates: Tensor) -> None:
+    """Small weights of all members at once; of large ones a member at a time, by torch's fused kernel."""
     if f"{name}.count" not in state:
         state[f"{name}.count"] = torch.zeros((), dtype=torch.float32)
         state[f"{name}.mean"] = torch.zeros_like(weight)
         state[f"{name}.square"] = torch.zeros_like(weight)
     count, mean, square = (state[f"{name}.{part}"] for part in ("count", "mean", "square"))
+    if weight[0].numel() < CACHED:
+        count += 1
+        _adam_together(weight, update.value(), mean, square, count.item(), rates)
+        return
     for members, change in update.pieces():
-        _fused_adam([x[members] for x in (weight, mean, square)], change, count, rates[members])
+        own = (x[members] for x in (mean, square, rates))
+        for *tensors, rate in zip(weight[members], change, *own, strict=True):
+            # the kernel counts up itself, so it gets a copy of the count
+            counts = [count.to(weight.device, copy=True)]
+            adam(
+                *([x] for x in tensors), [], counts, fused=True, amsgrad=False, beta1=0.9, beta2=0.999,
+                lr=rate.item(), weight_decay=0.0, eps=1e-8, maximize=True,
+            )  # fmt: skip
     count += 1
 
 
-def _fused_adam(tensors: list[Tensor], change: Tensor, count: Tensor, rates: list[float]) -> None:
-    for rate in dict.fromkeys(rates):
-        own = [i for i, other in enumerate(rates) if other == rate]
-        whole = len(own) == len(rates)
-        weight, update, mean, square = (
-            [x] if whole else [x[i] for i in own] for x in (tensors[0], change, *tensors[1:])
-        )
-        # the kernel counts up itself, so it gets a copy of the count for each tensor
-        counts = [count.to(change.device, copy=True) for _ in weight]
-        adam(
-            weight, update, mean, square, [], counts, fused=True, amsgrad=False, beta1=0.9, beta2=0.999,
-            lr=rate, weight_decay=0.0, eps=1e-8, maximize=True,
-        )  # fmt: skip
+def _adam_together(weight: Tensor, change: Tensor, mean: Tensor, square: Tensor, count: float, rates: Tensor) -> None:
+    mean.lerp_(change, 0.1)
+    square.mul_(0.999).addcmul_(change, change, value=0.001)
+    root = square.sqrt().mul_((1 - 0.999**count) ** -0.5).add_(1e-8)
+    rate = (rates / (1 - 0.9**count)).view(-1, *([1] * (weight.dim() - 1)))
+    weight.addcmul_(torch.div(mean, root, out=root), rate)

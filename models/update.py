@@ -7,13 +7,12 @@ makes a second matrix of their size.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-
 
 Piece = tuple[slice, Tensor]  # members, and their update: (members, …)
 CACHED = 2**16  # numbers per member above which members are taken one by one, to stay in the cache
