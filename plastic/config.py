@@ -234,9 +234,9 @@ def resolve(config: Config) -> Config:
 
 
 def _strings(stimuli: Stimuli) -> int:
-    """P_max of the RHM, for the defaults; what it may be is checked where the grammar is made."""
-    choices = sum(max(stimuli.branching, 1) ** k for k in range(max(stimuli.levels or 1, 1)))
-    return int(stimuli.classes) * int(stimuli.synonyms) ** choices
+    """P_max of the RHM, or enough for the defaults; what it may be is checked where the grammar is made."""
+    choices = sum(max(stimuli.branching, 1) ** k for k in range(min(max(stimuli.levels or 1, 1), 64)))
+    return int(stimuli.classes) * int(stimuli.synonyms) ** min(choices, 64)
 
 
 def _default_train_size(stimuli: Stimuli) -> int:
