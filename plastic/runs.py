@@ -103,7 +103,7 @@ class RunFolder:
         """A safetensors file, there whole or not at all."""
         from safetensors.numpy import save
 
-        _replace(self.path / name, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
+        _replace(self.path / name, save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
