@@ -19,6 +19,7 @@ from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import InputFormat, rhm_task
 from plastic.data.task import Task
 from plastic.errors import PlasticError
+from plastic.models.allocator import keep_freed_memory
 from plastic.models.learning import Observation, Watch
 from plastic.models.parameters import layer_name
 from plastic.models.snntorch import SpikingStep, Traces, TraceTiming
@@ -135,6 +136,7 @@ def simulate(
     """
     config = resolve(config)
     torch.set_num_threads(config.threads)
+    keep_freed_memory()
     ensemble = Ensemble(
         make_settings(config), [make_task(config)], [config.seed], [config.training.learning_rate or 0.0]
     )

@@ -79,7 +79,7 @@ class Ensemble:
             mean = float(np.mean([t.intensity(t.train.inputs[:PROBE_BATCH]).mean() for t in tasks]))
             std = spiking_std(self.network, mean * settings.spike_input.rate)
         specified = specification(self.network, rule, std)
-        rates = torch.tensor(list(learning_rates), dtype=torch.float64, device=settings.device)
+        rates = torch.tensor(list(learning_rates), dtype=settings.dtype, device=settings.device)
         self.learner = Learner(
             self.network,
             rule,

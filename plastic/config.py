@@ -111,7 +111,7 @@ class Training:
     batch: int = 128
     """Independent streams, whose updates are summed."""
     learning_rate: float | None = None
-    """η (default 0.001 with adam, 0.05 / batch with sgd)."""
+    """η (default with adam 0.001, 0.004 in spikes; with sgd 0.05 / batch)."""
     optimizer: Annotated[str, choice("adam", "sgd")] = "adam"
     """sgd: the pure three-factor rule; adam: a filter per synapse on top of it."""
     weight_bound: float = float("inf")
@@ -233,7 +233,8 @@ def resolve(config: Config) -> Config:
         topology=network.topology or ("tree" if rhm else "dense"),
         depth=network.depth or (levels if rhm else 2),
     )
-    rate = 1e-3 if training.optimizer == "adam" else 0.05 / training.batch
+    spiking = config.backend in SPIKING
+    rate = (4e-3 if spiking else 1e-3) if training.optimizer == "adam" else 0.05 / training.batch
     training = dataclasses.replace(training, steps=training.steps or 3000, learning_rate=training.learning_rate or rate)
     mask = load_rule(config.rule, config.options()).mask
     return dataclasses.replace(config, mask=mask, stimuli=stimuli, network=network, training=training)
