@@ -7,7 +7,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plastic.data.coding import Coding, encode
@@ -53,7 +53,9 @@ def test_poisson_at_probability_one_never_fails() -> None:
     assert encode(np.ones((3, 50)), 400, "poisson", 1.0, generator(3, "spikes")).all()
 
 
-@given(numerator=st.integers(0, 20), denominator=st.integers(1, 20), steps=st.integers(1, 60))
+@given(numerator=st.integers(0, 60), denominator=st.integers(1, 60), steps=st.integers(1, 120))
+@example(numerator=1, denominator=49, steps=100)  # 49 · (1/49) < 1 in floating point
+@example(numerator=1, denominator=10, steps=10)
 def test_regular_has_the_exact_count_and_even_spacing(numerator: int, denominator: int, steps: int) -> None:
     probability = min(Fraction(numerator, denominator), Fraction(1))
     spikes = encode(np.array([[float(probability)]]), steps, "regular", 1.0, generator(0, "spikes"))[:, 0, 0]
