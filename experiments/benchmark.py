@@ -53,12 +53,16 @@ def _ensemble_row(rule: str, width: int, device: torch.device, steps: int, round
     settings = Settings(
         load_rule(name, dict(o.split("=") for o in options)),
         widths=(width,) * 3,
-        device=device,  # type: ignore[misc]
+        device=device,
     )
     together = Ensemble(settings, [tasks[s] for s, _ in members], [s for s, _ in members], [r for _, r in members])
     alone = [Ensemble(settings, [tasks[s]], [s], [r]) for s, r in members]
-    work = {"together": lambda: _train(together, steps), "one by one": lambda: [_train(x, steps) for x in alone]}
-    seconds = side_by_side(work, rounds)
+
+    def one_by_one() -> None:
+        for single in alone:
+            _train(single, steps)
+
+    seconds = side_by_side({"together": lambda: _train(together, steps), "one by one": one_by_one}, rounds)
     difference = max(
         float((together.learner.parameters[k][i] - v[0]).abs().max() / v.abs().max())
         for i, single in enumerate(alone)
@@ -124,7 +128,7 @@ class Contest:
             loss = loss + torch.relu(1 - y * (z * (c @ predict.T)).sum(-1)).sum()
             contexts.append(z.detach())
             x = z
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             for value in self.reference.values():
                 value.add_(value.grad, alpha=-SUM_OVER_BATCH)  # type: ignore[arg-type]
@@ -207,7 +211,7 @@ def peak_bytes(step: Callable[[], None]) -> int:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         step()
     live = peak = 0
-    events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]  # type: ignore[union-attr]
+    events = [e for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
     for event in sorted(events, key=lambda e: e.start_ns()):
         live += event.nbytes()
         peak = max(peak, live)

@@ -53,11 +53,11 @@ def _adam(name: str, weight: Tensor, update: Update, state: State, rates: Tensor
         return
     for members, change in update.pieces():
         own = (x[members] for x in (mean, square, rates))
-        for *tensors, rate in zip(weight[members], change, *own, strict=True):
+        for one, by, fast, slow, rate in zip(weight[members], change, *own, strict=True):
             # the kernel counts up itself, so it gets a copy of the count
             counts = [count.to(weight.device, copy=True)]
             adam(
-                *([x] for x in tensors), [], counts, fused=True, amsgrad=False, beta1=0.9, beta2=0.999,
+                [one], [by], [fast], [slow], [], counts, fused=True, amsgrad=False, beta1=0.9, beta2=0.999,
                 lr=rate.item(), weight_decay=0.0, eps=1e-8, maximize=True,
             )  # fmt: skip
     count += 1

@@ -143,7 +143,14 @@ def simulate(
     untrained = ensemble.probe()
     if resume is not None:
         folder, saved = RunFolder.open(resume)
-        ensemble.restore({k: torch.as_tensor(v) for k, v in saved.items()})
+        try:
+            ensemble.restore({k: torch.as_tensor(v) for k, v in saved.items()})
+        except (KeyError, RuntimeError) as error:
+            raise PlasticError(
+                f"the {CHECKPOINT} of {str(resume)!r} does not fit its config.toml ({error}); start the run anew with "
+                f"--config {resume / 'config.toml'}."
+            ) from None
+        folder.drop_metrics_after(ensemble.stream.count)
     else:
         folder = RunFolder.create(out or free_folder(config), config)
         folder.append_metrics({"step": 0, **_probe_row(untrained)})
@@ -199,7 +206,8 @@ def _train(ensemble: Ensemble, config: Config, folder: RunFolder, recording: Rec
             watch: Watch | None = layer_metrics(collected) if step % shown == 0 else None
             ensemble.step(watch)
             row |= collected
-        _check_finite(row, step, config)
+        if step % shown == 0 or step in probed or step == steps:
+            _check_finite(ensemble, row, step, config)
         if step in probed:
             row |= _probe_row(ensemble.probe())
         if len(row) > 1:
@@ -210,9 +218,12 @@ def _train(ensemble: Ensemble, config: Config, folder: RunFolder, recording: Rec
     report({"step": steps, "steps": steps})
 
 
-def _check_finite(row: dict[str, Any], step: int, config: Config) -> None:
-    if not all(math.isfinite(a) for a in row.get("activity", [])):
+def _check_finite(ensemble: Ensemble, row: dict[str, Any], step: int, config: Config) -> None:
+    """PlasticError for a network that diverged. A spiking one falls silent, so its weights are looked at too."""
+    seen = [value for key in ("loss", "activity") for value in row.get(key, []) if value is not None]
+    weights = ensemble.learner.parameters.values()
+    if not (all(map(math.isfinite, seen)) and all(bool(w.isfinite().all()) for w in weights)):
         raise PlasticError(
-            f"the network diverged by stimulus {step}: its activity is not finite; lower --learning-rate "
+            f"the network diverged by stimulus {step}: its weights or activity are not finite; lower --learning-rate "
             f"(now {config.training.learning_rate})."
         )

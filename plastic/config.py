@@ -16,6 +16,7 @@ import tomli_w
 import tyro
 
 from plastic.errors import PlasticError
+from plastic.rules import load_rule
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -164,6 +165,7 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "training": {"optimizer": ("adam", "sgd"), "context": ("held", "recomputed")},
 }
 POSITIVE = {
+    "stimuli": ("levels", "train_size", "test_size"),
     "network": ("width", "depth"),
     "spiking": ("time_steps", "learning_period", "threshold", "slope"),
     "training": ("steps", "batch", "learning_rate", "weight_bound"),
@@ -180,7 +182,7 @@ def flag(name: str) -> str:
 
 def _member(name: str, value: Any, options: tuple[str, ...]) -> None:
     if value not in options:
-        raise PlasticError(f"unknown {name.replace('_', ' ')} {value!r}; choose one of: {', '.join(options)}.")
+        raise PlasticError(f"unknown {name.replace('_', ' ')} {value!r}; {flag(name)} is one of: {', '.join(options)}.")
 
 
 def validate(config: Config) -> Config:
@@ -213,7 +215,10 @@ def validate(config: Config) -> Config:
 
 
 def resolve(config: Config) -> Config:
-    """A valid config with every default filled in."""
+    """A valid config with every default filled in.
+
+    Raises PlasticError as `validate` does, and for a rule that is not there or has not such options.
+    """
     validate(config)
     stimuli, network, training = config.stimuli, config.network, config.training
     rhm = stimuli.data == "rhm"
@@ -237,13 +242,14 @@ def resolve(config: Config) -> Config:
         optimizer=optimizer,
         learning_rate=training.learning_rate or rate,
     )
-    return dataclasses.replace(config, stimuli=stimuli, network=network, training=training)
+    mask = load_rule(config.rule, config.options()).mask
+    return dataclasses.replace(config, mask=mask, stimuli=stimuli, network=network, training=training)
 
 
 def _strings(stimuli: Stimuli) -> int:
-    """P_max of the RHM, for the defaults; what it may be is checked where the grammar is made."""
-    choices = sum(max(stimuli.branching, 1) ** k for k in range(max(stimuli.levels or 1, 1)))
-    return int(stimuli.classes) * int(stimuli.synonyms) ** choices
+    """P_max of the RHM, or enough for the defaults; what it may be is checked where the grammar is made."""
+    choices = sum(max(stimuli.branching, 1) ** k for k in range(min(max(stimuli.levels or 1, 1), 64)))
+    return int(stimuli.classes) * int(stimuli.synonyms) ** min(choices, 64)
 
 
 def _default_train_size(stimuli: Stimuli) -> int:
@@ -303,6 +309,8 @@ def _typed(key: str, value: Any, annotation: str, where: str) -> Any:
     kinds: dict[str, type] = {"tuple": list, "str": str, "float": float, "int": int}
     kind = next(kind for name, kind in kinds.items() if name in annotation)
     if isinstance(value, list) and kind is list:
+        if not all(isinstance(item, str) for item in value):
+            raise PlasticError(f"{key!r} in {where} is {value!r}; it must be a list of str.")
         return tuple(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
