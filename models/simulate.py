@@ -26,7 +26,7 @@ from plastic.models.snntorch import SpikingStep, Traces, TraceTiming
 from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
 from plastic.picture import draw_run
 from plastic.rules import load_rule
-from plastic.runs import CHECKPOINT, Arrays, RunFolder, free_folder, read_metrics
+from plastic.runs import CHECKPOINT, TRACES, Arrays, RunFolder, free_folder, read_arrays, read_metrics
 
 Report = Callable[[dict[str, Any]], None]
 DISPLAYS = 100  # metrics rows per run
@@ -82,7 +82,7 @@ def make_settings(config: Config) -> Settings:
 
 @dataclass
 class Recording:
-    """Signals of one layer, stream 0, position 0, over the last stimuli of a run."""
+    """Signals of one layer, stream 0, position 0, over a few stimuli of a run."""
 
     ensemble: Ensemble
     layer: int
@@ -180,8 +180,7 @@ def _write_end(
     """Weights, traces, picture, and last the result: a folder with a result is whole."""
     parameters = {k: v[0].cpu().numpy() for k, v in ensemble.learner.parameters.items()}
     folder.write_arrays("weights.safetensors", parameters)
-    traces = recording.arrays()
-    folder.write_arrays("traces.safetensors", traces)
+    traces = read_arrays(folder.path / TRACES)
     draw_run(folder.path / "picture.png", config, read_metrics(folder.path), traces, result, recording.layer)
     folder.write_json("result.json", result)
 
@@ -191,16 +190,19 @@ def _probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def _train(ensemble: Ensemble, config: Config, folder: RunFolder, recording: Recording, report: Report) -> None:
-    """All stimuli that are still to come; the last few are recorded."""
+    """All stimuli that are still to come; a few are recorded while the rule is still at work."""
     steps = config.training.steps
     assert steps is not None
-    recorded = min(6 if config.backend in SPIKING else 40, steps)
+    first = steps // 5 + 1
+    last = min(first + (6 if config.backend in SPIKING else 40) - 1, steps)
     shown = max(1, steps // DISPLAYS)
     probed = {round(steps * k / (config.training.probes + 1)) for k in range(1, config.training.probes + 1)}
     for step in range(ensemble.stream.count + 1, steps + 1):
         row: dict[str, Any] = {"step": step}
-        if step > steps - recorded:
+        if first <= step <= last:
             recording.step()
+            if step == last:
+                folder.write_arrays(TRACES, recording.arrays() | {"first": np.array(first)})
         else:
             collected: dict[str, list[float | None]] = {}
             watch: Watch | None = layer_metrics(collected) if step % shown == 0 else None
@@ -213,7 +215,7 @@ def _train(ensemble: Ensemble, config: Config, folder: RunFolder, recording: Rec
         if len(row) > 1:
             folder.append_metrics(row)
             report(row | {"steps": steps})
-        if step in probed and step <= steps - recorded:
+        if step in probed and not first <= step < last:
             folder.write_arrays(CHECKPOINT, {k: v.cpu().numpy() for k, v in ensemble.snapshot().items()})
     report({"step": steps, "steps": steps})
 

@@ -19,7 +19,7 @@ from plastic.config import Config, to_toml
 from plastic.errors import PlasticError
 
 Arrays = dict[str, NDArray[Any]]
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, TRACES = "checkpoint.safetensors", "traces.safetensors"
 REPORTED = ("plastic", "torch", "numpy", "snntorch", "scikit-learn", "scipy", "safetensors", "matplotlib", "tyro")
 
 
@@ -104,6 +104,14 @@ class RunFolder:
         from safetensors.numpy import save
 
         _replace(self.path / name, save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
+
+
+def read_arrays(path: Path) -> Arrays:
+    """A safetensors file of the run."""
+    from safetensors.numpy import load_file
+
+    arrays: Arrays = load_file(path)
+    return arrays
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
