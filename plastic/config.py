@@ -107,13 +107,13 @@ class Training:
     """How long and how fast."""
 
     steps: int | None = None
-    """Stimuli per stream (default 3000)."""
+    """Stimuli per stream (default 3000, 2000 in spikes)."""
     batch: int = 128
     """Independent streams, whose updates are summed."""
     learning_rate: float | None = None
-    """η (default with adam 0.001, 0.004 in spikes; with sgd 0.05 / batch)."""
-    optimizer: Annotated[str, choice("adam", "sgd")] = "adam"
-    """sgd: the pure three-factor rule; adam: a filter per synapse on top of it."""
+    """η (default with adam 0.001, 0.004 in spikes; with sgd 0.128 / batch, 0.512 / batch in spikes)."""
+    optimizer: Annotated[str | None, choice("sgd", "adam")] = None
+    """sgd: the pure three-factor rule (default in spikes); adam: a filter per synapse on top (default for rates)."""
     weight_bound: float = float("inf")
     """Weights are clipped to ± this."""
     context: Annotated[str, choice("held", "recomputed")] = "held"
@@ -234,8 +234,14 @@ def resolve(config: Config) -> Config:
         depth=network.depth or (levels if rhm else 2),
     )
     spiking = config.backend in SPIKING
-    rate = (4e-3 if spiking else 1e-3) if training.optimizer == "adam" else 0.05 / training.batch
-    training = dataclasses.replace(training, steps=training.steps or 3000, learning_rate=training.learning_rate or rate)
+    optimizer = training.optimizer or ("sgd" if spiking else "adam")
+    rate = {"adam": 1e-3, "sgd": 0.128 / training.batch}[optimizer] * (4 if spiking else 1)
+    training = dataclasses.replace(
+        training,
+        steps=training.steps or (2000 if spiking else 3000),
+        optimizer=optimizer,
+        learning_rate=training.learning_rate or rate,
+    )
     mask = load_rule(config.rule, config.options()).mask
     return dataclasses.replace(config, mask=mask, stimuli=stimuli, network=network, training=training)
 

@@ -142,9 +142,16 @@ def test_the_defaults_are_those_of_the_help() -> None:
     assert spiking.stimuli.train_size == 384  # three quarters of 8 · 4³
     assert spiking.stimuli.test_size == 128
     assert (rate.stimuli.train_size, rate.stimuli.test_size) == (4096, 4000)
-    assert rate.training.learning_rate == 0.001
-    sgd = resolve(Config(training=Training(optimizer="sgd", batch=64)))
-    assert sgd.training.learning_rate == pytest.approx(0.05 / 64)
+    assert (spiking.training.optimizer, rate.training.optimizer) == ("sgd", "adam")
+    assert (spiking.training.steps, rate.training.steps) == (2000, 3000)
+    for optimizer, backend, expected in (
+        ("adam", "rate", 0.001),
+        ("adam", "snntorch", 0.004),
+        ("sgd", "rate", 0.128 / 64),
+        ("sgd", "snntorch", 0.512 / 64),
+    ):
+        config = resolve(Config(backend=backend, training=Training(optimizer=optimizer, batch=64)))
+        assert config.training.learning_rate == pytest.approx(expected)
     digits = resolve(Config(stimuli=Stimuli(data="digits")))
     assert (digits.network.topology, digits.network.depth) == ("dense", 2)
     assert (digits.stimuli.train_size, digits.stimuli.test_size) == (1437, 360)
