@@ -1,6 +1,6 @@
 """A rule of your own: be like the response before while the gaze stays, unlike it when it moves.
 
-    ΔW_ij = η · γ · c_i · ψ(u_i) · x̄_j,      γ = y · 1[y · (zᵀ c − θ) < margin]
+ΔW_ij = η · γ · c_i · ψ(u_i) · x̄_j,      γ = y · 1[y · (zᵀ c − θ) < margin]
 """
 
 from collections.abc import Mapping
