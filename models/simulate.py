@@ -194,7 +194,7 @@ def _train(ensemble: Ensemble, config: Config, folder: RunFolder, recording: Rec
     steps = config.training.steps
     assert steps is not None
     first = steps // 5 + 1
-    last = min(first + (6 if config.backend in SPIKING else 40) - 1, steps)
+    last = min(first + (6 if config.backend in SPIKING else min(40, max(1, steps // 10))) - 1, steps)
     shown = max(1, steps // DISPLAYS)
     probed = {round(steps * k / (config.training.probes + 1)) for k in range(1, config.training.probes + 1)}
     for step in range(ensemble.stream.count + 1, steps + 1):
