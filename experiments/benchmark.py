@@ -108,7 +108,7 @@ class Contest:
         self.context: list[Tensor] = []
         self.explicit_count = self.autograd_count = 0
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def explicit(self) -> None:
         now = self.explicit_count % 8
         before = self.inputs[None, now - 1] if self.recompute else None

@@ -96,7 +96,7 @@ class Ensemble:
         for _ in range(steps):
             self.step(watch(self.stream.count) if watch else None)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def step(self, watch: Watch | None = None, traces: Traces | None = None) -> Stimulus:
         """One stimulus of every stream: respond, then learn."""
         count = self.stream.count
@@ -164,7 +164,7 @@ class Ensemble:
         while self.stream.count < int(saved["step"]):
             self.stream.next()
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def features(self, member: int, examples: Examples, purpose: str) -> list[np.ndarray]:
         """Activity of all units of every layer for one member: (examples, units) each."""
         alone = self._only(member)

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from plastic.rules.expressions import dot, rectify, through
+from plastic.rules.expressions import dot, through
 from plastic.rules.rule import (
     Array,
     LayerShape,
@@ -79,8 +79,9 @@ class CLAPP(Rule):
         z, c, y = signals.activity, signals.context, signals.fixation
         prediction = through(weights["W_pred"], c)
         score = dot(z, prediction)
-        loss = rectify(self.margin - y * score)
-        gate = y * (loss > 0)
+        short = self.margin - y * score
+        opened = short > 0
+        gate, loss = y * opened, short * opened
         current = Modulator(gate, prediction)
         learn = {"W_pred": Product(gate, z, c)}
         context = None

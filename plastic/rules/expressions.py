@@ -19,11 +19,6 @@ def dot(a: Array, b: Array) -> Array:
     return (a * b).sum(-1)[..., None]
 
 
-def rectify(x: Array) -> Array:
-    """max(0, x)."""
-    return x * (x > 0)
-
-
 def softmax(x: Array) -> Array:
     """Softmax over the last axis."""
     xp: Any = array_namespace(x)
