@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 import snntorch as snn
 import torch
@@ -22,24 +21,10 @@ from torch import Tensor
 
 from plastic.models.learning import Eligibility, Response, masked
 from plastic.models.parameters import Parameters, layer_name
+from plastic.models.step import LayerTrace, SpikingStep, Traces
 from plastic.models.surrogate import pseudo_derivative
 from plastic.models.topology import Layer, Network
 from plastic.rules.rule import Rule
-
-TraceTiming = Literal["arrived", "emitted"]
-
-
-@dataclass(frozen=True)
-class SpikingStep:
-    """Constants of the canonical step; dt = 1 ms, membrane in units of the threshold."""
-
-    membrane_decay: float = 0.9  # β = exp(−dt/τ_m)
-    trace_decay: float = 0.9  # λ
-    threshold: float = 1.0  # θ
-    surrogate: str = "fast-sigmoid"
-    slope: float = 2.0
-    learning_period: int = 1
-    trace_timing: TraceTiming = "arrived"
 
 
 @dataclass
@@ -52,20 +37,6 @@ class _LayerState:
     count: Tensor  # spikes since the stimulus began
     post: Tensor  # Σ_t ψ
     summed: Tensor | None = None  # eligibility per synapse, in stimuli of several chunks
-
-
-@dataclass(frozen=True)
-class LayerTrace:
-    """Signals of one layer in every step: (members, time, batch, positions, n)."""
-
-    pre_spike: Tensor
-    pre_trace: Tensor
-    membrane: Tensor
-    post_factor: Tensor
-    spike: Tensor
-
-
-Traces = dict[int, list[LayerTrace]]
 
 
 @dataclass(frozen=True)
