@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plastic.config import SPIKING, Config, resolve
+from plastic.config import DOUBLE, SPIKING, Config, resolve
 from plastic.data.digits import digits_task
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.stream import Stimulus
 from plastic.data.strings import InputFormat, rhm_task
 from plastic.data.task import Task
 from plastic.errors import PlasticError
+from plastic.models.brian2_equations import Equations
 from plastic.models.learning import Observation, Watch
 from plastic.models.parameters import layer_name
 from plastic.models.step import SpikingStep, Traces, TraceTiming
@@ -58,6 +59,7 @@ def make_settings(config: Config) -> Settings:
     network, spiking, training = config.network, config.spiking, config.training
     assert network.topology is not None
     assert network.depth is not None
+    assert training.batch is not None
     step = SpikingStep(
         spiking.membrane_decay, spiking.trace_decay, spiking.threshold, spiking.surrogate, spiking.slope,
         spiking.learning_period, cast(TraceTiming, spiking.trace_timing),
@@ -76,9 +78,21 @@ def make_settings(config: Config) -> Settings:
         optimizer=training.optimizer,
         weight_bound=training.weight_bound,
         recompute_context=training.context == "recomputed",
-        device=choose_device(config.device),
+        device=choose_device("cpu" if config.backend in DOUBLE else config.device),
         dtype=torch.float64 if config.dtype == "float64" else torch.float32,
     )
+
+
+def show_equations(config: Config) -> str:
+    """The neurons, synapses and third factor of a run in Brian2's language; nothing is run."""
+    if config.backend != "brian2":
+        raise PlasticError(
+            f"--show-equations prints Brian2's equations, not those of {config.backend}: add --backend brian2."
+        )
+    settings = make_settings(config)
+    assert settings.spiking is not None
+    equations = Equations.of(settings.rule, settings.spiking, settings.spike_input.time_steps)
+    return f"{equations}\n\nLast step of a stimulus (end)\n    {settings.rule.equation}"
 
 
 @dataclass

@@ -29,6 +29,7 @@ class Simulate:
 
     Examples:
       plastic simulate --rule clapp --backend snntorch
+      plastic simulate --rule clapp --backend brian2 --show-equations
       plastic simulate --rule dfa --backend rate --levels 3 --train-size 2048
       plastic simulate --rule bp --mask none --backend rate
       plastic simulate --rule my_rule.py:MyRule --backend rate --data digits
@@ -43,12 +44,19 @@ class Simulate:
     """Run folder (default runs/RULE-BACKEND-DATA-seedN)."""
     json: bool = False
     """Print the result as one JSON object, as the last line."""
+    show_equations: bool = False
+    """Print the equations that Brian2 is given (with --backend brian2), and run nothing."""
 
     def run(self) -> int:
         # torch is imported here, so that `plastic rules` answers at once
         from plastic.models.simulate import simulate
 
         config = resolve(read_config(self.resume / "config.toml") if self.resume else self.settings)
+        if self.show_equations:
+            from plastic.models.simulate import show_equations
+
+            print(show_equations(config))
+            return 0
         console = Console(stderr=self.json)
         unit = "spikes/step" if config.backend in SPIKING else "a.u."
         with LiveDisplay(console, f"{config.rule} on {config.backend}", unit) as display:
