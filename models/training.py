@@ -14,6 +14,7 @@ from plastic.data.coding import Coding, encode
 from plastic.data.random import generator
 from plastic.data.stream import Stimulus, Stream
 from plastic.data.task import Examples, Inputs, Task
+from plastic.errors import PlasticError
 from plastic.models.brian2 import Brian2Simulator
 from plastic.models.learning import Held, Learner, Observation, Response, Watch
 from plastic.models.optimizer import make_optimizer
@@ -105,6 +106,15 @@ def make_simulator(settings: Settings, network: Network) -> Simulator:
     return SnnTorchSimulator(network, rule, step)
 
 
+def _check_backend(settings: Settings, members: int) -> None:
+    if settings.spiking is None or settings.backend == "snntorch":
+        return
+    if members > 1:
+        raise PlasticError(f"the backend {settings.backend} trains one network, not {members}; take snntorch.")
+    if settings.backend == "brian2" and settings.batch > 1:
+        raise PlasticError(f"the backend brian2 runs one stream, not {settings.batch}; take batch 1, or snntorch.")
+
+
 class Ensemble:
     """Networks trained side by side, one per (task, seed, learning rate)."""
 
@@ -113,6 +123,7 @@ class Ensemble:
     ) -> None:
         self.settings, self.tasks, self.seeds = settings, list(tasks), list(seeds)
         self.network = build_network(settings, tasks[0])
+        _check_backend(settings, len(tasks))
         self.simulator = make_simulator(settings, self.network)
         self.learner = self._learner(learning_rates)
         self.stream = Stream(self.tasks, self.seeds, settings.batch, settings.fixation_probability)
