@@ -30,7 +30,7 @@ Begin = Callable[[int], Traces | None]
 End = Callable[[int, list[Response]], None]
 
 
-def load() -> Any:
+def load_brian2() -> Any:
     """The brian2 package; PlasticError if it is missing."""
     try:
         return importlib.import_module("brian2")
@@ -95,7 +95,7 @@ class Brian2Simulator:
         When stimulus k begins, `begin(k)` may give traces to fill; when it ends, `end(k, responses)`
         learns, and the parameters are read anew.
         """
-        brian2 = load()
+        brian2 = load_brian2()
         indices, times, stimuli = _events(spikes, self.time_steps)
         with _runtime(brian2):
             network, inputs, projections = self._build(brian2, indices, times)

@@ -15,7 +15,7 @@ from plastic.data.random import generator
 from plastic.data.stream import Stimulus, Stream
 from plastic.data.task import Examples, Inputs, Task
 from plastic.errors import PlasticError
-from plastic.models.brian2 import Brian2Simulator
+from plastic.models.brian2 import Brian2Simulator, load_brian2
 from plastic.models.learning import Held, Learner, Observation, Response, Watch
 from plastic.models.optimizer import make_optimizer
 from plastic.models.parameters import he_std, initial_parameters, specification, spiking_std
@@ -107,12 +107,15 @@ def make_simulator(settings: Settings, network: Network) -> Simulator:
 
 
 def _check_backend(settings: Settings, members: int) -> None:
+    """PlasticError for what the backend cannot do or where it is missing, before anything is written."""
     if settings.spiking is None or settings.backend == "snntorch":
         return
     if members > 1:
         raise PlasticError(f"the backend {settings.backend} trains one network, not {members}; take snntorch.")
-    if settings.backend == "brian2" and settings.batch > 1:
-        raise PlasticError(f"the backend brian2 runs one stream, not {settings.batch}; take batch 1, or snntorch.")
+    if settings.backend == "brian2":
+        load_brian2()
+        if settings.batch > 1:
+            raise PlasticError(f"the backend brian2 runs one stream, not {settings.batch}; take batch 1, or snntorch.")
 
 
 class Ensemble:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,6 @@ import snntorch as snn
 import torch
 
 from plastic.config import SURROGATES
-from plastic.errors import PlasticError
 from plastic.models import brian2_equations, reference, surrogate
 from plastic.models.check import Case, case_task
 from plastic.models.learning import Response
@@ -194,12 +192,6 @@ def test_brian2_cython_code_gives_the_same() -> None:
         brian2.prefs.codegen.target = "numpy"
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-12, atol=1e-12)
-
-
-def test_missing_brian2_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "brian2", None)
-    with pytest.raises(PlasticError, match=r'pip install "plastic\[brian2\]"'):
-        small_brian2_run()
 
 
 def test_brian2_goes_on_where_it_was() -> None:
