@@ -13,16 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plastic.config import SPIKING, Config, resolve
+from plastic.config import DOUBLE, SPIKING, Config, resolve
 from plastic.data.digits import digits_task
 from plastic.data.rhm import RandomHierarchyModel
+from plastic.data.stream import Stimulus
 from plastic.data.strings import InputFormat, rhm_task
 from plastic.data.task import Task
 from plastic.errors import PlasticError
 from plastic.models.allocator import keep_freed_memory
+from plastic.models.brian2_equations import Equations
 from plastic.models.learning import Observation, Watch
 from plastic.models.parameters import layer_name
-from plastic.models.snntorch import SpikingStep, Traces, TraceTiming
+from plastic.models.step import SpikingStep, Traces, TraceTiming
 from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
 from plastic.picture import draw_run
 from plastic.rules import load_rule
@@ -58,6 +60,7 @@ def make_settings(config: Config) -> Settings:
     network, spiking, training = config.network, config.spiking, config.training
     assert network.topology is not None
     assert network.depth is not None
+    assert training.batch is not None
     step = SpikingStep(
         spiking.membrane_decay, spiking.trace_decay, spiking.threshold, spiking.surrogate, spiking.slope,
         spiking.learning_period, cast(TraceTiming, spiking.trace_timing),
@@ -69,15 +72,28 @@ def make_settings(config: Config) -> Settings:
         shared=network.weights == "shared",
         activation=network.activation,
         spiking=step if config.backend in SPIKING else None,
+        backend=config.backend,
         spike_input=SpikeInput(spiking.time_steps, cast(Any, spiking.coding), spiking.input_rate),
         batch=training.batch,
         fixation_probability=config.stimuli.fixation_probability,
         optimizer=training.optimizer or "sgd",
         weight_bound=training.weight_bound,
         recompute_context=training.context == "recomputed",
-        device=choose_device(config.device),
+        device=choose_device("cpu" if config.backend in DOUBLE else config.device),
         dtype=torch.float64 if config.dtype == "float64" else torch.float32,
     )
+
+
+def show_equations(config: Config) -> str:
+    """The neurons, synapses and third factor of a run in Brian2's language; nothing is run."""
+    if config.backend != "brian2":
+        raise PlasticError(
+            f"--show-equations prints Brian2's equations, not those of {config.backend}: add --backend brian2."
+        )
+    settings = make_settings(config)
+    assert settings.spiking is not None
+    equations = Equations.of(settings.rule, settings.spiking, settings.spike_input.time_steps)
+    return f"{equations}\n\nLast step of a stimulus (end)\n    {settings.rule.equation}"
 
 
 @dataclass
@@ -89,19 +105,22 @@ class Recording:
 
     def __post_init__(self) -> None:
         self.rows: dict[str, list[np.ndarray]] = {}
+        self.seen: dict[int, Observation] = {}
+        self.traces: Traces = {}
 
-    def step(self) -> None:
-        """One learned stimulus, recorded."""
-        traces: Traces = {}
-        seen: dict[int, Observation] = {}
-        weight = self.ensemble.learner.parameters[f"{layer_name(self.layer)}.weight"]
-        self._add("weight", weight[0] if weight.dim() == 3 else weight[0, 0])
-        stimulus = self.ensemble.step(seen.__setitem__, traces)
-        observed = seen[self.layer]
+    def begin(self) -> tuple[Watch, Traces]:
+        """Collect the next stimulus."""
+        self.traces, self.seen = Traces(), dict[int, Observation]()
+        self._add("weight", self._weight())
+        return self.seen.__setitem__, self.traces
+
+    def end(self, stimulus: Stimulus) -> None:
+        """Keep what was collected."""
+        observed = self.seen[self.layer]
         self._add("modulator", observed.modulator[0, 0, 0])
         self.rows.setdefault("fixation", []).append(np.where(stimulus.fixation[0, :1], 1.0, -1.0)[0])
-        if traces:
-            for part in traces[self.layer]:
+        if self.traces:
+            for part in self.traces[self.layer]:
                 for name, value in vars(part).items():
                     self._add(name, value[0, :, 0, 0])
         else:
@@ -112,12 +131,15 @@ class Recording:
             self._add("post_factor", observed.response.post[0, 0, 0])
             self._add("membrane", torch.mv(torch.as_tensor(self.rows["weight"][-1]), pre.cpu()))
 
+    def _weight(self) -> Tensor:
+        weight = self.ensemble.learner.parameters[f"{layer_name(self.layer)}.weight"]
+        return weight[0] if weight.dim() == 3 else weight[0, 0]
+
     def _add(self, name: str, value: Tensor) -> None:
         self.rows.setdefault(name, []).append(value.detach().cpu().numpy().copy())
 
     def arrays(self) -> Arrays:
-        weight = self.ensemble.learner.parameters[f"{layer_name(self.layer)}.weight"]
-        self._add("weight", weight[0] if weight.dim() == 3 else weight[0, 0])
+        self._add("weight", self._weight())
         join = {"membrane", "post_factor", "pre_trace", "pre_spike", "spike"}
         per_step = self.ensemble.settings.spiking is not None
         return {k: np.concatenate(v) if per_step and k in join else np.stack(v) for k, v in self.rows.items()}
@@ -156,7 +178,9 @@ def simulate(
         folder.append_metrics({"step": 0, **_probe_row(untrained)})
     started = time.perf_counter()
     recording = Recording(ensemble, len(ensemble.network.layers) - 1)
-    _train(ensemble, config, folder, recording, report or (lambda row: None))
+    steps, report = config.training.steps or 0, report or (lambda row: None)
+    ensemble.train(steps - ensemble.learned, _Course(ensemble, config, folder, recording, report))
+    report({"step": steps, "steps": steps})
     trained = ensemble.probe()
     folder.append_metrics({"step": config.training.steps, **_probe_row(trained)})
     result = {
@@ -189,35 +213,49 @@ def _probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
     return {"probe_accuracy": [p["class"] for p in probes]}
 
 
-def _train(ensemble: Ensemble, config: Config, folder: RunFolder, recording: Recording, report: Report) -> None:
-    """All stimuli that are still to come; a few are recorded while the rule is still at work."""
-    steps = config.training.steps
-    assert steps is not None
-    first = steps // 5 + 1
-    last = min(first + (6 if config.backend in SPIKING else min(40, max(1, steps // 10))) - 1, steps)
-    shown = max(1, steps // DISPLAYS)
-    probed = {round(steps * k / (config.training.probes + 1)) for k in range(1, config.training.probes + 1)}
-    for step in range(ensemble.stream.count + 1, steps + 1):
-        row: dict[str, Any] = {"step": step}
-        if first <= step <= last:
-            recording.step()
-            if step == last:
-                folder.write_arrays(TRACES, recording.arrays() | {"first": np.array(first)})
-        else:
-            collected: dict[str, list[float | None]] = {}
-            watch: Watch | None = layer_metrics(collected) if step % shown == 0 else None
-            ensemble.step(watch)
-            row |= collected
-        if step % shown == 0 or step in probed or step == steps:
-            _check_finite(ensemble, row, step, config)
-        if step in probed:
-            row |= _probe_row(ensemble.probe())
+class _Course:
+    """What is collected, written and reported while a run trains.
+
+    A few stimuli are recorded while the rule is still at work.
+    """
+
+    def __init__(
+        self, ensemble: Ensemble, config: Config, folder: RunFolder, recording: Recording, report: Report
+    ) -> None:
+        assert config.training.steps is not None
+        self.ensemble, self.config, self.folder, self.recording, self.report = (
+            ensemble, config, folder, recording, report,
+        )  # fmt: skip
+        self.steps, probes = config.training.steps, config.training.probes
+        self.first = self.steps // 5 + 1
+        recorded = 6 if config.backend in SPIKING else min(40, max(1, self.steps // 10))
+        self.last = min(self.first + recorded - 1, self.steps)
+        self.shown = max(1, self.steps // DISPLAYS)
+        self.probed = {round(self.steps * k / (probes + 1)) for k in range(1, probes + 1)}
+        self.collected: dict[str, list[float | None]] = {}
+
+    def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
+        self.collected = {}
+        if self.first <= step <= self.last:
+            return self.recording.begin()
+        return (layer_metrics(self.collected) if step % self.shown == 0 else None), None
+
+    def end(self, step: int, stimulus: Stimulus) -> None:
+        if self.first <= step <= self.last:
+            self.recording.end(stimulus)
+        if step == self.last:
+            self.folder.write_arrays(TRACES, self.recording.arrays() | {"first": np.array(self.first)})
+        row: dict[str, Any] = {"step": step, **self.collected}
+        if step % self.shown == 0 or step in self.probed or step == self.steps:
+            _check_finite(self.ensemble, row, step, self.config)
+        if step in self.probed:
+            row |= _probe_row(self.ensemble.probe())
         if len(row) > 1:
-            folder.append_metrics(row)
-            report(row | {"steps": steps})
-        if step in probed and not first <= step < last:
-            folder.write_arrays(CHECKPOINT, {k: v.cpu().numpy() for k, v in ensemble.snapshot().items()})
-    report({"step": steps, "steps": steps})
+            self.folder.append_metrics(row)
+            self.report(row | {"steps": self.steps})
+        if step in self.probed and not self.first <= step < self.last:
+            saved = {k: v.cpu().numpy() for k, v in self.ensemble.snapshot().items()}
+            self.folder.write_arrays(CHECKPOINT, saved)
 
 
 def _check_finite(ensemble: Ensemble, row: dict[str, Any], step: int, config: Config) -> None:

@@ -1,20 +1,20 @@
 """The spiking simulator on snnTorch's neurons: the canonical step of DESIGN section 5, batched.
 
-snnTorch's own reset takes the spike of the step before, and would leave the membrane of this step
-unreset until then. The post factor must be read before the reset and the reset be done in the step
-of the spike, so the neuron (`snn.Leaky`) runs without a reset of its own, and the reset to zero
-follows here. No autograd.
+`snn.Leaky` with reset_mechanism="zero" shows the membrane before its reset and takes the reset at
+the beginning of its next step, which is the canonical order. (With its default, "subtract", or with
+reset_delay=False it is another neuron.) No autograd.
 
 Time is processed in chunks. Within a chunk all currents of a layer are one matrix product, and the
 eligibility keeps its factors ψ[t] and x̄[t]; a stimulus longer than a chunk adds up the eligibility
-per synapse, so memory does not grow with the number of steps.
+per synapse, so memory does not grow with the number of steps. Large arrays are few and are changed in place:
+to fetch fresh memory from the system costs as much as to compute with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import lru_cache
 
 import snntorch as snn
 import torch
@@ -22,24 +22,10 @@ from torch import Tensor
 
 from plastic.models.learning import Eligibility, Response, masked
 from plastic.models.parameters import Parameters, layer_name
+from plastic.models.step import LayerTrace, SpikingStep, Traces
 from plastic.models.surrogate import above_zero, pseudo_derivative
 from plastic.models.topology import Layer, Network
 from plastic.rules.rule import Rule
-
-TraceTiming = Literal["arrived", "emitted"]
-
-
-@dataclass(frozen=True)
-class SpikingStep:
-    """Constants of the canonical step; dt = 1 ms, membrane in units of the threshold."""
-
-    membrane_decay: float = 0.9  # β = exp(−dt/τ_m)
-    trace_decay: float = 0.9  # λ
-    threshold: float = 1.0  # θ
-    surrogate: str = "fast-sigmoid"
-    slope: float = 2.0
-    learning_period: int = 1
-    trace_timing: TraceTiming = "arrived"
 
 
 @dataclass
@@ -47,25 +33,22 @@ class _LayerState:
     """What a layer carries from one chunk of time to the next within a stimulus."""
 
     arriving: Tensor  # spikes of the layer below in the last step: (members, 1, batch, units below)
-    membrane: Tensor  # (members, batch, positions, neurons)
-    trace: Tensor  # (members, 1, batch, positions, fan_in)
+    membrane: Tensor  # before its reset: (members, batch, positions, neurons)
+    trace: Tensor  # (members, batch, positions, fan_in)
     count: Tensor  # spikes since the stimulus began
     post: Tensor  # Σ_t ψ
     summed: Tensor | None = None  # eligibility per synapse, in stimuli of several chunks
 
 
-@dataclass(frozen=True)
-class LayerTrace:
-    """Signals of one layer in every step: (members, time, batch, positions, n)."""
-
-    pre_spike: Tensor
-    pre_trace: Tensor
-    membrane: Tensor
-    post_factor: Tensor
-    spike: Tensor
-
-
-Traces = dict[int, list[LayerTrace]]
+@lru_cache(maxsize=8)
+def leaky(decay: float, threshold: float, dtype: torch.dtype, device: torch.device) -> snn.Leaky:
+    """snnTorch's neuron; it keeps no state between calls. Made once: snnTorch never lets one go."""
+    return snn.Leaky(
+        beta=torch.tensor(decay, dtype=dtype),
+        threshold=torch.tensor(threshold, dtype=dtype),
+        spike_grad=above_zero,
+        reset_mechanism="zero",
+    ).to(device)
 
 
 @dataclass(frozen=True)
@@ -109,7 +92,7 @@ class SnnTorchSimulator:
         return _LayerState(
             arriving=spikes.new_zeros(members, 1, batch, units),
             membrane=zero,
-            trace=spikes.new_zeros(members, 1, batch, layer.positions, layer.fan_in),
+            trace=spikes.new_zeros(members, batch, layer.positions, layer.fan_in),
             count=zero.clone(),
             post=zero.clone(),
         )
@@ -122,12 +105,11 @@ class SnnTorchSimulator:
         members, steps, batch, _ = below.shape
         arriving = torch.cat([state.arriving, below[:, :-1]], dim=1)  # one step of delay
         state.arriving = below[:, -1:]
-        pre_spike = arriving.reshape(members, steps, batch, layer.positions, layer.fan_in)
+        pre_spike = arriving.view(members, steps, batch, layer.positions, layer.fan_in)
         current = layer.drive(parameters[f"{layer_name(index)}.weight"], pre_spike.flatten(1, 2))
         membrane, spike = self._integrate(current.view(members, steps, batch, layer.positions, layer.neurons), state)
         post = pseudo_derivative(step.surrogate)(membrane - step.threshold, step.slope)
-        traced = pre_spike if step.trace_timing == "arrived" else below.view_as(pre_spike)
-        pre = self._low_pass(traced, state)
+        pre = self._low_pass(pre_spike if step.trace_timing == "arrived" else below.view_as(pre_spike), state)
         state.count += spike.sum(1)
         if "above" in self.rule.reads:
             state.post += post.sum(1)
@@ -137,29 +119,21 @@ class SnnTorchSimulator:
         return spike.flatten(3), eligibility, LayerTrace(pre_spike, pre, membrane, post, spike)
 
     def _integrate(self, current: Tensor, state: _LayerState) -> tuple[Tensor, Tensor]:
-        """Membrane before the reset, and spikes, in every step of the chunk."""
-        neuron = snn.Leaky(
-            beta=torch.tensor(self.step.membrane_decay, dtype=current.dtype),
-            threshold=torch.tensor(self.step.threshold, dtype=current.dtype),
-            spike_grad=above_zero,
-            reset_mechanism="none",
-        ).to(current.device)
-        membrane, spike = torch.empty_like(current), torch.empty_like(current)
-        rest = state.membrane
+        """Membrane before the reset, in place of the current, and spikes, in every step of the chunk."""
+        neuron = leaky(self.step.membrane_decay, self.step.threshold, current.dtype, current.device)
+        spike, membrane = torch.empty_like(current), state.membrane
         for t in range(current.shape[1]):
-            spike[:, t], membrane[:, t] = neuron(current[:, t], rest)
-            rest = membrane[:, t] * (1 - spike[:, t])
-        state.membrane = rest
-        return membrane, spike
+            spike[:, t], membrane = neuron(current[:, t], membrane)
+            current[:, t] = membrane
+        state.membrane = membrane
+        return current, spike
 
     def _low_pass(self, spikes: Tensor, state: _LayerState) -> Tensor:
-        """x̄[t] = λ x̄[t−1] + s[t], as one product with the matrix of λ^(t−t′)."""
-        steps = spikes.shape[1]
-        lag = torch.arange(steps)[:, None] - torch.arange(steps)[None]
-        kernel = torch.where(lag >= 0, self.step.trace_decay ** lag.clamp(min=0).double(), 0.0).to(spikes)
-        decay = (self.step.trace_decay ** torch.arange(1, steps + 1).double()).to(spikes).view(1, -1, 1, 1, 1)
-        trace = (kernel @ spikes.flatten(2)).view_as(spikes) + decay * state.trace
-        state.trace = trace[:, -1:]
+        """x̄[t] = λ x̄[t−1] + s[t]."""
+        trace, last = torch.empty_like(spikes), state.trace
+        for t in range(spikes.shape[1]):
+            last = torch.add(spikes[:, t], last, alpha=self.step.trace_decay, out=trace[:, t])
+        state.trace = last
         return trace
 
     def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:

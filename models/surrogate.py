@@ -1,6 +1,10 @@
 """Nonlinearities: rate functions ρ with their derivatives, and the pseudo-derivatives ψ of spikes.
 
-Convention of scale for ψ: 1 at threshold, so that rules can be compared at one learning rate.
+One convention of scale for ψ: its peak is 1, at the threshold, so that surrogates and rules can be
+compared at one learning rate; k sets the width, per threshold. In other libraries' words: SuperSpike
+(Zenke & Ganguli 2018) is the derivative of the fast sigmoid with β = k, under either name;
+Bellec's pseudo-derivative has its dampening γ in the learning rate and k = 1; snnTorch's ATan has
+k = π α / 2 and is divided by π.
 """
 
 from __future__ import annotations
@@ -22,9 +26,16 @@ RATE: dict[str, Rate] = {
     "linear": (lambda a: a, lambda a, z: torch.ones_like(a)),
 }
 
+
+def _fast_sigmoid(x: Tensor, k: float) -> Tensor:
+    """1 / (1 + k|x|)²."""
+    return x.abs().mul_(k).add_(1).square_().reciprocal_()
+
+
 # x is the distance to threshold, k the slope
 PSEUDO_DERIVATIVE: dict[str, Callable[[Tensor, float], Tensor]] = {
-    "fast-sigmoid": lambda x, k: x.abs().mul_(k).add_(1).square_().reciprocal_(),  # Zenke & Ganguli 2018
+    "fast-sigmoid": _fast_sigmoid,
+    "superspike": _fast_sigmoid,
     "triangular": lambda x, k: (1 - k * x.abs()).clamp(min=0),  # Bellec et al. 2020
     "atan": lambda x, k: 1 / (1 + (k * x) ** 2),  # Fang et al. 2021
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -13,11 +14,15 @@ from plastic.data.coding import Coding, encode
 from plastic.data.random import generator
 from plastic.data.stream import Stimulus, Stream
 from plastic.data.task import Examples, Inputs, Task
-from plastic.models.learning import Held, Learner, Observation, Watch
+from plastic.errors import PlasticError
+from plastic.models.brian2 import Brian2Simulator, load_brian2
+from plastic.models.learning import Held, Learner, Observation, Response, Watch
 from plastic.models.optimizer import make_optimizer
 from plastic.models.parameters import he_std, initial_parameters, specification, spiking_std
 from plastic.models.rate import RateSimulator
-from plastic.models.snntorch import SnnTorchSimulator, SpikingStep, Traces
+from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
+from plastic.models.snntorch import SnnTorchSimulator
+from plastic.models.step import SpikingStep, Traces
 from plastic.models.topology import Network, dense, tree
 from plastic.probes import probe
 from plastic.rules.rule import Rule
@@ -44,6 +49,7 @@ class Settings:
     shared: bool = True
     activation: str = "relu"
     spiking: SpikingStep | None = None  # None: rate network
+    backend: str = "snntorch"  # of spiking networks: reference, snntorch or brian2
     spike_input: SpikeInput = field(default_factory=SpikeInput)
     batch: int = 128
     fixation_probability: float = 0.5
@@ -61,6 +67,58 @@ def build_network(settings: Settings, task: Task) -> Network:
     return tree(task.positions, task.channels, task.branching, settings.widths, task.classes, settings.shared)
 
 
+@runtime_checkable
+class Observer(Protocol):
+    """Looks at a training: what to collect during stimulus `step` (1, 2, …), and what to do after it."""
+
+    def begin(self, step: int) -> tuple[Watch | None, Traces | None]: ...
+
+    def end(self, step: int, stimulus: Stimulus) -> None: ...
+
+
+@dataclass
+class Look:
+    """An observer of one stimulus, or of none."""
+
+    watch: Watch | None = None
+    traces: Traces | None = None
+
+    def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
+        del step
+        return self.watch, self.traces
+
+    def end(self, step: int, stimulus: Stimulus) -> None:
+        pass
+
+
+Batched: TypeAlias = RateSimulator | SnnTorchSimulator | ReferenceSimulator  # one stimulus per call
+Simulator: TypeAlias = Batched | Brian2Simulator
+
+
+def make_simulator(settings: Settings, network: Network) -> Simulator:
+    """The simulator that the settings name; they are assumed to fit it (see plastic.config)."""
+    rule, step = settings.rule, settings.spiking
+    if step is None:
+        return RateSimulator(network, rule, settings.activation)
+    if settings.backend == "reference":
+        return ReferenceSimulator(network, rule, step)
+    if settings.backend == "brian2":
+        return Brian2Simulator(network, rule, step, settings.spike_input.time_steps)
+    return SnnTorchSimulator(network, rule, step)
+
+
+def _check_backend(settings: Settings, members: int) -> None:
+    """PlasticError for what the backend cannot do or where it is missing, before anything is written."""
+    if settings.spiking is None or settings.backend == "snntorch":
+        return
+    if members > 1:
+        raise PlasticError(f"the backend {settings.backend} trains one network, not {members}; take snntorch.")
+    if settings.backend == "brian2":
+        load_brian2()
+        if settings.batch > 1:
+            raise PlasticError(f"the backend brian2 runs one stream, not {settings.batch}; take batch 1, or snntorch.")
+
+
 class Ensemble:
     """Networks trained side by side, one per (task, seed, learning rate)."""
 
@@ -69,49 +127,81 @@ class Ensemble:
     ) -> None:
         self.settings, self.tasks, self.seeds = settings, list(tasks), list(seeds)
         self.network = build_network(settings, tasks[0])
-        rule = settings.rule
-        self.simulator: RateSimulator | SnnTorchSimulator
-        if settings.spiking is None:
-            self.simulator = RateSimulator(self.network, rule, settings.activation)
-            std = he_std(self.network)
-        else:
-            self.simulator = SnnTorchSimulator(self.network, rule, settings.spiking)
-            mean = float(np.mean([t.intensity(t.train.inputs[:PROBE_BATCH]).mean() for t in tasks]))
-            std = spiking_std(self.network, mean * settings.spike_input.rate)
-        specified = specification(self.network, rule, std)
-        rates = torch.tensor(list(learning_rates), dtype=settings.dtype, device=settings.device)
-        self.learner = Learner(
-            self.network,
-            rule,
-            initial_parameters(specified, self.seeds, settings.dtype, settings.device),
-            make_optimizer(settings.optimizer, rates, settings.weight_bound),
-            frozenset(name for name, synapses in specified.items() if synapses.plastic),
-        )
+        _check_backend(settings, len(tasks))
+        self.simulator = make_simulator(settings, self.network)
+        self.learner = self._learner(learning_rates)
         self.stream = Stream(self.tasks, self.seeds, settings.batch, settings.fixation_probability)
+        self.learned = 0  # stimuli per stream
         self._before: Tensor | None = None
         self._analog = self._analog_code()
 
-    def train(self, steps: int, watch: Callable[[int], Watch | None] | None = None) -> None:
-        """`steps` stimuli of every stream; `watch(step)` may give an observer for that step."""
-        for _ in range(steps):
-            self.step(watch(self.stream.count) if watch else None)
+    def _learner(self, learning_rates: Sequence[float]) -> Learner:
+        settings, rule = self.settings, self.settings.rule
+        if settings.spiking is None:
+            std = he_std(self.network)
+        else:
+            mean = float(np.mean([t.intensity(t.train.inputs[:PROBE_BATCH]).mean() for t in self.tasks]))
+            std = spiking_std(self.network, mean * settings.spike_input.rate)
+        specified = specification(self.network, rule, std)
+        parameters = initial_parameters(specified, self.seeds, settings.dtype, settings.device)
+        rates = torch.tensor(list(learning_rates), dtype=settings.dtype, device=settings.device)
+        optimizer = make_optimizer(settings.optimizer, rates, settings.weight_bound)
+        plastic = frozenset(name for name, synapses in specified.items() if synapses.plastic)
+        if isinstance(self.simulator, ReferenceSimulator):
+            return ReferenceLearner(
+                self.network, rule, parameters, optimizer, plastic,
+                learning_rate=learning_rates[0], optimizer_kind=settings.optimizer, weight_bound=settings.weight_bound,
+            )  # fmt: skip
+        return Learner(self.network, rule, parameters, optimizer, plastic)
 
     @torch.inference_mode()
-    def step(self, watch: Watch | None = None, traces: Traces | None = None) -> Stimulus:
-        """One stimulus of every stream: respond, then learn."""
-        count = self.stream.count
-        stimulus = self.stream.next()
-        inputs = self.encode(stimulus.inputs, "spikes", count)
-        if isinstance(self.simulator, SnnTorchSimulator):
-            responses = self.simulator.respond(self.learner.parameters, inputs, traces)
-        else:
-            before = self._before if self.settings.recompute_context else None
-            responses = self.simulator.respond(self.learner.parameters, inputs, before)
-            self._before = inputs if self.settings.recompute_context else None
+    def train(self, steps: int, observer: Observer | None = None) -> None:
+        """`steps` stimuli of every stream: respond, then learn."""
+        observer = observer or Look()
+        if isinstance(self.simulator, Brian2Simulator):
+            self._run(self.simulator, steps, observer)
+            return
+        for step in range(self.learned + 1, self.learned + steps + 1):
+            watch, traces = observer.begin(step)
+            stimulus = self.stream.next()
+            self._learn(stimulus, self._respond(self.simulator, stimulus, traces), watch)
+            observer.end(step, stimulus)
+
+    def step(self, watch: Watch | None = None, traces: Traces | None = None) -> None:
+        """One stimulus of every stream."""
+        self.train(1, Look(watch, traces))
+
+    def _respond(self, simulator: Batched, stimulus: Stimulus, traces: Traces | None) -> Iterator[Response]:
+        inputs = self.encode(stimulus.inputs, "spikes", self.learned)
+        if not isinstance(simulator, RateSimulator):
+            return simulator.respond(self.learner.parameters, inputs, traces)
+        before, recompute = self._before, self.settings.recompute_context
+        self._before = inputs if recompute else None
+        return simulator.respond(self.learner.parameters, inputs, before)
+
+    def _run(self, simulator: Brian2Simulator, steps: int, observer: Observer) -> None:
+        """All stimuli drawn beforehand, in one run of the simulator, which calls back at their borders."""
+        first = self.learned
+        stimuli = [self.stream.next() for _ in range(steps)]
+        spikes = (self.encode(s.inputs, "spikes", first + k)[0, :, 0].numpy() for k, s in enumerate(stimuli))
+        watch: Watch | None = None
+
+        def begin(k: int) -> Traces | None:
+            nonlocal watch
+            watch, traces = observer.begin(first + k + 1)
+            return traces
+
+        def end(k: int, responses: list[Response]) -> None:
+            self._learn(stimuli[k], responses, watch)
+            observer.end(first + k + 1, stimuli[k])
+
+        simulator.run(self.learner.parameters, spikes, begin, end)
+
+    def _learn(self, stimulus: Stimulus, responses: Iterable[Response], watch: Watch | None) -> None:
         fixation = self._tensor(stimulus.fixation)[..., None] * 2 - 1
         target = self._tensor(np.eye(self.network.classes)[stimulus.labels])
         self.learner.learn(responses, fixation, target, watch)
-        return stimulus
+        self.learned += 1
 
     def encode(self, inputs: Inputs, purpose: str, count: int) -> Tensor:
         """Inputs (members, batch, positions) as activity, or as spikes (members, time, batch, neurons)."""
@@ -147,7 +237,7 @@ class Ensemble:
                 saved |= {f"held/{index}/{k}": v for k, v in held.tensors().items()}
         if self._before is not None:
             saved["before"] = self._before
-        return saved | {"step": torch.tensor(self.stream.count)}
+        return saved | {"step": torch.tensor(self.learned)}
 
     def restore(self, saved: dict[str, Tensor]) -> None:
         """Go on from a snapshot of an ensemble with the same settings."""
@@ -163,6 +253,7 @@ class Ensemble:
         self._before = saved.get("before")
         while self.stream.count < int(saved["step"]):
             self.stream.next()
+        self.learned = self.stream.count
 
     @torch.inference_mode()
     def features(self, member: int, examples: Examples, purpose: str) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""The command line: plastic simulate, rules, cite, doctor."""
+"""The command line: plastic simulate, check, rules, cite, doctor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
-from plastic.config import SPIKING, Config, read_config, resolve
+from plastic.config import SPIKING, Architecture, Config, choice, read_config, resolve, validate
 from plastic.doctor import diagnose
 from plastic.errors import PlasticError
-from plastic.report import LiveDisplay, result_table, rule_page, rule_record, rules_table
+from plastic.report import LiveDisplay, check_table, result_table, rule_page, rule_record, rules_table
 from plastic.rules import all_rules, rule_class
 
 
@@ -29,6 +29,7 @@ class Simulate:
 
     Examples:
       plastic simulate --rule clapp --backend snntorch
+      plastic simulate --rule clapp --backend brian2 --show-equations
       plastic simulate --rule dfa --backend rate --levels 3 --train-size 2048
       plastic simulate --rule bp --mask none --backend rate
       plastic simulate --rule my_rule.py:MyRule --backend rate --data digits
@@ -43,6 +44,8 @@ class Simulate:
     """Run folder (default runs/RULE-BACKEND-DATA-seedN)."""
     json: bool = False
     """Print the result as one JSON object, as the last line."""
+    show_equations: bool = False
+    """Print the equations that Brian2 is given (with --backend brian2), and run nothing."""
 
     def run(self) -> int:
         # torch is imported here, so that `plastic rules` answers at once
@@ -51,6 +54,11 @@ class Simulate:
         if self.resume and (self.config or self.out or self.settings != Config()):
             raise PlasticError("--resume takes all settings from its run folder; leave the other options out.")
         config = resolve(read_config(self.resume / "config.toml") if self.resume else self.settings)
+        if self.show_equations:
+            from plastic.models.simulate import show_equations
+
+            print(show_equations(config))
+            return 0
         console = Console(stderr=self.json)
         unit = "spikes/step" if config.backend in SPIKING else "a.u."
         with LiveDisplay(console, f"{config.rule} on {config.backend}", unit) as display:
@@ -63,6 +71,55 @@ class Simulate:
             )  # fmt: skip
             print(json.dumps({key: result[key] for key in keys}))
         return 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """Does a rule do the same on every spiking backend? The same spikes, learned from on each.
+
+    A small network learns with plain SGD; spikes and weights are compared with the reference, and the
+    differences are drawn. The weight error is relative to how far the weights moved. Status 1 where a
+    backend differs, or where the network was silent or did not learn, so that agreement says nothing.
+
+    Examples:
+      plastic check --rule clapp --rule-options sides=both
+      plastic check --rule my_rule.py:MyRule
+    """
+
+    rule: str = "clapp"
+    """A rule by name, or your own as FILE.py:CLASS."""
+    rule_options: tuple[str, ...] = ()
+    """Options of the rule as KEY=VALUE."""
+    stimuli: int = 200
+    """Stimuli to learn from."""
+    topology: Annotated[str, choice("tree", "dense")] = "tree"
+    """The network: a tree of patches, or all to all."""
+    weights: Annotated[str, choice("shared", "local")] = "local"
+    """In a tree: positions share their weights, or each has its own."""
+    out: Path | None = None
+    """The picture of the differences (default check-RULE.png)."""
+    json: bool = False
+    """Print one JSON object, as the last line."""
+
+    def run(self) -> int:
+        from plastic.models.check import check
+
+        if self.stimuli < 1:
+            raise PlasticError(f"--stimuli is {self.stimuli}; it must be greater than 0.")
+        config = Config(rule=self.rule, rule_options=self.rule_options)
+        validate(dataclasses.replace(config, network=Architecture(topology=self.topology, weights=self.weights)))
+        name = rule_class(self.rule).name
+        out = self.out or Path(f"check-{name}.png")
+        found = check(self.rule, config.options(), out, self.stimuli, self.topology, self.weights)
+        records = [one.record() for one in found]
+        console = Console(stderr=self.json)
+        console.print(check_table(name, records))
+        console.print(f"picture: {out}", soft_wrap=True)
+        if len({one["backend"] for one in records}) < 2:
+            console.print('brian2 is not installed and was left out: pip install "plastic[brian2]"')
+        if self.json:
+            print(json.dumps({"rule": name, "comparisons": records, "picture": str(out)}))
+        return 0 if all(one["agrees"] for one in records) else 1
 
 
 @dataclass(frozen=True)
@@ -137,6 +194,7 @@ def parse(arguments: Sequence[str]) -> Any:
     simulate = subcommand("simulate", default=Simulate(settings=_file_settings(arguments)))
     commands: Any = (
         Annotated[Simulate, simulate]
+        | Annotated[Check, subcommand("check")]
         | Annotated[Rules, subcommand("rules")]
         | Annotated[Cite, subcommand("cite")]
         | Annotated[Doctor, subcommand("doctor")]

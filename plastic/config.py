@@ -23,8 +23,11 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-BACKENDS = ("rate", "snntorch")
-SPIKING = ("snntorch",)
+BACKENDS = ("rate", "reference", "snntorch", "brian2")
+SPIKING = ("reference", "snntorch", "brian2")
+DOUBLE = ("reference", "brian2")  # float64 on the CPU
+ONLINE = ("brian2",)  # one stream
+SURROGATES = ("fast-sigmoid", "superspike", "triangular", "atan")
 
 
 def choice(*options: str) -> Any:
@@ -88,8 +91,8 @@ class Spiking:
     """λ of the presynaptic trace."""
     threshold: float = 1.0
     """θ, the unit of membrane and weights."""
-    surrogate: Annotated[str, choice("fast-sigmoid", "triangular", "atan")] = "fast-sigmoid"
-    """Post factor ψ(u − θ), 1 at threshold."""
+    surrogate: Annotated[str, choice(*SURROGATES)] = "fast-sigmoid"
+    """Post factor ψ(u − θ), 1 at threshold; superspike is the fast sigmoid's other name."""
     slope: float = 2.0
     """Slope of ψ per threshold."""
     learning_period: int = 1
@@ -108,8 +111,8 @@ class Training:
 
     steps: int | None = None
     """Stimuli per stream (default 3000, 2000 in spikes)."""
-    batch: int = 128
-    """Independent streams, whose updates are summed."""
+    batch: int | None = None
+    """Independent streams, whose updates are summed (default 128; brian2 runs one)."""
     learning_rate: float | None = None
     """η (default with adam 0.001, 0.004 in spikes; with sgd 0.128 / batch, 0.512 / batch in spikes)."""
     optimizer: Annotated[str | None, choice("sgd", "adam")] = None
@@ -129,7 +132,7 @@ class Config:
     rule: str = "clapp"
     """A rule by name (see `plastic rules`), or your own as FILE.py:CLASS."""
     backend: Annotated[str, choice(*BACKENDS)] = "snntorch"
-    """rate: rate network in torch; snntorch: spiking network on snnTorch's neurons."""
+    """rate: rate network in torch; spiking networks: on snnTorch's neurons, in Brian2, or the slow numpy reference."""
     mask: Annotated[str | None, choice("sample", "batch", "none")] = None
     """Which post factor ψ enters: of the sample, its batch mean, or none (short for --rule-options mask=…)."""
     rule_options: tuple[str, ...] = ()
@@ -142,8 +145,8 @@ class Config:
     """One seed for grammar, data, weights and spikes."""
     device: Annotated[str, choice("auto", "cpu", "cuda")] = "auto"
     """auto: the GPU if there is one."""
-    dtype: Annotated[str, choice("float32", "float64")] = "float32"
-    """Arithmetic of the simulation."""
+    dtype: Annotated[str | None, choice("float32", "float64")] = None
+    """Arithmetic of the simulation (default float32; reference and brian2 run in float64)."""
     threads: int = 1
     """CPU threads of torch; the sums of another number differ in the last digits."""
 
@@ -161,7 +164,11 @@ class Config:
 CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "stimuli": {"data": ("rhm", "digits"), "input_format": ("whitened", "onehot")},
     "network": {"topology": ("tree", "dense"), "weights": ("shared", "local")},
-    "spiking": {"trace_timing": ("arrived", "emitted"), "coding": ("poisson", "regular", "latency")},
+    "spiking": {
+        "trace_timing": ("arrived", "emitted"),
+        "coding": ("poisson", "regular", "latency"),
+        "surrogate": SURROGATES,
+    },
     "training": {"optimizer": ("adam", "sgd"), "context": ("held", "recomputed")},
 }
 POSITIVE = {
@@ -189,7 +196,9 @@ def validate(config: Config) -> Config:
     """The same config, or PlasticError naming the first setting that cannot be."""
     _member("backend", config.backend, BACKENDS)
     _member("device", config.device, ("auto", "cpu", "cuda"))
-    _member("dtype", config.dtype, ("float32", "float64"))
+    if config.dtype is not None:
+        _member("dtype", config.dtype, ("float32", "float64"))
+    _fits_backend(config)
     for section, fields in CHOICES.items():
         for name, options in fields.items():
             if (value := getattr(getattr(config, section), name)) is not None:
@@ -209,9 +218,22 @@ def validate(config: Config) -> Config:
         raise PlasticError(f"--threads is {config.threads}; it must be at least 1.")
     if config.stimuli.data == "digits" and config.network.topology == "tree":
         raise PlasticError("digits have no tree of patches; take --topology dense.")
-    if config.training.context == "recomputed" and config.backend in SPIKING:
-        raise PlasticError(f"--context recomputed is for the rate backend; {config.backend} holds its context.")
     return config
+
+
+def _fits_backend(config: Config) -> None:
+    backend = config.backend
+    if config.training.context == "recomputed" and backend in SPIKING:
+        raise PlasticError(f"--context recomputed is for the rate backend; {backend} holds its context.")
+    if backend in DOUBLE and config.dtype == "float32":
+        raise PlasticError(f"the backend {backend} computes in float64; leave --dtype out.")
+    if backend in DOUBLE and config.device == "cuda":
+        raise PlasticError(f"the backend {backend} runs on the CPU; leave --device out, or take --backend snntorch.")
+    if backend in ONLINE and config.training.batch not in (None, 1):
+        raise PlasticError(
+            f"the backend {backend} runs one stream, not {config.training.batch}; leave --batch out, or take "
+            "--backend snntorch."
+        )
 
 
 def resolve(config: Config) -> Config:
@@ -233,17 +255,20 @@ def resolve(config: Config) -> Config:
         topology=network.topology or ("tree" if rhm else "dense"),
         depth=network.depth or (levels if rhm else 2),
     )
+    batch = training.batch or (1 if config.backend in ONLINE else 128)
     spiking = config.backend in SPIKING
     optimizer = training.optimizer or ("sgd" if spiking else "adam")
-    rate = {"adam": 1e-3, "sgd": 0.128 / training.batch}[optimizer] * (4 if spiking else 1)
+    rate = {"adam": 1e-3, "sgd": 0.128 / batch}[optimizer] * (4 if spiking else 1)
     training = dataclasses.replace(
         training,
         steps=training.steps or (2000 if spiking else 3000),
+        batch=batch,
         optimizer=optimizer,
         learning_rate=training.learning_rate or rate,
     )
     mask = load_rule(config.rule, config.options()).mask
-    return dataclasses.replace(config, mask=mask, stimuli=stimuli, network=network, training=training)
+    dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
+    return dataclasses.replace(config, mask=mask, stimuli=stimuli, network=network, training=training, dtype=dtype)
 
 
 def _strings(stimuli: Stimuli) -> int:

@@ -21,11 +21,14 @@ class Part:
     package: str
     module: str
     remedy: str
+    optional: bool = False
 
 
 PARTS = (
     Part("backend rate", "torch", "torch", "pip install torch"),
     Part("backend snntorch", "snntorch", "snntorch", "pip install snntorch"),
+    Part("backend reference", "numpy", "numpy", 'pip install "numpy>=2,<2.4"'),
+    Part("backend brian2", "brian2", "brian2", 'pip install "plastic[brian2]"', optional=True),
     Part("rules and data", "numpy", "numpy", 'pip install "numpy>=2,<2.4"'),
     Part("linear probes, digits", "scikit-learn", "sklearn", "pip install scikit-learn"),
     Part("pictures", "matplotlib", "matplotlib", "pip install matplotlib"),
@@ -55,14 +58,14 @@ def devices() -> list[str]:
 
 
 def diagnose(console: Console) -> bool:
-    """Print the table; True if every backend is usable."""
+    """Print the table; True if every backend is usable that needs no extra."""
     table = Table(title=f"plastic {versions()['plastic']} on Python {versions()['python']}")
     for heading in ("part", "state", "version, or what is missing"):
         table.add_column(heading, overflow="fold")
     healthy = True
     for part in PARTS:
         works, detail = usable(part)
-        healthy &= works or not part.name.startswith("backend")
+        healthy &= works or part.optional or not part.name.startswith("backend")
         state = "[green]usable[/]" if works else "[red]missing[/]"
         table.add_row(part.name, state, detail if works else f"{detail}. Get it: {part.remedy}")
     console.print(table)

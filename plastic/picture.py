@@ -133,3 +133,22 @@ def _boundaries(axis: Axes, edges: Any, fixation: Any) -> None:
         if stays <= 0:
             axis.axvspan(start, end, color="#e9e9e9", lw=0, zorder=-2)
         axis.axvline(start, color="#cccccc", lw=0.5, zorder=-1)
+
+
+def draw_check(path: Path, rule: str, curves: dict[str, tuple[Any, Any]], tolerance: float) -> None:
+    """Write the picture (PNG) of a check: by backend, (spikes that differ, weight error) per stimulus."""
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    axes: Any = figure.subplots(2, 1, sharex=True)
+    axes[0].set_title(f"{rule}: difference from the reference, on the same input spikes")
+    for number, (name, (differing, error)) in enumerate(curves.items()):
+        color = SHADES[number % 6]
+        axes[0].step(np.arange(1, len(differing) + 1), np.cumsum(differing), where="post", color=color, label=name)
+        axes[1].semilogy(np.arange(len(error)), np.maximum(error, 1e-17), color=color, lw=1)
+    axes[1].axhline(tolerance, color=GREY, ls="--", lw=0.8)
+    axes[1].annotate("tolerance, float64", (axes[1].get_xlim()[1], tolerance), fontsize=8, color=GREY, ha="right")
+    most = max(int(np.sum(differing)) for differing, _ in curves.values())
+    axes[0].set(ylabel="spikes that differ\n(since the beginning)", ylim=(-0.05 * max(most, 1), 1.1 * max(most, 1)))
+    axes[0].yaxis.get_major_locator().set_params(integer=True)
+    axes[0].legend(fontsize=8, loc="upper left")
+    axes[1].set(ylabel="largest weight difference\n(of the change over the run)", xlabel="stimuli")
+    figure.savefig(path, dpi=110)

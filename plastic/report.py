@@ -85,6 +85,21 @@ def result_table(result: dict[str, Any], config: Config) -> Table:
     return table
 
 
+def check_table(rule: str, records: list[dict[str, Any]]) -> Table:
+    """Backends beside the reference: spikes that differ, weight error, verdict."""
+    table = Table(title=f"{rule}: learning on the same spikes, beside the reference")
+    for heading in ("backend", "streams", "stimuli", "η", "spikes", "differing", "weight error", "agrees"):
+        table.add_column(heading, justify="left" if heading in ("backend", "agrees") else "right")
+    for one in records:
+        verdict = "[green]yes[/]" if one["agrees"] else f"[red]no[/] {escape(one['vacuous'])}"
+        table.add_row(
+            f"{one['backend']} {one['dtype']}", str(one["streams"]), str(one["stimuli"]),
+            f"{one['learning_rate'] / one['streams']:g}", str(one["spikes"]), str(one["spikes_differing"]),
+            f"{one['weight_error']:.1e}", verdict,
+        )  # fmt: skip
+    return table
+
+
 class LiveDisplay:
     """Progress bar with time left, and per layer the loss, activity, open gates and probe accuracy.
 

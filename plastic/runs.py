@@ -20,7 +20,18 @@ from plastic.errors import PlasticError
 
 Arrays = dict[str, NDArray[Any]]
 CHECKPOINT, TRACES = "checkpoint.safetensors", "traces.safetensors"
-REPORTED = ("plastic", "torch", "numpy", "snntorch", "scikit-learn", "scipy", "safetensors", "matplotlib", "tyro")
+REPORTED = (
+    "plastic",
+    "torch",
+    "numpy",
+    "snntorch",
+    "brian2",
+    "scikit-learn",
+    "scipy",
+    "safetensors",
+    "matplotlib",
+    "tyro",
+)
 
 
 def versions() -> dict[str, str]:

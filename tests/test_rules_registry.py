@@ -92,7 +92,7 @@ def tiny(rule: str, backend: str, **more: Any) -> Config:
         backend=backend,
         stimuli=Stimuli(levels=2, train_size=64, test_size=64),
         network=Architecture(width=8),
-        training=Training(steps=10, batch=8, probes=0),
+        training=Training(steps=10, batch=1 if backend == "brian2" else 8, probes=0),
         **more,
     )
 
@@ -182,7 +182,9 @@ def test_the_gain_of_a_rule_scales_its_update(backend: str, rule_file: Path, tmp
     weights = []
     for gain in (0, 1, 2):
         config = tiny(f"{rule_file}:Hebb", backend, rule_options=(f"gain={gain}",), dtype="float64")
-        training = Training(steps=1, batch=8, probes=0, optimizer="sgd", learning_rate=0.01)
+        training = Training(
+            steps=1, batch=1 if backend == "brian2" else 8, probes=0, optimizer="sgd", learning_rate=0.01
+        )
         out = tmp_path / str(gain)
         simulate(dataclasses.replace(config, training=training), out)
         weights.append(load_file(out / "weights.safetensors")["layer2.weight"])

@@ -1,0 +1,115 @@
+"""The canonical step as text: the equations that Brian2 is given. Needs no Brian2.
+
+Slots of a step, in this order (Brian2's standard schedule with `synapses` before `thresholds`, so
+that a spike arrives one step after it was emitted):
+
+    groups             membranes and traces decay
+    synapses           spikes of the step before arrive: u_post += w, pre_trace += 1
+    after_synapses     first step of a stimulus: everything returns to rest
+    before_thresholds  psi, before the reset
+    thresholds         spikes
+    after_thresholds   with trace_timing = emitted: pre_trace += 1 instead
+    before_resets      eligibility += psi_post * pre_trace
+    resets             u = 0
+    end                last step of a stimulus: third factor, weights
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from plastic.models.step import SpikingStep
+from plastic.rules.rule import Rule
+
+SCHEDULE = ["start", "groups", "synapses", "thresholds", "resets", "end"]
+
+POST_FACTOR = {
+    "fast-sigmoid": "1 / (1 + slope * abs(u - theta))**2",
+    "superspike": "1 / (1 + slope * abs(u - theta))**2",
+    "triangular": "clip(1 - slope * abs(u - theta), 0, 1)",
+    "atan": "1 / (1 + (slope * (u - theta))**2)",
+}
+
+
+@dataclass(frozen=True)
+class Equations:
+    """The equations of neurons and synapses, as Brian2 reads them."""
+
+    step: SpikingStep
+    time_steps: int
+    mask: str  # which ψ enters; one stream has no batch to average over
+    sums_post: bool  # rules that read the layer above need the mean ψ
+
+    neuron = """du/dt = -u / tau_m : 1  # membrane, in thresholds
+psi : 1                 # post factor
+count : 1               # spikes since the stimulus began
+post_sum : 1            # sum of psi since the stimulus began"""
+    threshold = "u > theta"
+    reset = "u = 0\ncount += 1"
+    synapse = """w : 1  # weight, in thresholds
+dpre_trace/dt = -pre_trace / tau_x : 1 (clock-driven)
+eligibility : 1"""
+    neuron_at_rest = "u = 0\ncount = 0\npost_sum = 0"
+    synapse_at_rest = "pre_trace = 0\neligibility = 0"
+
+    @property
+    def post_factor(self) -> str:
+        statement = f"psi = {POST_FACTOR[self.step.surrogate]}"
+        return statement + ("\npost_sum += psi" if self.sums_post else "")
+
+    @property
+    def on_pre(self) -> dict[str, str]:
+        """By pathway: `arrive` in the slot synapses, `emit` after the thresholds."""
+        if self.step.trace_timing == "emitted":
+            return {"arrive": "u_post += w", "emit": "pre_trace += 1"}
+        return {"arrive": "u_post += w\npre_trace += 1"}
+
+    @property
+    def eligibility(self) -> str:
+        product = "pre_trace" if self.mask == "none" else "psi_post * pre_trace"
+        if self.step.learning_period == 1:
+            return f"eligibility += {product}"
+        ticks = f"(t_in_timesteps % {self.time_steps} + 1) % {self.step.learning_period} == 0"
+        return f"eligibility += {product} * int({ticks})"
+
+    @classmethod
+    def of(cls, rule: Rule, step: SpikingStep, time_steps: int) -> Equations:
+        return cls(step, time_steps, rule.mask, "above" in rule.reads)
+
+    def constants(self) -> dict[str, float]:
+        """theta and slope, and the time constants in ms."""
+        return {
+            "theta": self.step.threshold,
+            "slope": self.step.slope,
+            "tau_m": time_constant(self.step.membrane_decay),
+            "tau_x": time_constant(self.step.trace_decay),
+        }
+
+    def __str__(self) -> str:
+        ms = {k: f"{v:.6g}" + (" ms" if k.startswith("tau") else "") for k, v in self.constants().items()}
+        stimulus = f"every {self.time_steps} ms, after_synapses"
+        parts = {
+            "constants (dt = 1 ms)": "\n".join(f"{k} = {v}" for k, v in ms.items()),
+            "schedule": ", ".join(SCHEDULE),
+            "NeuronGroup: equations (exact integration)": self.neuron,
+            "NeuronGroup: post factor (every step, before_thresholds)": self.post_factor,
+            "NeuronGroup: threshold": self.threshold,
+            "NeuronGroup: reset": self.reset,
+            f"NeuronGroup: a stimulus begins ({stimulus})": self.neuron_at_rest,
+            "Synapses: equations (exact integration)": self.synapse,
+            **{f"Synapses: on_pre ({SLOTS[name]})": code for name, code in self.on_pre.items()},
+            "Synapses: eligibility (every step, before_resets)": self.eligibility,
+            f"Synapses: a stimulus begins ({stimulus})": self.synapse_at_rest,
+        }
+        return "\n\n".join(f"{title}\n    " + text.replace("\n", "\n    ") for title, text in parts.items())
+
+
+SLOTS = {"arrive": "synapses", "emit": "after_thresholds"}
+
+
+def time_constant(decay: float) -> float:
+    """τ in ms, so that exp(−1 ms / τ) is the decay per step; 0 decays at once, 1 never."""
+    if decay == 0:
+        return 1e-3  # exp(−1000) is 0
+    return math.inf if decay == 1 else -1 / math.log(decay)

@@ -1,0 +1,291 @@
+"""One rule on several backends, over the same spikes from the same weights: do they agree?
+
+A small network learns an RHM task for some stimuli with plain SGD on the reference and on another
+backend; all spikes and all weights are kept and compared. A comparison of silent networks, or of
+weights that did not move, says nothing and is reported as vacuous.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from plastic.data.coding import Coding
+from plastic.data.rhm import RandomHierarchyModel
+from plastic.data.stream import Stimulus
+from plastic.data.strings import rhm_task
+from plastic.data.task import Task
+from plastic.errors import PlasticError
+from plastic.models.learning import Observation, Watch
+from plastic.models.step import SpikingStep, Traces
+from plastic.models.training import Ensemble, Settings, SpikeInput
+from plastic.picture import draw_check
+from plastic.rules import load_rule
+
+TOLERANCE = {"float64": 1e-6, "float32": 1e-2}  # of weights, relative to how far they moved
+SPIKES_TOLERANCE = {"float64": 0.0, "float32": 1e-3}  # fraction of neurons × steps that differ
+RATES = (0.01, 0.6)  # spikes per step of a live layer
+MOVED = 0.005  # relative change of the weights of a layer that learns
+LEARNING_RATES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small network and its task; small enough for hundreds of stimuli on the reference."""
+
+    rule: str
+    options: tuple[tuple[str, str], ...] = ()
+    topology: str = "tree"
+    shared: bool = True
+    streams: int = 4
+    step: SpikingStep = field(default_factory=SpikingStep)
+    time_steps: int = 12
+    coding: Coding = "poisson"
+    stimuli: int = 200
+    learning_rate: float | None = None  # per stream; None: see `tuned`
+    optimizer: str = "sgd"
+    weight_bound: float = float("inf")
+    seed: int = 0
+
+    def settings(self, backend: str, dtype: str) -> Settings:
+        return Settings(
+            rule=load_rule(self.rule, dict(self.options)),
+            widths=(12, 10),
+            topology=self.topology,
+            shared=self.shared,
+            spiking=self.step,
+            backend=backend,
+            spike_input=SpikeInput(self.time_steps, self.coding),
+            batch=self.streams,
+            optimizer=self.optimizer,
+            weight_bound=self.weight_bound,
+            dtype=torch.float64 if dtype == "float64" else torch.float32,
+        )
+
+
+def case_task(seed: int) -> Task:
+    """32 strings of 4 symbols out of 4, in 4 classes."""
+    grammar = RandomHierarchyModel(4, 4, 2, 2, 2, seed)
+    return rhm_task(grammar, 24, "class", seed, 8, "onehot")
+
+
+@dataclass
+class Track:
+    """What one backend did, stimulus by stimulus."""
+
+    spikes: list[list[NDArray[np.bool_]]] = field(default_factory=list)  # [stimulus][layer]: time × …
+    weights: list[dict[str, NDArray[Any]]] = field(default_factory=list)  # before each stimulus, and at the end
+    gates: list[float] = field(default_factory=list)  # fraction of open gates, layer by layer
+
+    def rates(self) -> list[float]:
+        """Spikes per neuron and step of every layer."""
+        return [float(np.mean([one[layer] for one in self.spikes])) for layer in range(len(self.spikes[0]))]
+
+    def moved(self) -> dict[str, float]:
+        """Relative change of every weight array over the run."""
+        first, last = self.weights[0], self.weights[-1]
+        return {k: float(np.linalg.norm(last[k] - first[k]) / np.linalg.norm(first[k])) for k in first}
+
+
+class _Recorder:
+    """Keeps the spikes and weights of a training."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self.ensemble, self.track, self.traces = ensemble, Track(), Traces()
+        self.keep_weights()
+
+    def begin(self, step: int) -> tuple[Watch, Traces]:
+        del step
+        self.traces = {}
+        return self.watch, self.traces
+
+    def watch(self, index: int, seen: Observation) -> None:
+        del index
+        gate = torch.as_tensor(seen.third.current.gate)
+        self.track.gates.append(float((gate != 0).double().mean()))
+
+    def end(self, step: int, stimulus: Stimulus) -> None:
+        del step, stimulus
+        layers = [torch.cat([part.spike for part in parts], dim=1) for _, parts in sorted(self.traces.items())]
+        self.track.spikes.append([spike[0].numpy() > 0 for spike in layers])
+        self.keep_weights()
+
+    def keep_weights(self) -> None:
+        self.track.weights.append(
+            {k: v[0].double().numpy().copy() for k, v in self.ensemble.learner.parameters.items()}
+        )
+
+
+@lru_cache(maxsize=64)
+def tuned(case: Case) -> Case:
+    """The case with the smallest learning rate at which all layers that learn move clearly.
+
+    Not a larger one: spiking networks that learn fast are chaotic, and differences in the last
+    digit, which any other order of a sum brings, grow by many orders of magnitude.
+    """
+    if case.learning_rate is not None:
+        return case
+    for rate in LEARNING_RATES:
+        tried = replace(case, learning_rate=rate)
+        if not vacuity(tried, run_case(tried, "reference")):
+            break
+    return tried
+
+
+@lru_cache(maxsize=64)
+def run_case(case: Case, backend: str, dtype: str = "float64", nudge: float = 0.0) -> Track:
+    """The case on one backend, from the same initial weights and spikes on all of them.
+
+    `nudge` changes the layers' initial weights by this relative amount, every other one up and down.
+    """
+    assert case.learning_rate is not None
+    rate = case.learning_rate / case.streams
+    ensemble = Ensemble(case.settings(backend, dtype), [case_task(case.seed)], [case.seed], [rate])
+    for name, value in ensemble.learner.parameters.items():
+        if nudge and name.endswith(".weight"):
+            value.view(-1)[::2] *= 1 + nudge
+            value.view(-1)[1::2] *= 1 - nudge
+    recorder = _Recorder(ensemble)
+    ensemble.train(case.stimuli, recorder)
+    return recorder.track
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One backend beside the reference."""
+
+    backend: str
+    dtype: str
+    case: Case
+    spikes: int  # all that the reference fired
+    differing: NDArray[np.int64]  # spikes that differ, per stimulus
+    fraction: float  # of neurons × steps that differ
+    error: NDArray[np.float64]  # of the weights after each stimulus, relative to their change over the run
+    vacuous: str  # why the comparison says nothing, or ""
+
+    @property
+    def agrees(self) -> bool:
+        return bool(
+            not self.vacuous
+            and self.fraction <= SPIKES_TOLERANCE[self.dtype]
+            and self.error[-1] <= TOLERANCE[self.dtype]
+        )
+
+    @property
+    def name(self) -> str:
+        return f"{self.backend} {self.dtype}"
+
+    @property
+    def rule_name(self) -> str:
+        return load_rule(self.case.rule, dict(self.case.options)).name
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "backend": self.backend,
+            "dtype": self.dtype,
+            "streams": self.case.streams,
+            "stimuli": self.case.stimuli,
+            "learning_rate": self.case.learning_rate,
+            "spikes": self.spikes,
+            "spikes_differing": int(self.differing.sum()),
+            "weight_error": float(self.error[-1]),
+            "agrees": self.agrees,
+            "vacuous": self.vacuous,
+        }
+
+
+def compare(case: Case, backend: str, dtype: str = "float64") -> Comparison:
+    """Run the case on the reference and on the backend."""
+    case = tuned(case)
+    truth, other = run_case(case, "reference"), run_case(case, backend, dtype)
+    pairs = list(zip(truth.spikes, other.spikes, strict=True))
+    differing = np.array([sum(int((a != b).sum()) for a, b in zip(*pair, strict=True)) for pair in pairs])
+    size = sum(layer.size for one in truth.spikes for layer in one)
+    error = np.array([weight_error(truth, a, b) for a, b in zip(truth.weights, other.weights, strict=True)])
+    vacuous = vacuity(case, truth)
+    if not vacuous and dtype == "float64" and error[-1] > TOLERANCE[dtype]:
+        vacuous = chaos(case, truth)
+    return Comparison(
+        backend, dtype, case, sum(int(layer.sum()) for one in truth.spikes for layer in one), differing,
+        float(differing.sum() / size), error, vacuous,
+    )  # fmt: skip
+
+
+def chaos(case: Case, truth: Track) -> str:
+    """Whether the reference itself, with weights changed in the last digit, ends elsewhere."""
+    twin = run_case(case, "reference", nudge=1e-15)
+    error = weight_error(truth, truth.weights[-1], twin.weights[-1])
+    if error <= TOLERANCE["float64"]:
+        return ""
+    return f"learning is chaotic here: in the reference too, 1e-15 grows to {error:.0e}; take fewer --stimuli"
+
+
+def weight_error(truth: Track, expected: dict[str, NDArray[Any]], found: dict[str, NDArray[Any]]) -> float:
+    """Largest difference of any weight, relative to the largest change of its array over the run.
+
+    Stricter than relative to the weights themselves; arrays that never change must be equal.
+    """
+    first, last = truth.weights[0], truth.weights[-1]
+    worst = 0.0
+    for name, value in expected.items():
+        difference = float(np.abs(value - found[name]).max())
+        change = float(np.abs(last[name] - first[name]).max())
+        scale = change if change > 0 else float(np.abs(first[name]).max())
+        worst = max(worst, difference / scale)
+    return worst
+
+
+def vacuity(case: Case, track: Track) -> str:
+    """Why agreement with this track would say nothing; empty if the network lived and learned."""
+    for layer, rate in enumerate(track.rates(), 1):
+        if not RATES[0] <= rate <= RATES[1]:
+            return f"layer {layer} fires {rate:.3f} spikes per step, not {RATES[0]} to {RATES[1]}"
+    if not load_rule(case.rule, dict(case.options)).learns:
+        return ""
+    for name, moved in track.moved().items():
+        if name.endswith(".weight") and not moved >= MOVED:
+            return f"{name} moved by {moved:.2%} only"
+    return ""
+
+
+def check_rule(case: Case, backends: Sequence[str]) -> list[Comparison]:
+    """The case on every backend, in float64, and on snntorch in float32 too; brian2 runs one of its streams."""
+    found = []
+    for backend in backends:
+        if backend == "brian2":
+            found.append(compare(replace(case, streams=1), backend))
+        else:
+            found += [compare(case, backend, dtype) for dtype in ("float64", "float32")]
+    return found
+
+
+def check(
+    rule: str, options: dict[str, str], out: Path, stimuli: int = 200, topology: str = "tree", weights: str = "local"
+) -> list[Comparison]:
+    """Compare the rule across the backends that are installed, and draw the differences to `out`.
+
+    Raises PlasticError for an unknown rule or option, and where the picture cannot be written.
+    """
+    load_rule(rule, options)
+    case = Case(rule, tuple(options.items()), topology, weights == "shared", stimuli=stimuli)
+    found = check_rule(case, installed())
+    try:
+        curves = {one.name: (one.differing, one.error) for one in found}
+        draw_check(out, found[0].rule_name, curves, TOLERANCE["float64"])
+    except OSError as error:
+        raise PlasticError(f"cannot write the picture {str(out)!r} ({error}); choose another --out.") from None
+    return found
+
+
+def installed() -> list[str]:
+    """The backends that can be compared with the reference here."""
+    return ["snntorch"] + (["brian2"] if importlib.util.find_spec("brian2") else [])

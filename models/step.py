@@ -1,0 +1,37 @@
+"""The constants of the canonical spiking step, and the signals that a simulator shows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+TraceTiming = Literal["arrived", "emitted"]
+
+
+@dataclass(frozen=True)
+class SpikingStep:
+    """Constants of the canonical step; dt = 1 ms, membrane in units of the threshold."""
+
+    membrane_decay: float = 0.9  # β = exp(−dt/τ_m)
+    trace_decay: float = 0.9  # λ
+    threshold: float = 1.0  # θ
+    surrogate: str = "fast-sigmoid"
+    slope: float = 2.0
+    learning_period: int = 1
+    trace_timing: TraceTiming = "arrived"
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """Signals of one layer in every step: (members, time, batch, positions, n)."""
+
+    pre_spike: Tensor
+    pre_trace: Tensor
+    membrane: Tensor  # before the reset
+    post_factor: Tensor
+    spike: Tensor
+
+
+Traces = dict[int, list[LayerTrace]]
