@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from plastic.data.coding import Coding, encode
 from plastic.data.random import generator
 from plastic.data.stream import Stimulus, Stream
 from plastic.data.task import Examples, Inputs, Task
+from plastic.errors import PlasticError
 from plastic.models.learning import Held, Learner, Observation, Watch
 from plastic.models.optimizer import make_optimizer
 from plastic.models.parameters import he_std, initial_parameters, specification, spiking_std
@@ -57,8 +58,17 @@ class Settings:
 def build_network(settings: Settings, task: Task) -> Network:
     """The network that fits the task."""
     if settings.topology == "dense":
-        return dense(task.positions * task.channels, settings.widths, task.classes)
-    return tree(task.positions, task.channels, task.branching, settings.widths, task.classes, settings.shared)
+        network = dense(task.positions * task.channels, settings.widths, task.classes)
+    else:
+        network = tree(task.positions, task.channels, task.branching, settings.widths, task.classes, settings.shared)
+    return labelled(network) if settings.rule.presentation == "labelled" else network
+
+
+def labelled(network: Network) -> Network:
+    """The network with a label beside every patch of the input."""
+    first, *others = network.layers
+    first = replace(first, fan_in=first.fan_in + network.classes)
+    return Network(first.positions * first.fan_in, (first, *others), network.classes)
 
 
 class Ensemble:
@@ -68,6 +78,11 @@ class Ensemble:
         self, settings: Settings, tasks: Sequence[Task], seeds: Sequence[int], learning_rates: Sequence[float]
     ) -> None:
         self.settings, self.tasks, self.seeds = settings, list(tasks), list(seeds)
+        if settings.spiking is not None and settings.rule.normalised_input:
+            raise PlasticError(
+                f"rule {settings.rule.name!r} needs inputs of normalised length, which spikes are not; "
+                f"take --backend rate."
+            )
         self.network = build_network(settings, tasks[0])
         rule = settings.rule
         self.simulator: RateSimulator | SnnTorchSimulator
@@ -89,6 +104,7 @@ class Ensemble:
         )
         self.stream = Stream(self.tasks, self.seeds, settings.batch, settings.fixation_probability)
         self._before: Tensor | None = None
+        self._shown: Tensor | None = None  # of the stimulus before: inputs or labels, as the rule is shown them
         self._analog = self._analog_code()
 
     def train(self, steps: int, watch: Callable[[int], Watch | None] | None = None) -> None:
@@ -101,7 +117,8 @@ class Ensemble:
         """One stimulus of every stream: respond, then learn."""
         count = self.stream.count
         stimulus = self.stream.next()
-        inputs = self.encode(stimulus.inputs, "spikes", count)
+        target = self._tensor(np.eye(self.network.classes)[stimulus.labels])
+        inputs = self._present(self.encode(stimulus.inputs, "spikes", count), target)
         if isinstance(self.simulator, SnnTorchSimulator):
             responses = self.simulator.respond(self.learner.parameters, inputs, traces)
         else:
@@ -109,7 +126,6 @@ class Ensemble:
             responses = self.simulator.respond(self.learner.parameters, inputs, before)
             self._before = inputs if self.settings.recompute_context else None
         fixation = self._tensor(stimulus.fixation)[..., None] * 2 - 1
-        target = self._tensor(np.eye(self.network.classes)[stimulus.labels])
         self.learner.learn(responses, fixation, target, watch)
         return stimulus
 
@@ -123,6 +139,23 @@ class Ensemble:
             for task, seed, one in zip(self.tasks, self.seeds, inputs, strict=True)
         ]
         return torch.as_tensor(np.stack(spikes)).to(self.settings.device).to(self.settings.dtype)
+
+    def _present(self, inputs: Tensor, target: Tensor) -> Tensor:
+        """What the rule is shown: the stimulus alone, or with the one before, or with its label."""
+        kind, before = self.settings.rule.presentation, self._shown
+        if kind == "pair":
+            self._shown = inputs
+            return inputs if before is None else inputs + before
+        if kind == "labelled":
+            self._shown = target
+            return self._with_label(inputs, torch.zeros_like(target) if before is None else before)
+        return inputs
+
+    def _with_label(self, inputs: Tensor, label: Tensor) -> Tensor:
+        """The label beside every patch of the input: (members, batch, input neurons)."""
+        positions = self.network.layers[0].positions
+        patches = inputs.reshape(*inputs.shape[:2], positions, -1)
+        return torch.cat([patches, label[:, :, None].expand(-1, -1, positions, -1)], dim=3).flatten(2)
 
     def _analog_code(self) -> Tensor:
         code = np.stack([np.asarray(task.analog, dtype=np.float64) for task in self.tasks])
@@ -147,6 +180,8 @@ class Ensemble:
                 saved |= {f"held/{index}/{k}": v for k, v in held.tensors().items()}
         if self._before is not None:
             saved["before"] = self._before
+        if self._shown is not None:
+            saved["shown"] = self._shown
         return saved | {"step": torch.tensor(self.stream.count)}
 
     def restore(self, saved: dict[str, Tensor]) -> None:
@@ -160,7 +195,7 @@ class Ensemble:
             prefix = f"held/{index}/"
             parts = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
             self.learner.held[index] = Held.of(layer, parts) if parts else None
-        self._before = saved.get("before")
+        self._before, self._shown = saved.get("before"), saved.get("shown")
         while self.stream.count < int(saved["step"]):
             self.stream.next()
 
@@ -172,6 +207,9 @@ class Ensemble:
         for start in range(0, len(examples), PROBE_BATCH):
             inputs = examples.inputs[start : start + PROBE_BATCH]
             encoded = alone.encode(inputs[None], purpose, start)
+            if self.settings.rule.presentation == "labelled":  # no label is likelier than another
+                neutral = encoded.new_full((1, len(inputs), self.network.classes), 1 / self.network.classes)
+                encoded = alone._with_label(encoded, neutral)
             for layer, values in enumerate(alone.simulator.features(alone.learner.parameters, encoded)):
                 collected[layer].append(values[0].double().cpu().numpy())
         return [np.concatenate(values) for values in collected]
