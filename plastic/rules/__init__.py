@@ -14,22 +14,36 @@ from plastic.errors import PlasticError
 from plastic.rules.bp import BP
 from plastic.rules.clapp import CLAPP
 from plastic.rules.dfa import DFA
+from plastic.rules.dfa_product import DFAProduct
+from plastic.rules.drtp import DRTP
+from plastic.rules.eprop import EProp
+from plastic.rules.fa import FA
 from plastic.rules.none import NoLearning
 from plastic.rules.rule import (
+    READABLE,
     LayerShape,
     Ledger,
     Modulator,
     Product,
     Rule,
     Signals,
+    Statistics,
     Synapses,
     ThirdFactor,
 )
+from plastic.rules.sdfa import SDFA
+from plastic.rules.usf import USF
 
 __all__ = [
     "BP",
     "CLAPP",
     "DFA",
+    "DRTP",
+    "FA",
+    "SDFA",
+    "USF",
+    "DFAProduct",
+    "EProp",
     "LayerShape",
     "Ledger",
     "Modulator",
@@ -37,6 +51,7 @@ __all__ = [
     "Product",
     "Rule",
     "Signals",
+    "Statistics",
     "Synapses",
     "ThirdFactor",
     "all_rules",
@@ -44,7 +59,7 @@ __all__ = [
     "rule_class",
 ]
 
-BUILT_IN: tuple[type[Rule], ...] = (CLAPP, DFA, BP, NoLearning)
+BUILT_IN: tuple[type[Rule], ...] = (CLAPP, DFA, SDFA, DRTP, EProp, FA, USF, DFAProduct, BP, NoLearning)
 
 
 def all_rules() -> dict[str, type[Rule]]:
@@ -129,9 +144,6 @@ def _checked(found: Any, where: str) -> type[Rule]:
         raise PlasticError(f"{where} must be a frozen dataclass: write @dataclass(frozen=True) above it.")
     if not found.name:
         raise PlasticError(f"{where} has no name; give it one: name: ClassVar[str] = ….")
-    known = {"error", "target", "above", "top_context"}
-    if found.reads - known:
-        raise PlasticError(
-            f"{where} reads {', '.join(sorted(found.reads - known))}; signals are: {', '.join(sorted(known))}."
-        )
+    if unknown := found.reads - READABLE:
+        raise PlasticError(f"{where} reads {', '.join(sorted(unknown))}; signals are: {', '.join(sorted(READABLE))}.")
     return found

@@ -14,6 +14,12 @@ def through(weight: Array, x: Array) -> Array:
     return x @ weight.mT
 
 
+def each_through(weights: Array, x: Array) -> Array:
+    """Σ_j W^b_ij x^b_j, with weights of its own for every sample or, at batch length 1, the same for all:
+    (..., batch, n, k) and (..., batch, k) give (..., batch, n)."""
+    return (weights @ x[..., None])[..., 0]
+
+
 def dot(a: Array, b: Array) -> Array:
     """Σ_i a_i b_i over the neurons, kept as a last axis of length one: (..., batch, 1)."""
     return (a * b).sum(-1)[..., None]
