@@ -20,7 +20,7 @@ from plastic.rules import Rule, Signals
 from plastic.rules.rule import Modulator, ThirdFactor
 
 BATCH, CLASSES = 24, 5
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "tanh": torch.tanh}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "tanh": torch.tanh, "linear": lambda a: a}
 NETWORKS = {
     "dense": dense(12, (10, 9, 8), CLASSES),
     "tree-shared": tree(8, 3, 2, (7, 6, 5), CLASSES, shared=True),
@@ -122,6 +122,15 @@ def assert_mixed(gate: Tensor) -> None:
     """20 to 80 % of the gates are open, so that the test sees both kinds."""
     opened = (gate != 0).double().mean()
     assert 0.2 <= opened <= 0.8, f"{opened:.2f} of the gates are open"
+
+
+def first_mixed(make: Callable[[int], Case], gates: Callable[[Case], list[Tensor]]) -> Case:
+    """The case of the first seed whose gates are 20 to 80 % open everywhere."""
+    for seed in range(200):
+        case = make(seed)
+        if all(0.2 <= (gate != 0).double().mean() <= 0.8 for gate in gates(case)):
+            return case
+    raise AssertionError("no seed gives gates that are partly open and partly shut")
 
 
 class Recorder:
