@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plastic import collapse
 from plastic.data.coding import Coding, encode
 from plastic.data.random import generator
 from plastic.data.stream import Stimulus, Stream
@@ -235,7 +236,8 @@ class Ensemble:
 
 
 def layer_metrics(into: dict[str, list[float | None]]) -> Watch:
-    """A watch that collects loss, fraction of open gates and mean activity, layer by layer."""
+    """A watch that collects, layer by layer, loss, fraction of open gates, mean activity, and whether
+    the layer collapses: variance and effective rank of its responses, fraction of dead neurons."""
 
     def watch(index: int, seen: Observation) -> None:
         del index
@@ -244,6 +246,11 @@ def layer_metrics(into: dict[str, list[float | None]]) -> Watch:
         loss = seen.third.loss
         into.setdefault("loss", []).append(None if loss is None else loss.mean().item())
         into.setdefault("open_gates", []).append(opened)
-        into.setdefault("activity", []).append(seen.response.activity.mean().item())
+        activity = seen.response.activity.flatten(2)
+        into.setdefault("activity", []).append(activity.mean().item())
+        if activity.isfinite().all():
+            into.setdefault("variance", []).append(collapse.variance(activity).mean().item())
+            into.setdefault("effective_rank", []).append(collapse.effective_rank(activity).mean().item())
+            into.setdefault("dead_fraction", []).append(collapse.dead_fraction(activity).mean().item())
 
     return watch
