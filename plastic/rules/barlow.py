@@ -32,6 +32,7 @@ from plastic.rules.rule import (
     Signals,
     Statistics,
     Stimuli,
+    Summary,
     ThirdFactor,
 )
 
@@ -54,7 +55,9 @@ class BarlowTwins(Rule):
         batch_statistics="z̄ and σ² per neuron; C, a matrix of lateral weights between views",
         stored_traces="3 per neuron and C per pair, online",
     )
-    defaults_source: ClassVar[str] = "λ = 0.0051 and ε = 1e-5 (batch normalisation): the authors' code; no projector"
+    defaults_source: ClassVar[str] = (
+        "λ = 0.0051 and ε = 1e-5 (batch normalisation): the authors' code; no projector, not pooled: ours"
+    )
     probeable: ClassVar[tuple[str, ...]] = ("correlation",)
     reads: ClassVar[frozenset[str]] = frozenset({"statistics", "cross_covariance"})
     averaged_over: ClassVar[Stimuli] = "fixations"
@@ -67,6 +70,7 @@ class BarlowTwins(Rule):
     sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
 
     sides: Sides = "both"
+    summary: Summary = "flat"  # every position of every neuron by itself; mean: pooled, as published
     redundancy: float = 0.0051
     epsilon: float = 1e-5
 

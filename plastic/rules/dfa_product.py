@@ -49,6 +49,10 @@ class DFAProduct(DFA):
 
     upper_mask: Mask = "none"
 
+    @property
+    def feedback_mask(self) -> Mask:
+        return self.upper_mask
+
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         del layer
         return {}
@@ -56,6 +60,6 @@ class DFAProduct(DFA):
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         del weights
         assert signals.above is not None
-        feedback = each_through(signals.above.product(self.upper_mask), signals.error)
+        feedback = each_through(signals.above.product(self.feedback_mask), signals.error)
         loss = cross_entropy(signals.error, signals.target)
         return ThirdFactor(Modulator(-1.0, feedback), loss=loss, signals={"error": signals.error})

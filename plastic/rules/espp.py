@@ -47,7 +47,7 @@ class ESPP(Rule):
         layer_scalars="y (saccade); the overlap zᵀE; the sum of c; the mean input x̄",
         memory="c held for one stimulus",
     )
-    defaults_source: ClassVar[str] = "κ = 1.5 on both sides as for SHD, θ_in = 0.02 as for N-MNIST: the authors' code"
+    defaults_source: ClassVar[str] = "κ = 2 at a fixation, 1 at a saccade, θ_in = 0.02: the authors' code for N-MNIST"
     probeable: ClassVar[tuple[str, ...]] = ("overlap",)
     reads: ClassVar[frozenset[str]] = frozenset({"input_activity"})
     citation: ClassVar[str] = """@article{graf2024echospike,
@@ -58,8 +58,8 @@ class ESPP(Rule):
 }"""
 
     summary: Summary = "flat"
-    threshold_fixation: float = 1.5
-    threshold_saccade: float = 1.5
+    threshold_fixation: float = 2.0
+    threshold_saccade: float = 1.0
     input_threshold: float = 0.02
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:

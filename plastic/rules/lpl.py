@@ -32,6 +32,7 @@ from plastic.rules.rule import (
     Sides,
     Signals,
     Statistics,
+    Summary,
     ThirdFactor,
 )
 
@@ -52,7 +53,9 @@ class LPL(Rule):
         batch_statistics="z̄ and σ² per neuron; C, a matrix of lateral weights",
         stored_traces="3 per neuron and C per pair, online",
     )
-    defaults_source: ClassVar[str] = "the authors' code: coefficients 1, 1, 10, ε = 1e-4; constants as in the erratum"
+    defaults_source: ClassVar[str] = (
+        "the authors' code: coefficients 1, 1, 10, ε = 1e-4, constants as in the erratum; not pooled: ours"
+    )
     probeable: ClassVar[tuple[str, ...]] = ("variance",)
     reads: ClassVar[frozenset[str]] = frozenset({"statistics", "covariance"})
     citation: ClassVar[str] = """@article{halvagal2023combination,
@@ -67,6 +70,7 @@ class LPL(Rule):
     sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
 
     sides: Sides = "both"
+    summary: Summary = "flat"  # every position of every neuron by itself; mean: pooled, as published
     pull: float = 1.0
     push: float = 1.0
     decorrelation: float = 10.0

@@ -198,6 +198,7 @@ class Rule:
         for value, allowed in (
             (self.sides, self.sides_supported),
             (self.mask, get_args(Mask)),
+            (self.feedback_mask, get_args(Mask)),
             (self.summary, get_args(Summary)),
         ):
             if value not in allowed:

@@ -1,7 +1,7 @@
 """SCFF: self-contrastive forward-forward, whose right data are pairs of one object.
 
-    L     = log(1 + exp(−y (G − θ))),        G = Σ_i z_i²,  z = ρ(W x_t + W x_{t−1})
-    ΔW_ij = η · M · 2 z_i · ψ(u_i) · x̄_j,        M = y · σ(−y (G − θ)),  x̄ = x_t + x_{t−1}, at RMS 1
+    L     = log(1 + exp(−y (G − θ)/T)),        G = (1/n) Σ_i z_i²,  z = ρ(W x_t + W x_{t−1})
+    ΔW_ij = η · M · (2/nT) z_i · ψ(u_i) · x̄_j,        M = y · σ(−y (G − θ)/T),  x̄ = x_t + x_{t−1}, at RMS 1
 
 Each stimulus is shown together with the one before, through the same first weights, so that their
 inputs add up; the layers above see the response to the pair. A pair of one object (fixation) is
@@ -29,11 +29,11 @@ class SCFF(ForwardForward):
     title: ClassVar[str] = "Self-contrastive forward-forward"
     family: ClassVar[str] = "layerwise self-supervised"
     ledger: ClassVar[Ledger] = Ledger(
-        layer_scalars="y (saccade); the goodness Σ z²; the length of the input",
+        layer_scalars="y (saccade); the goodness Σ z²/n; the length of the input",
         memory="the input of the stimulus before",
         second_pass="right and wrong pairs are stimuli of their own",
     )
-    defaults_source: ClassVar[str] = "θ and the length of inputs as for ff: ours"
+    defaults_source: ClassVar[str] = "θ, T and the length of inputs as for ff: ours"
     presentation: ClassVar[Presentation] = "pair"
     citation: ClassVar[str] = """@article{chen2025self,
   title = {Self-contrastive forward-forward algorithm},

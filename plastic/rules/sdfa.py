@@ -3,7 +3,8 @@
     e     = softmax(W_out z_top) − target
     ΔW_ij = −η · (B sgn e)_i · ψ(u_i) · x̄_j,        B fixed and random
 
-Of the K numbers of the broadcast only the signs are sent: the right class is −1, the others +1.
+Of the K numbers of the broadcast only the signs are sent: the right class is −1, the others +1. They
+do not shrink as the error does, so units should saturate (tanh, as in the paper).
 
 C. Frenkel, M. Lefebvre, D. Bol, "Learning without feedback: fixed random learning signals allow
 for feedforward training of deep neural networks", Frontiers in Neuroscience 15, 2021.
@@ -34,7 +35,9 @@ class SDFA(DFA):
         broadcast="K = number of classes, of each the sign, through a fixed random B",
         memory="eligibility held until the output error is known",
     )
-    defaults_source: ClassVar[str] = "B ~ N(0, 1/K) as for dfa: ours"
+    defaults_source: ClassVar[str] = (
+        "B ~ N(0, 1/K) as for dfa: ours; take tanh units as the paper does, rectified ones grow without end"
+    )
     citation: ClassVar[str] = """@article{frenkel2021learning,
   title = {Learning without feedback: Fixed random learning signals allow for feedforward training of deep
            neural networks},

@@ -1,12 +1,14 @@
 """SimSiam, layer by layer, with a linear predictor: each view predicts the other, which is held fixed.
 
-    L     = −⟨p̂, ĉ⟩,        p = P z,  p̂ = p/‖p‖,  ĉ = c/‖c‖ detached
+    L     = −⟨p̂, ĉ⟩,        p = P (z − z̄),  p̂ = p/‖p‖,  ĉ = (c − c̄)/‖c − c̄‖ detached
     ΔW_ij = η · (Pᵀ h)_i · ψ(u_i) · x̄_j,        h = {ĉ − p̂ ⟨p̂, ĉ⟩}/‖p‖
-    ΔP_ij = η · h_i · z_j
+    ΔP_ij = η · h_i · (z − z̄)_j
 
 At fixations only. `similarity` = squared: L = ½‖P z − c‖² and h = c − P z instead. With
 `sides = both` (default) the stimulus before predicts the present one as well, as published. The
-predictor and the detached target are all that keeps the layer from collapsing.
+predictor and the detached target are all that keeps the layer from collapsing, and rectified
+responses share so large a mean that they point the same way from the start: with `centred` (default)
+each neuron's mean z̄ is taken off, detached, in the place of the paper's batch normalisation.
 
 X. Chen, K. He, "Exploring simple Siamese representation learning", CVPR 2021; linear predictor:
 Y. Tian, X. Chen, S. Ganguli, "Understanding self-supervised learning dynamics without contrastive
@@ -33,6 +35,7 @@ from plastic.rules.rule import (
     Rule,
     Sides,
     Signals,
+    Summary,
     Synapses,
     ThirdFactor,
 )
@@ -46,15 +49,18 @@ class SimSiam(Rule):
     title: ClassVar[str] = "SimSiam with a linear predictor"
     family: ClassVar[str] = "layerwise self-supervised"
     modulator: ClassVar[ModulatorKind] = "scalar"
-    equation: ClassVar[str] = "ΔW_ij = η · y⁺ (Pᵀ h)_i · ψ(u_i) · x̄_j,  h = [ĉ − p̂ ⟨p̂, ĉ⟩]/‖p‖,  p = P z"
-    third: ClassVar[str] = "y⁺ (Pᵀ [ĉ − p̂ ⟨p̂, ĉ⟩])_i/‖P z‖"
+    equation: ClassVar[str] = "ΔW_ij = η · y⁺ (Pᵀ h)_i · ψ(u_i) · x̄_j,  h = [ĉ − p̂ ⟨p̂, ĉ⟩]/‖p‖,  p = P(z − z̄)"
+    third: ClassVar[str] = "y⁺ (Pᵀ [ĉ − p̂ ⟨p̂, ĉ⟩])_i/‖p‖"
     ledger: ClassVar[Ledger] = Ledger(
         weight_transport="Pᵀ, the transposed predictor",
         layer_scalars="y (saccade); ⟨p̂, ĉ⟩, ‖p‖ and ‖c‖ (divisive normalisation)",
         memory="c held for one stimulus; with sides=both also ψ and x̄",
+        batch_statistics="z̄ per neuron, with centred",
+        stored_traces="2 per neuron, online",
     )
-    defaults_source: ClassVar[str] = "cosine similarity, both sides: the paper; P ~ N(0, 1/n), linear: ours"
+    defaults_source: ClassVar[str] = "cosine similarity, both sides: the paper; P ~ N(0, 1/n), linear and centred: ours"
     probeable: ClassVar[tuple[str, ...]] = ("P",)
+    reads: ClassVar[frozenset[str]] = frozenset({"statistics"})
     citation: ClassVar[str] = """@inproceedings{chen2021exploring,
   title = {Exploring simple {Siamese} representation learning},
   author = {Chen, Xinlei and He, Kaiming},
@@ -64,7 +70,9 @@ class SimSiam(Rule):
     sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
 
     sides: Sides = "both"
+    summary: Summary = "flat"  # P joins the positions
     similarity: str = "cosine"
+    centred: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,6 +84,10 @@ class SimSiam(Rule):
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         z, c, here = signals.activity, signals.context, is_positive(signals.fixation)
+        if self.centred:
+            assert signals.statistics is not None
+            assert signals.context_statistics is not None
+            z, c = z - signals.statistics.mean, c - signals.context_statistics.mean
         error, loss = self._error(through(weights["P"], z), c)
         current = Modulator(here, through(weights["P"].mT, error))
         if self.sides == "current":

@@ -31,7 +31,9 @@ class VICReg(LPL):
         "ΔW_ij = η · [−λ(z − c)_i + μ 1[σ_i < 1] (z − z̄)_i/σ_i − ν Σ_k C_ik (z − z̄)_k] · ψ(u_i) · x̄_j"
     )
     third: ClassVar[str] = "−λ(z − c)_i + μ 1[σ_i < 1] (z − z̄)_i/σ_i − ν Σ_k C_ik (z − z̄)_k"
-    defaults_source: ClassVar[str] = "the paper and the authors' code: 25, 25, 1, ε = 1e-4; no expander"
+    defaults_source: ClassVar[str] = (
+        "the paper and the authors' code: 25, 25, 1, ε = 1e-4; no expander, not pooled: ours"
+    )
     citation: ClassVar[str] = """@inproceedings{bardes2022vicreg,
   title = {{VICReg}: Variance-invariance-covariance regularization for self-supervised learning},
   author = {Bardes, Adrien and Ponce, Jean and LeCun, Yann},

@@ -96,8 +96,10 @@ def barlow(z: Tensor, c: Tensor, y: Tensor, redundancy=0.0051, epsilon=1e-5, fro
     return on.sum() + redundancy * (off_diagonal(correlation) ** 2).sum()
 
 
-def simsiam(z: Tensor, c: Tensor, y: Tensor, predictor: Tensor, similarity: str, both: bool) -> Tensor:
+def simsiam(z: Tensor, c: Tensor, y: Tensor, predictor: Tensor, similarity: str, centred: bool, both: bool) -> Tensor:
     """Chen & He 2021: negative cosine to the detached other view, or half the squared distance."""
+    if centred:
+        z, c = z - z.mean(0).detach(), c - c.mean(0).detach()
 
     def one(x: Tensor, target: Tensor) -> Tensor:
         p, target = x @ predictor.T, target.detach()
@@ -117,6 +119,7 @@ def espp(z: Tensor, c: Tensor, y: Tensor, inputs: Tensor, kappa: float, least: f
     return (loss * gate).sum(), gate
 
 
-def forward_forward(z: Tensor, y: Tensor, threshold: float) -> Tensor:
-    """Hinton 2022: the goodness against a threshold, logistic."""
-    return F.softplus(-y * ((z**2).sum(1) - threshold * z.shape[1])).sum()
+def forward_forward(z: Tensor, y: Tensor, threshold: float, temperature: float) -> Tensor:
+    """Hinton 2022: is it right data? Cross-entropy of a logistic in the goodness."""
+    evidence = ((z**2).mean(1) - threshold) / temperature
+    return F.binary_cross_entropy_with_logits(evidence, (y > 0).to(z.dtype), reduction="sum")

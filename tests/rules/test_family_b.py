@@ -192,15 +192,17 @@ def test_barlow_with_frozen_statistics_is_another_rule() -> None:
 @pytest.mark.parametrize("topology", NETWORKS)
 @pytest.mark.parametrize("similarity", ["cosine", "squared"])
 @pytest.mark.parametrize("summary", ["flat", "mean"])
+@pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("sides", ["current", "both"])
-def test_simsiam(sides: str, summary: str, similarity: str, topology: str) -> None:
-    case = Case(SimSiam(sides=sides, summary=summary, similarity=similarity), NETWORKS[topology], "relu")
+def test_simsiam(sides: str, centred: bool, summary: str, similarity: str, topology: str) -> None:
+    rule = SimSiam(sides=sides, summary=summary, similarity=similarity, centred=centred)
+    case = Case(rule, NETWORKS[topology], "relu")
     found, seen = case.updates()
     weights, y = case.weights(), case.fixation[:, 0]
 
     def loss(z: Tensor, c: Tensor, index: int) -> Tensor:
         predictor = circuits(case, weights, index)["P"]
-        return losses.simsiam(z, c, y, predictor, similarity, both=sides == "both")
+        return losses.simsiam(z, c, y, predictor, similarity, centred, both=sides == "both")
 
     total = total_loss(case, weights, loss)
     assert len(found) == 2 * case.depth
@@ -233,12 +235,13 @@ def test_espp(summary: str, topology: str) -> None:
 
 @pytest.mark.parametrize("topology", NETWORKS)
 @pytest.mark.parametrize("summary", ["flat", "mean"])
+@pytest.mark.parametrize("temperature", [0.1, 1.0])
 @pytest.mark.parametrize("rule", [ForwardForward, SCFF])
-def test_forward_forward(rule, summary: str, topology: str) -> None:
-    case = Case(rule(summary=summary, threshold=0.8), NETWORKS[topology], "relu")
+def test_forward_forward(rule, temperature: float, summary: str, topology: str) -> None:
+    case = Case(rule(summary=summary, threshold=0.8, temperature=temperature), NETWORKS[topology], "relu")
     found, seen = case.updates()
     weights, y = case.weights(), case.fixation[:, 0]
-    total = total_loss(case, weights, lambda z, c, _: losses.forward_forward(z, y, 0.8))
+    total = total_loss(case, weights, lambda z, c, _: losses.forward_forward(z, y, 0.8, temperature))
     assert_equal_to_gradient(found, total, weights)
     torch.testing.assert_close(shown(seen).sum(), total.detach())
     for observation in seen:  # the layers read a direction: every patch has a root mean square of 1
@@ -373,18 +376,18 @@ def test_one_synapse_of_the_statistics_rules_by_hand() -> None:
 
 
 def test_one_synapse_of_simsiam_and_goodness_by_hand() -> None:
-    found, v = two_streams(SimSiam(sides="current", similarity="squared"))
+    found, v = two_streams(SimSiam(sides="current", similarity="squared", centred=False))
     h0, h1 = v["c0"] - 0.8 * v["z0"], v["c1"] - 0.8 * v["z1"]
     assert found["layer1.weight"] == pytest.approx(0.8 * (h0 * 1.0 + h1 * 3.0), rel=1e-12)
     assert found["layer1.P"] == pytest.approx(h0 * v["z0"] + h1 * v["z1"], rel=1e-12)
-    found, _ = two_streams(ForwardForward())  # inputs have RMS 1: x = 1, z = .5 in both streams
+    found, _ = two_streams(ForwardForward(temperature=1.0))  # inputs have RMS 1: x = 1, z = .5 in both streams
     gate = 1 / (1 + math.exp(0.25 - 1.0))
     assert found["layer1.weight"] == pytest.approx(2 * gate * 2 * 0.5 * 1.0, rel=1e-12)
 
 
 def test_one_synapse_of_espp_by_hand() -> None:
-    found, v = two_streams(ESPP())  # one neuron: its echo is 1; z < 1.5 x, so both gates are open
-    assert v["z0"] < 1.5 * 1.0
+    found, v = two_streams(ESPP())  # one neuron: its echo is 1; z < 2 x, so both gates are open
+    assert v["z0"] < 2 * 1.0
     assert found["layer1.weight"] == pytest.approx(1.0 + 3.0, rel=1e-12)
 
 
