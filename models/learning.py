@@ -8,7 +8,7 @@ the output error waits for the top and is evaluated downwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from plastic.errors import PlasticError
 from plastic.models.optimizer import Optimizer, State
 from plastic.models.parameters import Parameters, circuit_weights, layer_name, needs_readout, readout_layer
+from plastic.models.statistics import batch_statistics, cross_covariance
 from plastic.models.topology import Layer, Network
 from plastic.models.update import Outer, PerMember, Update, Whole, open_rows
 from plastic.rules.expressions import softmax
@@ -71,6 +72,7 @@ class Response:
     post: Tensor  # post factor, in spikes its mean over the stimulus (if the rule reads `above`); same shape
     eligibility: Eligibility
     before: tuple[Tensor, Eligibility] | None = None  # the stimulus before, where it is recomputed
+    input_activity: Tensor | None = None  # mean |x_j| over the layer's inputs: (members, batch)
 
 
 @dataclass
@@ -120,9 +122,22 @@ class Upward:
     layer: Layer
     weight: Tensor
     credited: Tensor  # modulator × masked post factor of the layer above
+    post: Tensor  # post factor of the layer above
+    beyond: Upward | None = None  # from the layer above to the one above that
 
     def down(self, weight: Tensor | None = None) -> Tensor:
         return self.layer.back(self.weight if weight is None else weight, self.credited)
+
+    def product(self, mask: Mask) -> Tensor:
+        post = masked(self.post, mask, 1)[:, : None if mask == "sample" else 1].flatten(2)
+        members, batch, units = post.shape
+        if self.beyond is None:
+            rows = torch.eye(units).to(post).expand(members, batch, units, units)
+        else:
+            rows = self.beyond.product(mask).mT  # (members, batch, classes, units)
+        credited = (rows * post[:, :, None]).flatten(1, 2)
+        sent = self.layer.back(self.weight, self.layer.route(credited, "flat"))
+        return sent.view(members, batch, -1, sent.shape[2]).mT
 
 
 @dataclass
@@ -150,38 +165,65 @@ class Learner:
 
         fixation: ±1 (members, batch, 1); target: one-hot labels (members, batch, classes).
         """
-        if needs_readout(self.rule):
+        if self.rule.reads & {"error", "above"}:
             self._downward(list(responses), fixation, target, watch)
         else:
-            self._upward(responses, fixation, watch)
+            self._upward(responses, fixation, target, watch)
 
-    def _upward(self, responses: Iterable[Response], fixation: Tensor, watch: Watch | None) -> None:
-        top = self.held[-1]  # held before this stimulus
-        top_context = top.context if top is not None and "top_context" in self.rule.reads else None
+    def _upward(self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
+        top_context = None
+        if "top_context" in self.rule.reads:
+            responses = list(responses)
+            top_context = self._seen(len(responses) - 1, responses[-1])[1]  # before this stimulus is held
         for index, response in enumerate(responses):
-            signals = Signals(*self._seen(index, response), fixation=fixation, top_context=top_context)
-            observation = self._observe(index, response, signals)
+            signals = self._signals(index, response, fixation, target)
+            observation = self._observe(index, response, replace(signals, top_context=top_context))
             self._apply(index, observation, watch)
             self._hold(index, response)
 
     def _downward(self, responses: list[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
-        layer, weight = readout_layer(self.network), self.parameters["readout.weight"]
-        features = responses[-1].activity.flatten(2)
-        error = softmax(layer.drive(weight, layer.patches(features))[:, :, 0]) - target
-        above = Upward(layer, weight, -error[:, :, None])
+        error, above = self._read_out(responses[-1], target) if needs_readout(self.rule) else (None, None)
+        top_context = self._seen(len(responses) - 1, responses[-1])[1] if "top_context" in self.rule.reads else None
         observed: list[Observation] = []
         for index in reversed(range(len(responses))):
             response = responses[index]
-            signals = Signals(*self._seen(index, response), fixation, error, target, above)
+            signals = self._signals(index, response, fixation, target)
+            signals = replace(signals, error=error, above=above, top_context=top_context)
             observation = self._observe(index, response, signals)
             if index > 0 and "above" in self.rule.reads:
+                weight = self.parameters[f"{layer_name(index)}.weight"]
                 credited = observation.modulator * masked(response.post, self.rule.feedback_mask, 1)
-                above = Upward(self.network.layers[index], self.parameters[f"{layer_name(index)}.weight"], credited)
+                above = Upward(self.network.layers[index], weight, credited, response.post, above)
             observed.insert(0, observation)
         for index, observation in enumerate(observed):
             self._apply(index, observation, watch)
             self._hold(index, observation.response)
-        self._change("readout.weight", _product(Product(-1.0, error, features)))
+        if error is not None:
+            self._change("readout.weight", _product(Product(-1.0, error, responses[-1].activity.flatten(2))))
+
+    def _read_out(self, top: Response, target: Tensor) -> tuple[Tensor, Upward]:
+        """The output error, and the projection from the top layer to the readout."""
+        layer, weight = readout_layer(self.network), self.parameters["readout.weight"]
+        error = softmax(layer.drive(weight, layer.patches(top.activity.flatten(2)))[:, :, 0]) - target
+        credited = -error[:, :, None]
+        return error, Upward(layer, weight, credited, torch.ones_like(credited))
+
+    def _signals(self, index: int, response: Response, fixation: Tensor, target: Tensor) -> Signals:
+        """What one layer knows by itself: its responses, and what the rule reads of their statistics."""
+        (activity, context), reads = self._seen(index, response), self.rule.reads
+        signals = Signals(activity, context, fixation, last=index == len(self.network.layers) - 1)
+        if "target" in reads:
+            signals = replace(signals, target=target)
+        if "input_activity" in reads:
+            assert response.input_activity is not None
+            signals = replace(signals, input_activity=response.input_activity[..., None])
+        weight = (fixation > 0).to(fixation) if self.rule.averaged_over == "fixations" else torch.ones_like(fixation)
+        if reads & {"statistics", "covariance"}:
+            now, past = (batch_statistics(x, weight, "covariance" in reads) for x in (activity, context))
+            signals = replace(signals, statistics=now, context_statistics=past)
+        if "cross_covariance" in reads:
+            signals = replace(signals, cross_covariance=cross_covariance(activity, context, weight))
+        return signals
 
     def _seen(self, index: int, response: Response) -> tuple[Tensor, Tensor]:
         """Activity and context as the circuit sees them."""

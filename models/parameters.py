@@ -20,8 +20,8 @@ Parameters = dict[str, Tensor]
 
 
 def needs_readout(rule: Rule) -> bool:
-    """Whether the rule reads an output error (or the chain that starts there)."""
-    return bool(rule.reads & {"error", "above"})
+    """Whether the rule reads an output error, so that there is a readout to learn."""
+    return "error" in rule.reads
 
 
 def layer_name(index: int) -> str:
@@ -45,6 +45,7 @@ def specification(network: Network, rule: Rule, weight_std: Sequence[float]) -> 
             classes=network.classes,
             above=above[index].weight_shape,
             top_units=network.layers[-1].summary_units(rule.summary),
+            last=index == len(network.layers) - 1,
         )
         for name, synapses in rule.circuit(shape).items():
             specified[f"{layer_name(index)}.{name}"] = synapses

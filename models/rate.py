@@ -19,6 +19,11 @@ from plastic.models.topology import Network
 from plastic.rules.rule import Rule
 
 
+def unit_rms(x: Tensor) -> Tensor:
+    """Every patch scaled to a root mean square of one: its length says nothing any more."""
+    return x / x.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-12)
+
+
 @dataclass(frozen=True)
 class RateSimulator:
     """z = ρ(W x), layer by layer."""
@@ -38,6 +43,8 @@ class RateSimulator:
         x = inputs if before is None else torch.cat([inputs, before], dim=1)
         for index, layer in enumerate(self.network.layers):
             pre = layer.patches(x)
+            if self.rule.normalised_input:
+                pre = unit_rms(pre)
             drive = layer.drive(parameters[f"{layer_name(index)}.weight"], pre)
             activity = rho(drive)
             post = derivative(drive, activity)
@@ -45,9 +52,8 @@ class RateSimulator:
             recomputed = None
             if before is not None:
                 recomputed = (activity[:, past], self._eligibility(index, post[:, past], pre[:, past]))
-            yield Response(
-                activity[:, now], post[:, now], self._eligibility(index, post[:, now], pre[:, now]), recomputed
-            )
+            current = self._eligibility(index, post[:, now], pre[:, now])
+            yield Response(activity[:, now], post[:, now], current, recomputed, pre[:, now].abs().mean((2, 3)))
             x = activity.flatten(2)
 
     def _eligibility(self, index: int, post: Tensor, pre: Tensor) -> Eligibility:

@@ -186,7 +186,8 @@ class Reference:
             response = responses[index]
             seen, context = self.summary(response.activity), self.context(index, response)
             chain = above if "above" in reads else None
-            signals = Signals(activity=seen, context=context, fixation=fixation, above=chain, **given)
+            last = index == len(responses) - 1
+            signals = Signals(activity=seen, context=context, fixation=fixation, above=chain, last=last, **given)
             third = self.rule.third_factor(signals, self.circuit_weights(index))
             factors.insert(0, third)
             if chain is not None:

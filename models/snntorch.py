@@ -37,6 +37,7 @@ class _LayerState:
     trace: Tensor  # (members, batch, positions, fan_in)
     count: Tensor  # spikes since the stimulus began
     post: Tensor  # Σ_t ψ
+    arrived: Tensor  # spikes per input since the stimulus began: (members, batch)
     summed: Tensor | None = None  # eligibility per synapse, in stimuli of several chunks
 
 
@@ -72,7 +73,7 @@ class SnnTorchSimulator:
                 spikes, eligibility, trace = self._advance(index, state, parameters, spikes, 0)
                 if traces is not None:
                     traces[index] = [trace]
-                yield Response(state.count / steps, state.post / steps, eligibility)
+                yield self._response(state, eligibility, steps)
             return
         for start in range(0, steps, self.chunk):
             below = spikes[:, start : start + self.chunk]
@@ -83,7 +84,10 @@ class SnnTorchSimulator:
                 part = eligibility.per_synapse()
                 state.summed = part if state.summed is None else state.summed.add_(part)
         for layer, state in zip(self.network.layers, states, strict=True):
-            yield Response(state.count / steps, state.post / steps, Eligibility(layer, summed=state.summed))
+            yield self._response(state, Eligibility(layer, summed=state.summed), steps)
+
+    def _response(self, state: _LayerState, eligibility: Eligibility, steps: int) -> Response:
+        return Response(state.count / steps, state.post / steps, eligibility, input_activity=state.arrived / steps)
 
     def _rest(self, layer: Layer, spikes: Tensor) -> _LayerState:
         members, _, batch, _ = spikes.shape
@@ -95,6 +99,7 @@ class SnnTorchSimulator:
             trace=spikes.new_zeros(members, batch, layer.positions, layer.fan_in),
             count=zero.clone(),
             post=zero.clone(),
+            arrived=spikes.new_zeros(members, batch),
         )
 
     def _advance(
@@ -111,6 +116,8 @@ class SnnTorchSimulator:
         post = pseudo_derivative(step.surrogate)(membrane - step.threshold, step.slope)
         pre = self._low_pass(pre_spike if step.trace_timing == "arrived" else below.view_as(pre_spike), state)
         state.count += spike.sum(1)
+        if "input_activity" in self.rule.reads:
+            state.arrived += pre_spike.mean((3, 4)).sum(1)
         if "above" in self.rule.reads:
             state.post += post.sum(1)
         kept = masked(post, self.rule.mask, batch_axis=2)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from plastic import collapse
 from plastic.data.coding import Coding, encode
 from plastic.data.random import generator
 from plastic.data.stream import Stimulus, Stream
@@ -63,8 +64,17 @@ class Settings:
 def build_network(settings: Settings, task: Task) -> Network:
     """The network that fits the task."""
     if settings.topology == "dense":
-        return dense(task.positions * task.channels, settings.widths, task.classes)
-    return tree(task.positions, task.channels, task.branching, settings.widths, task.classes, settings.shared)
+        network = dense(task.positions * task.channels, settings.widths, task.classes)
+    else:
+        network = tree(task.positions, task.channels, task.branching, settings.widths, task.classes, settings.shared)
+    return labelled(network) if settings.rule.presentation == "labelled" else network
+
+
+def labelled(network: Network) -> Network:
+    """The network with a label beside every patch of the input."""
+    first, *others = network.layers
+    first = replace(first, fan_in=first.fan_in + network.classes)
+    return Network(first.positions * first.fan_in, (first, *others), network.classes)
 
 
 @runtime_checkable
@@ -107,16 +117,37 @@ def make_simulator(settings: Settings, network: Network) -> Simulator:
     return SnnTorchSimulator(network, rule, step)
 
 
+ELEMENTARY = frozenset({"error", "target", "above", "top_context"})  # signals that the reference supplies
+
+
 def _check_backend(settings: Settings, members: int) -> None:
     """PlasticError for what the backend cannot do or where it is missing, before anything is written."""
-    if settings.spiking is None or settings.backend == "snntorch":
+    rule, backend = settings.rule, settings.backend if settings.spiking is not None else "rate"
+    if settings.batch < rule.smallest_batch:
+        raise PlasticError(
+            f"rule {rule.name!r} averages over streams or compares them, so it needs {rule.smallest_batch} of them "
+            f"and {backend} was given {settings.batch}; raise --batch, on the backend rate or snntorch."
+        )
+    if backend == "rate":
+        return
+    if rule.normalised_input or rule.presentation != "single":
+        raise PlasticError(
+            f"rule {rule.name!r} needs inputs that spikes are not (normalised, or two stimuli in one); take "
+            "--backend rate."
+        )
+    if backend == "snntorch":
         return
     if members > 1:
-        raise PlasticError(f"the backend {settings.backend} trains one network, not {members}; take snntorch.")
-    if settings.backend == "brian2":
+        raise PlasticError(f"the backend {backend} trains one network, not {members}; take snntorch.")
+    if backend == "brian2":
         load_brian2()
         if settings.batch > 1:
             raise PlasticError(f"the backend brian2 runs one stream, not {settings.batch}; take batch 1, or snntorch.")
+    elif rule.reads - ELEMENTARY or ("above" in rule.reads and "error" not in rule.reads):
+        raise PlasticError(
+            f"rule {rule.name!r} reads signals that the backend reference does not compute "
+            f"({', '.join(sorted(rule.reads - ELEMENTARY)) or 'a loss at the top layer'}); take snntorch or rate."
+        )
 
 
 class Ensemble:
@@ -126,13 +157,14 @@ class Ensemble:
         self, settings: Settings, tasks: Sequence[Task], seeds: Sequence[int], learning_rates: Sequence[float]
     ) -> None:
         self.settings, self.tasks, self.seeds = settings, list(tasks), list(seeds)
-        self.network = build_network(settings, tasks[0])
         _check_backend(settings, len(tasks))
+        self.network = build_network(settings, tasks[0])
         self.simulator = make_simulator(settings, self.network)
         self.learner = self._learner(learning_rates)
         self.stream = Stream(self.tasks, self.seeds, settings.batch, settings.fixation_probability)
         self.learned = 0  # stimuli per stream
         self._before: Tensor | None = None
+        self._shown: Tensor | None = None  # of the stimulus before: inputs or labels, as the rule is shown them
         self._analog = self._analog_code()
 
     def _learner(self, learning_rates: Sequence[float]) -> Learner:
@@ -172,7 +204,7 @@ class Ensemble:
         self.train(1, Look(watch, traces))
 
     def _respond(self, simulator: Batched, stimulus: Stimulus, traces: Traces | None) -> Iterator[Response]:
-        inputs = self.encode(stimulus.inputs, "spikes", self.learned)
+        inputs = self._present(self.encode(stimulus.inputs, "spikes", self.learned), self._target(stimulus))
         if not isinstance(simulator, RateSimulator):
             return simulator.respond(self.learner.parameters, inputs, traces)
         before, recompute = self._before, self.settings.recompute_context
@@ -199,9 +231,11 @@ class Ensemble:
 
     def _learn(self, stimulus: Stimulus, responses: Iterable[Response], watch: Watch | None) -> None:
         fixation = self._tensor(stimulus.fixation)[..., None] * 2 - 1
-        target = self._tensor(np.eye(self.network.classes)[stimulus.labels])
-        self.learner.learn(responses, fixation, target, watch)
+        self.learner.learn(responses, fixation, self._target(stimulus), watch)
         self.learned += 1
+
+    def _target(self, stimulus: Stimulus) -> Tensor:
+        return self._tensor(np.eye(self.network.classes)[stimulus.labels])
 
     def encode(self, inputs: Inputs, purpose: str, count: int) -> Tensor:
         """Inputs (members, batch, positions) as activity, or as spikes (members, time, batch, neurons)."""
@@ -213,6 +247,23 @@ class Ensemble:
             for task, seed, one in zip(self.tasks, self.seeds, inputs, strict=True)
         ]
         return torch.as_tensor(np.stack(spikes)).to(self.settings.device).to(self.settings.dtype)
+
+    def _present(self, inputs: Tensor, target: Tensor) -> Tensor:
+        """What the rule is shown: the stimulus alone, or with the one before, or with its label."""
+        kind, before = self.settings.rule.presentation, self._shown
+        if kind == "pair":
+            self._shown = inputs
+            return inputs if before is None else inputs + before
+        if kind == "labelled":
+            self._shown = target
+            return self._with_label(inputs, torch.zeros_like(target) if before is None else before)
+        return inputs
+
+    def _with_label(self, inputs: Tensor, label: Tensor) -> Tensor:
+        """The label beside every patch of the input: (members, batch, input neurons)."""
+        positions = self.network.layers[0].positions
+        patches = inputs.reshape(*inputs.shape[:2], positions, -1)
+        return torch.cat([patches, label[:, :, None].expand(-1, -1, positions, -1)], dim=3).flatten(2)
 
     def _analog_code(self) -> Tensor:
         code = np.stack([np.asarray(task.analog, dtype=np.float64) for task in self.tasks])
@@ -237,6 +288,8 @@ class Ensemble:
                 saved |= {f"held/{index}/{k}": v for k, v in held.tensors().items()}
         if self._before is not None:
             saved["before"] = self._before
+        if self._shown is not None:
+            saved["shown"] = self._shown
         return saved | {"step": torch.tensor(self.learned)}
 
     def restore(self, saved: dict[str, Tensor]) -> None:
@@ -250,7 +303,7 @@ class Ensemble:
             prefix = f"held/{index}/"
             parts = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
             self.learner.held[index] = Held.of(layer, parts) if parts else None
-        self._before = saved.get("before")
+        self._before, self._shown = saved.get("before"), saved.get("shown")
         while self.stream.count < int(saved["step"]):
             self.stream.next()
         self.learned = self.stream.count
@@ -263,6 +316,9 @@ class Ensemble:
         for start in range(0, len(examples), PROBE_BATCH):
             inputs = examples.inputs[start : start + PROBE_BATCH]
             encoded = alone.encode(inputs[None], purpose, start)
+            if self.settings.rule.presentation == "labelled":  # no label is likelier than another
+                neutral = encoded.new_full((1, len(inputs), self.network.classes), 1 / self.network.classes)
+                encoded = alone._with_label(encoded, neutral)
             for layer, values in enumerate(alone.simulator.features(alone.learner.parameters, encoded)):
                 collected[layer].append(values[0].double().cpu().numpy())
         return [np.concatenate(values) for values in collected]
@@ -288,7 +344,8 @@ class Ensemble:
 
 
 def layer_metrics(into: dict[str, list[float | None]]) -> Watch:
-    """A watch that collects loss, fraction of open gates and mean activity, layer by layer."""
+    """A watch that collects, layer by layer, loss, fraction of open gates, mean activity, and whether
+    the layer collapses: variance and effective rank of its responses, fraction of dead neurons."""
 
     def watch(index: int, seen: Observation) -> None:
         del index
@@ -297,6 +354,11 @@ def layer_metrics(into: dict[str, list[float | None]]) -> Watch:
         loss = seen.third.loss
         into.setdefault("loss", []).append(None if loss is None else loss.mean().item())
         into.setdefault("open_gates", []).append(opened)
-        into.setdefault("activity", []).append(seen.response.activity.mean().item())
+        activity = seen.response.activity.flatten(2)
+        into.setdefault("activity", []).append(activity.mean().item())
+        if activity.isfinite().all():
+            into.setdefault("variance", []).append(collapse.variance(activity).mean().item())
+            into.setdefault("effective_rank", []).append(collapse.effective_rank(activity).mean().item())
+            into.setdefault("dead_fraction", []).append(collapse.dead_fraction(activity).mean().item())
 
     return watch

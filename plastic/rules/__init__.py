@@ -11,25 +11,62 @@ from types import ModuleType
 from typing import Any
 
 from plastic.errors import PlasticError
+from plastic.rules.barlow import BarlowTwins
 from plastic.rules.bp import BP
+from plastic.rules.bp_clapp_pp import BPCLAPPpp
+from plastic.rules.bp_infonce import BPInfoNCE
 from plastic.rules.clapp import CLAPP
+from plastic.rules.clapp_pp import CLAPPpp
 from plastic.rules.dfa import DFA
+from plastic.rules.dfa_product import DFAProduct
+from plastic.rules.drtp import DRTP
+from plastic.rules.eprop import EProp
+from plastic.rules.espp import ESPP
+from plastic.rules.fa import FA
+from plastic.rules.ff import ForwardForward
+from plastic.rules.infonce import InfoNCE
+from plastic.rules.last_layer import LastLayer
+from plastic.rules.lpl import LPL
 from plastic.rules.none import NoLearning
 from plastic.rules.rule import (
+    READABLE,
     LayerShape,
     Ledger,
     Modulator,
     Product,
     Rule,
     Signals,
+    Statistics,
     Synapses,
     ThirdFactor,
 )
+from plastic.rules.scff import SCFF
+from plastic.rules.sdfa import SDFA
+from plastic.rules.simclr import SimCLR
+from plastic.rules.simsiam import SimSiam
+from plastic.rules.usf import USF
+from plastic.rules.vicreg import VICReg
 
 __all__ = [
     "BP",
     "CLAPP",
     "DFA",
+    "DRTP",
+    "ESPP",
+    "FA",
+    "LPL",
+    "SCFF",
+    "SDFA",
+    "USF",
+    "BPCLAPPpp",
+    "BPInfoNCE",
+    "BarlowTwins",
+    "CLAPPpp",
+    "DFAProduct",
+    "EProp",
+    "ForwardForward",
+    "InfoNCE",
+    "LastLayer",
     "LayerShape",
     "Ledger",
     "Modulator",
@@ -37,14 +74,22 @@ __all__ = [
     "Product",
     "Rule",
     "Signals",
+    "SimCLR",
+    "SimSiam",
+    "Statistics",
     "Synapses",
     "ThirdFactor",
+    "VICReg",
     "all_rules",
     "load_rule",
     "rule_class",
 ]
 
-BUILT_IN: tuple[type[Rule], ...] = (CLAPP, DFA, BP, NoLearning)
+BUILT_IN: tuple[type[Rule], ...] = (
+    *(CLAPP, CLAPPpp, InfoNCE, SimCLR, LPL, VICReg, BarlowTwins, SimSiam, ESPP, SCFF, ForwardForward),
+    *(DFA, SDFA, DRTP, EProp, FA, USF, DFAProduct, BP, BPCLAPPpp, BPInfoNCE),
+    *(NoLearning, LastLayer),
+)
 
 
 def all_rules() -> dict[str, type[Rule]]:
@@ -141,9 +186,6 @@ def _checked(found: Any, where: str) -> type[Rule]:
         raise PlasticError(f"{where} must be a frozen dataclass: write @dataclass(frozen=True) above it.")
     if not found.name:
         raise PlasticError(f"{where} has no name; give it one: name: ClassVar[str] = ….")
-    known = {"error", "target", "above", "top_context"}
-    if found.reads - known:
-        raise PlasticError(
-            f"{where} reads {', '.join(sorted(found.reads - known))}; signals are: {', '.join(sorted(known))}."
-        )
+    if unknown := found.reads - READABLE:
+        raise PlasticError(f"{where} reads {', '.join(sorted(unknown))}; signals are: {', '.join(sorted(READABLE))}.")
     return found

@@ -14,9 +14,26 @@ def through(weight: Array, x: Array) -> Array:
     return x @ weight.mT
 
 
+def each_through(weights: Array, x: Array) -> Array:
+    """Σ_j W^b_ij x^b_j, with weights of its own for every sample or, at batch length 1, the same for all:
+    (..., batch, n, k) and (..., batch, k) give (..., batch, n)."""
+    return (weights @ x[..., None])[..., 0]
+
+
 def dot(a: Array, b: Array) -> Array:
     """Σ_i a_i b_i over the neurons, kept as a last axis of length one: (..., batch, 1)."""
     return (a * b).sum(-1)[..., None]
+
+
+def is_positive(x: Array) -> Array:
+    """Θ(x) as 0 or 1 in the type of x."""
+    xp: Any = array_namespace(x)
+    return xp.astype(x > 0, x.dtype)
+
+
+def rectify(x: Array) -> Array:
+    """max(0, x)."""
+    return x * (x > 0)
 
 
 def softmax(x: Array) -> Array:
@@ -31,3 +48,50 @@ def cross_entropy(error: Array, target: Array) -> Array:
     xp: Any = array_namespace(error)
     likelihood = dot(error + target, target)
     return -xp.log(xp.where(likelihood > 1e-30, likelihood, likelihood * 0 + 1e-30))
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + eˣ), for any size of x."""
+    xp: Any = array_namespace(x)
+    return rectify(x) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + e⁻ˣ), for any size of x."""
+    xp: Any = array_namespace(x)
+    return xp.exp(-softplus(-x))
+
+
+def from_stream(x: Array, k: int) -> Array:
+    """What stream b + k has, for each stream b, cyclically: the batch as a memory of other stimuli."""
+    xp: Any = array_namespace(x)
+    return xp.roll(x, -k, axis=-2)
+
+
+def contrasted(x: Array, negatives: int) -> Array:
+    """Which streams each stream b is compared with: b itself and b+1 … b+negatives, cyclically.
+
+    A table of 0 and 1, (batch, batch), for x of shape (..., batch, n); with no negatives the identity.
+    """
+    xp: Any = array_namespace(x)
+    stream = xp.arange(x.shape[-2], device=x.device)
+    return xp.astype((stream[None, :] - stream[:, None]) % x.shape[-2] <= negatives, x.dtype)
+
+
+def softmax_among(x: Array, allowed: Array) -> Array:
+    """Softmax over the entries of the last axis that are allowed; the others get 0."""
+    xp: Any = array_namespace(x)
+    return softmax(xp.where(allowed > 0, x, x * 0 - 1e30))
+
+
+def length(x: Array) -> Array:
+    """‖x‖ over the neurons, kept as a last axis, never quite zero: (..., batch, 1)."""
+    return (dot(x, x) + 1e-24) ** 0.5
+
+
+def on_sphere(signal: Array, unit: Array, norm: Array) -> Array:
+    """A signal to unit = x / ‖x‖ as one to x: its part along x is taken out, the rest divided by ‖x‖.
+
+    Two layer scalars do it, ⟨unit, signal⟩ and ‖x‖: divisive normalisation.
+    """
+    return (signal - unit * dot(unit, signal)) / norm

@@ -23,6 +23,22 @@ ModulatorKind = Literal["none", "scalar", "broadcast"]
 Sides = Literal["current", "both"]
 Mask = Literal["sample", "batch", "none"]
 Summary = Literal["mean", "flat"]
+Stimuli = Literal["stimuli", "fixations"]
+Presentation = Literal["single", "pair", "labelled"]
+
+READABLE = frozenset(
+    {
+        "error",
+        "target",
+        "above",
+        "product",
+        "top_context",
+        "statistics",
+        "covariance",
+        "cross_covariance",
+        "input_activity",
+    }
+)  # the optional signals, by the names that a rule gives in `reads`
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,7 @@ class LayerShape:
     classes: int  # length of the error and of the target
     above: tuple[int, ...]  # shape of the weights of the layer above (of the readout, at the top)
     top_units: int = 0  # length of the top layer's summary vector
+    last: bool = False  # whether this is the top layer
 
 
 @dataclass(frozen=True)
@@ -60,12 +77,36 @@ class Above(Protocol):
         """Forward weights of the layer above, for rules that read them (their signs, say)."""
         ...
 
+    def product(self, mask: Mask) -> Array:
+        """All transposed weights from the top of the chain down to this layer, multiplied, with the
+        post factor of every layer passed in between: the sample's (sample), its batch mean (batch)
+        or none: (..., batch, units, classes), where the batch has length 1 unless mask is sample.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What is known of a layer's responses over many stimuli.
+
+    Rate and batched spiking simulators average over the batch: over all its stimuli, or over those
+    at a fixation, as `Rule.averaged_over` says. Variances are unbiased (divided by count − 1).
+    """
+
+    count: Array  # how many stimuli were averaged: (..., 1, 1)
+    mean: Array  # z̄: (..., 1, units)
+    variance: Array  # σ²: (..., 1, units)
+    covariance: Array | None = None  # (..., units, units), for rules that read "covariance"
+
 
 @dataclass(frozen=True)
 class Signals:
     """What a layer's modulatory circuit can read when a stimulus ends.
 
-    A rule names the optional ones that it needs in `Rule.reads`; the others are None.
+    A rule names the optional ones that it needs in `Rule.reads`; the others are None. "statistics"
+    and "covariance" are of the activity and of the context, each by itself, "cross_covariance" is
+    between them. A rule that reads "above" but no "error" starts its chain at the top layer, where
+    `above` is None; one that reads "error" starts at the readout.
     """
 
     activity: Array  # z, this layer's response: (..., batch, units)
@@ -75,6 +116,11 @@ class Signals:
     target: Array | None = None  # one-hot label: (..., batch, classes)
     above: Above | None = None
     top_context: Array | None = None  # held response of the top layer: (..., batch, top_units)
+    last: bool = False  # whether this is the top layer
+    statistics: Statistics | None = None  # of the activity
+    context_statistics: Statistics | None = None  # of the context
+    cross_covariance: Array | None = None  # activity × context: (..., units, units)
+    input_activity: Array | None = None  # mean |x_j| over the layer's inputs: (..., batch, 1)
 
 
 @dataclass(frozen=True)
@@ -127,7 +173,13 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Rule:
-    """Base of every rule: subclass it, fill in the declaration, write `third_factor`."""
+    """Base of every rule: subclass it, fill in the declaration, write `third_factor`.
+
+    `presentation`: the network sees one stimulus after the other (single); each stimulus together
+    with the one before, their inputs added up as when both arrive through the same weights (pair);
+    or each with the label of the stimulus before beside it, right after a fixation and wrong after
+    a saccade (labelled).
+    """
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
@@ -141,7 +193,10 @@ class Rule:
     defaults_source: ClassVar[str] = ""
     citation: ClassVar[str] = ""  # BibTeX
     probeable: ClassVar[tuple[str, ...]] = ()  # own signals, beside those every rule has
-    reads: ClassVar[frozenset[str]] = frozenset()  # of: error, target, above, top_context
+    reads: ClassVar[frozenset[str]] = frozenset()  # the optional signals it needs, of READABLE
+    averaged_over: ClassVar[Stimuli] = "stimuli"  # what its statistics count: all, or fixations
+    presentation: ClassVar[Presentation] = "single"  # what the network is shown, see below
+    normalised_input: ClassVar[bool] = False  # layers read x / RMS(x), so only its direction
     learns: ClassVar[bool] = True  # False: the layers' weights stay as they are
     sides_supported: ClassVar[tuple[Sides, ...]] = ("current",)
 
@@ -153,6 +208,7 @@ class Rule:
         for value, allowed in (
             (self.sides, self.sides_supported),
             (self.mask, get_args(Mask)),
+            (self.feedback_mask, get_args(Mask)),
             (self.summary, get_args(Summary)),
         ):
             if value not in allowed:
@@ -162,6 +218,11 @@ class Rule:
     def feedback_mask(self) -> Mask:
         """Which ψ of the layers above enters a chained feedback signal."""
         return self.mask
+
+    @property
+    def smallest_batch(self) -> int:
+        """Fewest streams with which the rule means something: 2 where it averages over or compares them."""
+        return 2 if self.reads & {"statistics", "covariance", "cross_covariance"} else 1
 
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         """Weights of the modulatory circuit of one layer, by name."""

@@ -1,0 +1,60 @@
+"""BP-InfoNCE: InfoNCE on the top layer alone, sent down to all layers by backpropagation.
+
+    m_top = Σ_n M_n B c,        M_n = (1[n true] − p_n) / τ
+    m^l   = W^{l+1}ᵀ (ψ^{l+1} ⊙ m^{l+1})
+    ΔW_ij = η · m_i · ψ(u_i) · x̄_j
+
+The global reference that the layerwise `infonce` is compared with: the same loss, negatives and
+circuit at the top, none below. The held response c is not credited. `mask` as in `bp`.
+
+A. van den Oord, Y. Li, O. Vinyals, "Representation learning with contrastive predictive coding",
+arXiv 1807.03748; as a reference for local rules: Z. Wu et al., arXiv 2601.21683.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from plastic.rules.infonce import InfoNCE
+from plastic.rules.rule import (
+    Array,
+    LayerShape,
+    Ledger,
+    Modulator,
+    ModulatorKind,
+    Sides,
+    Signals,
+    Synapses,
+    ThirdFactor,
+)
+
+
+@dataclass(frozen=True)
+class BPInfoNCE(InfoNCE):
+    """InfoNCE of the top layer, end to end."""
+
+    name: ClassVar[str] = "bp-infonce"
+    title: ClassVar[str] = "InfoNCE end to end"
+    family: ClassVar[str] = "global self-supervised (reference)"
+    modulator: ClassVar[ModulatorKind] = "broadcast"
+    equation: ClassVar[str] = "ΔW_ij = η · [W_aboveᵀ (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j,  m_top = Σ_n M_n B c"
+    third: ClassVar[str] = "[W_aboveᵀ (ψ ⊙ m)_above]_i"
+    ledger: ClassVar[Ledger] = Ledger(
+        weight_transport="transposed forward weights of every layer above",
+        layer_scalars="y (saccade) and a softmax over K + 1 sums zᵀ B c of the top layer",
+        broadcast="a chain through all layers above, one number per neuron",
+        memory="c held for one stimulus; eligibility held until the chain arrives",
+        batch_statistics="K negatives, the responses of other streams",
+    )
+    reads: ClassVar[frozenset[str]] = frozenset({"above"})
+    sides_supported: ClassVar[tuple[Sides, ...]] = ("current",)
+
+    def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
+        return super().circuit(layer) if layer.last else {}
+
+    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+        if signals.above is None:
+            return super().third_factor(signals, weights)
+        return ThirdFactor(Modulator(1.0, signals.above.down()))

@@ -1,0 +1,80 @@
+"""e-prop with a broadcast learning signal, feed-forward.
+
+    e     = softmax(W_out z_top) − target
+    ΔW_ij = −η · L_i · Σ_t ψ(u_i) x̄_j,        L_i = Σ_k B_ik e_k
+
+`feedback` = random: B is fixed, as in DFA. symmetric: B is the product of the weights from the
+layer to the readout without masks, which at the top is W_outᵀ. learned ("adaptive e-prop"): B
+begins random and each layer's changes as the readout's weights from that layer would,
+ΔB_ik = −η z_i e_k. The paper has one recurrent layer that projects to the readout; what B is for
+layers that do not, is our reading. Without recurrence, adaptation or an output filter the
+eligibility trace of the paper is the common one.
+
+G. Bellec, F. Scherr, A. Subramoney, E. Hajek, D. Salaj, R. Legenstein, W. Maass, "A solution to the
+learning dilemma for recurrent networks of spiking neurons", Nature Communications 11, 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from plastic.errors import PlasticError
+from plastic.rules.dfa import DFA
+from plastic.rules.expressions import cross_entropy, each_through, through
+from plastic.rules.rule import Array, LayerShape, Ledger, Modulator, Product, Signals, Synapses, ThirdFactor
+
+
+@dataclass(frozen=True)
+class EProp(DFA):
+    """Output error broadcast through random, symmetric or learned weights."""
+
+    name: ClassVar[str] = "eprop"
+    title: ClassVar[str] = "e-prop, broadcast learning signal"
+    equation: ClassVar[str] = "ΔW_ij = −η · (B e)_i · ψ(u_i) · x̄_j"
+    third: ClassVar[str] = "−(B e)_i"
+    ledger: ClassVar[Ledger] = Ledger(
+        weight_transport="only with feedback=symmetric: the product of all weights above",
+        broadcast="K = number of classes",
+        memory="eligibility held until the output error is known",
+    )
+    defaults_source: ClassVar[str] = "random feedback; B ~ N(0, 1/K) as for dfa: ours"
+    probeable: ClassVar[tuple[str, ...]] = ("error", "B")
+    reads: ClassVar[frozenset[str]] = frozenset({"error", "target", "above"})
+    citation: ClassVar[str] = """@article{bellec2020solution,
+  title = {A solution to the learning dilemma for recurrent networks of spiking neurons},
+  author = {Bellec, Guillaume and Scherr, Franz and Subramoney, Anand and Hajek, Elias and Salaj, Darjan
+            and Legenstein, Robert and Maass, Wolfgang},
+  journal = {Nature Communications},
+  volume = {11},
+  pages = {3625},
+  year = {2020}
+}"""
+
+    feedback: str = "random"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.feedback not in ("random", "symmetric", "learned"):
+            raise PlasticError(
+                f"rule 'eprop' has no feedback {self.feedback!r}; choose one of: random, symmetric, learned."
+            )
+
+    def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
+        if self.feedback == "symmetric":
+            return {}
+        std = self.feedback_scale / layer.classes**0.5
+        return {"B": Synapses((layer.units, layer.classes), std, plastic=self.feedback == "learned")}
+
+    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+        error, learn = signals.error, {}
+        if self.feedback == "symmetric":
+            assert signals.above is not None
+            dendrite = each_through(signals.above.product("none"), error)
+        else:
+            dendrite = through(weights["B"], error)
+        if self.feedback == "learned":
+            learn["B"] = Product(-1.0, signals.activity, error)
+        loss = cross_entropy(error, signals.target)
+        return ThirdFactor(Modulator(-1.0, dendrite), learn=learn, loss=loss, signals={"error": error})

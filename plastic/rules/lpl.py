@@ -1,0 +1,108 @@
+"""LPL: latent predictive learning, a predictive, a Hebbian and a decorrelating term.
+
+    L     = ‖z − c‖²/M − (1/M) Σ_i log(σ_i² + ε) + λ/(M² − M) Σ_{i≠k} C_ik²
+    ΔW_ij = η · m_i · ψ(u_i) · x̄_j
+    m_i   = −2/(MB) (z_i − c_i) + α/(M(B−1)) (z_i − z̄_i)/(σ_i² + ε) − 2λ/((B−1)(M²−M)) Σ_{k≠i} C_ik (z_k − z̄_k)
+
+M neurons, B stimuli; z̄, σ² and C are the mean, variance and covariance of z over the stimuli. The
+pull towards the held response acts at fixations, the two other terms at every stimulus. No global
+signal: z̄ and σ² are slow traces of the neuron, C would be plastic lateral weights. With
+`sides = both` (default) the stimulus before is credited by the same three terms with z and c
+exchanged, as the published loss differentiates both views. Constants as corrected in the erratum.
+
+M. S. Halvagal, F. Zenke, "The combination of Hebbian and predictive plasticity learns invariant
+object representations in deep sensory networks", Nature Neuroscience 26, 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from array_api_compat import array_namespace
+
+from plastic.rules.expressions import dot, is_positive, through
+from plastic.rules.rule import (
+    Array,
+    Ledger,
+    Modulator,
+    ModulatorKind,
+    Rule,
+    Sides,
+    Signals,
+    Statistics,
+    Summary,
+    ThirdFactor,
+)
+
+
+@dataclass(frozen=True)
+class LPL(Rule):
+    """Predict the next response, keep your variance, differ from the others."""
+
+    name: ClassVar[str] = "lpl"
+    title: ClassVar[str] = "Latent predictive learning"
+    family: ClassVar[str] = "layerwise self-supervised"
+    modulator: ClassVar[ModulatorKind] = "none"
+    equation: ClassVar[str] = "ΔW_ij = η · [−(z − c)_i + (z − z̄)_i/σ_i² − λ Σ_k C_ik (z − z̄)_k] · ψ(u_i) · x̄_j"
+    third: ClassVar[str] = "−(z − c)_i + (z − z̄)_i/σ_i² − λ Σ_k C_ik (z − z̄)_k"
+    ledger: ClassVar[Ledger] = Ledger(
+        layer_scalars="y (saccade): the pull acts at fixations",
+        memory="c held for one stimulus; with sides=both also ψ and x̄",
+        batch_statistics="z̄ and σ² per neuron; C, a matrix of lateral weights",
+        stored_traces="3 per neuron and C per pair, online",
+    )
+    defaults_source: ClassVar[str] = (
+        "the authors' code: coefficients 1, 1, 10, ε = 1e-4, constants as in the erratum; not pooled: ours"
+    )
+    probeable: ClassVar[tuple[str, ...]] = ("variance",)
+    reads: ClassVar[frozenset[str]] = frozenset({"statistics", "covariance"})
+    citation: ClassVar[str] = """@article{halvagal2023combination,
+  title = {The combination of {Hebbian} and predictive plasticity learns invariant object representations in
+           deep sensory networks},
+  author = {Halvagal, Manu Srinath and Zenke, Friedemann},
+  journal = {Nature Neuroscience},
+  volume = {26},
+  pages = {1906--1915},
+  year = {2023}
+}"""
+    sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
+
+    sides: Sides = "both"
+    summary: Summary = "flat"  # every position of every neuron by itself; mean: pooled, as published
+    pull: float = 1.0
+    push: float = 1.0
+    decorrelation: float = 10.0
+    epsilon: float = 1e-4
+
+    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+        del weights
+        z, c, here = signals.activity, signals.context, is_positive(signals.fixation)
+        now, before = signals.statistics, signals.context_statistics
+        assert now is not None
+        assert before is not None
+        current = Modulator(1.0, self.dendrite(z, c, here, now))
+        context = Modulator(1.0, self.dendrite(c, z, here, before)) if self.sides == "both" else None
+        pull = self.pull * here * dot(z - c, z - c) / z.shape[-1]
+        loss = pull + (self.spread(now) + self.spread(before)) / 2
+        return ThirdFactor(current, context, {}, loss, {"variance": now.variance})
+
+    def dendrite(self, z: Array, c: Array, here: Array, seen: Statistics) -> Array:
+        """m of one view, where c is the other one."""
+        units, batch = z.shape[-1], z.shape[-2]
+        centred, freedom = z - seen.mean, seen.count - 1
+        others = through(seen.covariance, centred) - seen.variance * centred
+        pull = 2 / (units * batch) * here * (z - c)
+        push = centred / (seen.variance + self.epsilon) / (units * freedom)
+        decorrelation = 2 / (max(units - 1, 1) * units * freedom) * others
+        return -self.pull * pull + self.push * push - self.decorrelation * decorrelation
+
+    def spread(self, seen: Statistics) -> Array:
+        """The two terms of the loss that keep the layer from collapsing: (..., 1, 1)."""
+        xp: Any = array_namespace(seen.mean)
+        units, covariance = seen.mean.shape[-1], seen.covariance
+        assert covariance is not None
+        push = -xp.log(seen.variance + self.epsilon).sum(-1)[..., None] / units
+        pairs = (covariance**2).sum((-1, -2))[..., None, None] - (seen.variance**2).sum(-1)[..., None]
+        return self.push * push + self.decorrelation * pairs / (max(units - 1, 1) * units)

@@ -1,0 +1,44 @@
+"""SCFF: self-contrastive forward-forward, whose right data are pairs of one object.
+
+    L     = log(1 + exp(−y (G − θ)/T)),        G = (1/n) Σ_i z_i²,  z = ρ(W x_t + W x_{t−1})
+    ΔW_ij = η · M · (2/nT) z_i · ψ(u_i) · x̄_j,        M = y · σ(−y (G − θ)/T),  x̄ = x_t + x_{t−1}, at RMS 1
+
+Each stimulus is shown together with the one before, through the same first weights, so that their
+inputs add up; the layers above see the response to the pair. A pair of one object (fixation) is
+right, a pair of two (saccade) wrong. The paper pairs an image with itself or with another one; the
+fixation's second view of the object is in the place of the image itself.
+
+X. Chen, D. Liu, J. Laydevant, J. Grollier, "Self-contrastive forward-forward algorithm", Nature
+Communications 16, 2025.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from plastic.rules.ff import ForwardForward
+from plastic.rules.rule import Ledger, Presentation
+
+
+@dataclass(frozen=True)
+class SCFF(ForwardForward):
+    """Active for pairs of one object, quiet for pairs of two."""
+
+    name: ClassVar[str] = "scff"
+    title: ClassVar[str] = "Self-contrastive forward-forward"
+    family: ClassVar[str] = "layerwise self-supervised"
+    ledger: ClassVar[Ledger] = Ledger(
+        layer_scalars="y (saccade); the goodness Σ z²/n; the length of the input",
+        memory="the input of the stimulus before",
+        second_pass="right and wrong pairs are stimuli of their own",
+    )
+    defaults_source: ClassVar[str] = "θ, T and the length of inputs as for ff: ours"
+    presentation: ClassVar[Presentation] = "pair"
+    citation: ClassVar[str] = """@article{chen2025self,
+  title = {Self-contrastive forward-forward algorithm},
+  author = {Chen, Xing and Liu, Dongshu and Laydevant, J{\\'e}r{\\'e}mie and Grollier, Julie},
+  journal = {Nature Communications},
+  volume = {16},
+  year = {2025}
+}"""

@@ -1,0 +1,95 @@
+"""SimCLR, layer by layer and without a projector: NT-Xent on the cosine of responses.
+
+    L_a   = −log softmax_n(ẑ_nᵀ ẑ_a / τ) at the other view of a,        ẑ = z / ‖z‖
+    ΔW_ij = η · {g_i − ẑ_i ⟨ẑ, g⟩} / ‖z‖ · ψ(u_i) · x̄_j,   g = Σ_n (M_an + M_na) ẑ_n,  M = (1[true] − p)/τ
+
+The views of a stream are its held response and its present one. At a fixation they are a pair, each
+an anchor once; candidates are all other responses of the batch, held and present, as published. At
+a saccade the two are negatives for the others. The cosine costs two more layer scalars, ⟨ẑ, g⟩ and
+‖z‖: divisive normalisation. `sides = both` (default) credits both views; current: only the present
+one, the held view detached. The published mean over the 2B anchors is η/2B here.
+
+T. Chen, S. Kornblith, M. Norouzi, G. Hinton, "A simple framework for contrastive learning of visual
+representations", ICML 2020, equation 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from array_api_compat import array_namespace
+
+from plastic.errors import PlasticError
+from plastic.rules.expressions import contrasted, is_positive, length, on_sphere, softmax_among
+from plastic.rules.rule import (
+    Array,
+    Ledger,
+    Modulator,
+    ModulatorKind,
+    Rule,
+    Sides,
+    Signals,
+    Summary,
+    ThirdFactor,
+)
+
+
+@dataclass(frozen=True)
+class SimCLR(Rule):
+    """Two views of one object attract, all others repel, on the sphere."""
+
+    name: ClassVar[str] = "simclr"
+    title: ClassVar[str] = "SimCLR (NT-Xent, cosine)"
+    family: ClassVar[str] = "layerwise self-supervised"
+    modulator: ClassVar[ModulatorKind] = "scalar"
+    equation: ClassVar[str] = "ΔW_ij = η · [g_i − ẑ_i ⟨ẑ, g⟩]/‖z‖ · ψ(u_i) · x̄_j,  g = Σ_n (M_an + M_na) ẑ_n"
+    third: ClassVar[str] = "[g_i − ẑ_i ⟨ẑ, g⟩]/‖z‖"
+    ledger: ClassVar[Ledger] = Ledger(
+        layer_scalars="y (saccade); a softmax over layer sums ẑᵀẑ; ⟨ẑ, g⟩ and ‖z‖ (divisive normalisation)",
+        memory="the held view for one stimulus; with sides=both also ψ and x̄",
+        batch_statistics="all other responses of the batch are negatives",
+    )
+    defaults_source: ClassVar[str] = "τ = 0.2 from this project's prototypes (the paper: 0.1 to 0.5); no projector"
+    probeable: ClassVar[tuple[str, ...]] = ("cosine",)
+    citation: ClassVar[str] = """@inproceedings{chen2020simple,
+  title = {A simple framework for contrastive learning of visual representations},
+  author = {Chen, Ting and Kornblith, Simon and Norouzi, Mohammad and Hinton, Geoffrey},
+  booktitle = {International Conference on Machine Learning},
+  year = {2020}
+}"""
+    sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
+
+    sides: Sides = "both"
+    summary: Summary = "flat"
+    temperature: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.temperature <= 0:
+            raise PlasticError(f"rule {self.name!r} takes a temperature above 0.")
+
+    @property
+    def smallest_batch(self) -> int:
+        return 2  # the others of the batch are its negatives
+
+    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+        del weights
+        xp: Any = array_namespace(signals.activity)
+        batch = signals.activity.shape[-2]
+        views = xp.concat([signals.activity, signals.context], axis=-2)
+        here = is_positive(xp.concat([signals.fixation, signals.fixation], axis=-2))
+        norm = length(views)
+        unit = views / norm
+        cosine = unit @ unit.mT
+        itself = contrasted(views, 0)
+        true = xp.roll(itself, batch, axis=-1)  # the other view of the same stream
+        chosen = softmax_among(cosine / self.temperature, 1 - itself)
+        scalars = here * (true - chosen) / self.temperature  # M
+        dendrite = on_sphere((scalars + scalars.mT) @ unit, unit, norm)
+        context = Modulator(1.0, dendrite[..., batch:, :]) if self.sides == "both" else None
+        losses = -here * xp.log((chosen * true).sum(-1)[..., None] + 1e-30)
+        loss = losses[..., :batch, :] + losses[..., batch:, :]
+        pair = (cosine * true).sum(-1)[..., :batch, None]
+        return ThirdFactor(Modulator(1.0, dendrite[..., :batch, :]), context, {}, loss, {"cosine": pair})

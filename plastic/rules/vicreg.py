@@ -1,0 +1,65 @@
+"""VICReg, layer by layer and without an expander: invariance, variance, covariance.
+
+    L     = λ ‖z − c‖²/(MB) + (μ/2M) Σ_i max(0, 1 − σ_i) + (ν/M) Σ_{i≠k} C_ik²      (σ, C of both views)
+    ΔW_ij = η · m_i · ψ(u_i) · x̄_j
+    m_i   = −2λ/(MB) (z_i − c_i) + μ/(2M(B−1)) 1[σ_i < 1] (z_i − z̄_i)/σ_i − 4ν/(M(B−1)) Σ_{k≠i} C_ik (z_k − z̄_k)
+
+M neurons, B stimuli, σ_i² = var z_i + ε. As in `lpl` the pull acts at fixations, the other terms at
+every stimulus; `sides = both` (default) credits both views.
+
+A. Bardes, J. Ponce, Y. LeCun, "VICReg: variance-invariance-covariance regularization for
+self-supervised learning", ICLR 2022.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from plastic.rules.expressions import is_positive, rectify, through
+from plastic.rules.lpl import LPL
+from plastic.rules.rule import Array, Statistics
+
+
+@dataclass(frozen=True)
+class VICReg(LPL):
+    """Two views agree, every neuron varies, no two neurons vary together."""
+
+    name: ClassVar[str] = "vicreg"
+    title: ClassVar[str] = "Variance-invariance-covariance regularisation"
+    equation: ClassVar[str] = (
+        "ΔW_ij = η · [−λ(z − c)_i + μ 1[σ_i < 1] (z − z̄)_i/σ_i − ν Σ_k C_ik (z − z̄)_k] · ψ(u_i) · x̄_j"
+    )
+    third: ClassVar[str] = "−λ(z − c)_i + μ 1[σ_i < 1] (z − z̄)_i/σ_i − ν Σ_k C_ik (z − z̄)_k"
+    defaults_source: ClassVar[str] = (
+        "the paper and the authors' code: 25, 25, 1, ε = 1e-4; no expander, not pooled: ours"
+    )
+    citation: ClassVar[str] = """@inproceedings{bardes2022vicreg,
+  title = {{VICReg}: Variance-invariance-covariance regularization for self-supervised learning},
+  author = {Bardes, Adrien and Ponce, Jean and LeCun, Yann},
+  booktitle = {International Conference on Learning Representations},
+  year = {2022}
+}"""
+
+    pull: float = 25.0
+    push: float = 25.0
+    decorrelation: float = 1.0
+
+    def dendrite(self, z: Array, c: Array, here: Array, seen: Statistics) -> Array:
+        """m of one view, where c is the other one."""
+        units, batch = z.shape[-1], z.shape[-2]
+        centred, freedom = z - seen.mean, seen.count - 1
+        sigma = (seen.variance + self.epsilon) ** 0.5
+        others = through(seen.covariance, centred) - seen.variance * centred
+        pull = 2 / (units * batch) * here * (z - c)
+        push = is_positive(1 - sigma) * centred / sigma / (2 * units * freedom)
+        decorrelation = 4 / (units * freedom) * others
+        return -self.pull * pull + self.push * push - self.decorrelation * decorrelation
+
+    def spread(self, seen: Statistics) -> Array:
+        """Variance and covariance terms of one view, twice, as the base takes the mean of the views."""
+        units, covariance = seen.mean.shape[-1], seen.covariance
+        assert covariance is not None
+        push = rectify(1 - (seen.variance + self.epsilon) ** 0.5).sum(-1)[..., None] / units
+        pairs = (covariance**2).sum((-1, -2))[..., None, None] - (seen.variance**2).sum(-1)[..., None]
+        return self.push * push + 2 * self.decorrelation * pairs / units

@@ -1,0 +1,205 @@
+"""What the gradient tests share: a case drawn in float64, the Learner's updates, autograd's beside them.
+
+The forward pass here is written apart from the simulators, with torch's autograd.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plastic.models.learning import Learner, Observation
+from plastic.models.parameters import he_std, initial_parameters, specification
+from plastic.models.rate import RateSimulator
+from plastic.models.topology import Network, dense, tree
+from plastic.models.update import Update
+from plastic.rules import Rule, Signals
+from plastic.rules.rule import Modulator, ThirdFactor
+
+BATCH, CLASSES = 24, 5
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "tanh": torch.tanh, "linear": lambda a: a}
+NETWORKS = {
+    "dense": dense(12, (10, 9, 8), CLASSES),
+    "tree-shared": tree(8, 3, 2, (7, 6, 5), CLASSES, shared=True),
+    "tree-local": tree(8, 3, 2, (7, 6), CLASSES, shared=False),
+}
+
+
+class MaskedReLU(torch.autograd.Function):
+    """ReLU whose backward pass multiplies by its derivative, the batch mean of that, or one."""
+
+    @staticmethod
+    def forward(ctx, a: Tensor, mask: str) -> Tensor:
+        ctx.mask = mask
+        ctx.save_for_backward(a)
+        return a.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        derivative = (ctx.saved_tensors[0] > 0).double()
+        factor = {"sample": derivative, "batch": derivative.mean(0, keepdim=True), "none": 1.0}[ctx.mask]
+        return grad * factor, None
+
+
+def project(layer, weight: Tensor, x: Tensor) -> Tensor:
+    """W x of one layer: (batch, positions, neurons)."""
+    patches = x.reshape(len(x), layer.positions, layer.fan_in)
+    return torch.einsum("bpk,nk->bpn" if layer.shared else "bpk,pnk->bpn", patches, weight)
+
+
+def forward(network: Network, weights: list[Tensor], x: Tensor, rho, cut: bool, unit_rms: bool = False) -> list:
+    """Layer outputs (batch, positions, neurons) for one member; `cut` detaches every layer's input."""
+    outputs = []
+    for layer, weight in zip(network.layers, weights, strict=True):
+        below = (x.detach() if cut else x).reshape(len(x), layer.positions, layer.fan_in)
+        if unit_rms:
+            below = below / below.norm(dim=-1, keepdim=True) * layer.fan_in**0.5
+        x = rho(project(layer, weight, below))
+        outputs.append(x)
+    return outputs
+
+
+class Case:
+    """A rule on a network with drawn weights, inputs, fixations and targets, all float64."""
+
+    def __init__(self, rule: Rule, network: Network, activation: str = "relu", seed: int = 0, batch: int = BATCH):
+        self.rule, self.network, self.activation = rule, network, activation
+        specified = specification(network, rule, he_std(network))
+        self.parameters = initial_parameters(specified, [seed], torch.float64, torch.device("cpu"))
+        draw = torch.Generator().manual_seed(seed)
+        randn = functools.partial(torch.randn, generator=draw, dtype=torch.float64)
+        self.before, self.inputs = randn(batch, network.inputs), randn(batch, network.inputs)
+        self.fixation = torch.randint(0, 2, (batch, 1), generator=draw).double() * 2 - 1
+        self.labels = torch.randint(0, CLASSES, (batch,), generator=draw)
+        self.target = torch.eye(CLASSES, dtype=torch.float64)[self.labels]
+        self.plastic = frozenset(name for name, s in specified.items() if s.plastic)
+        self.depth = len(network.layers)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Leaf copies of all weights of the one member, for autograd."""
+        return {k: v[0].clone().requires_grad_() for k, v in self.parameters.items()}
+
+    def layers(self, weights: dict[str, Tensor]) -> list[Tensor]:
+        return [weights[f"layer{i + 1}.weight"] for i in range(self.depth)]
+
+    def responses(self, weights: dict[str, Tensor], cut: bool = True, rho=None) -> list[tuple[Tensor, Tensor]]:
+        """Activity and context per layer as the circuit sees them: (batch, units) each."""
+        rho = rho or ACTIVATIONS[self.activation]
+        run = functools.partial(forward, self.network, self.layers(weights), rho=rho, cut=cut)
+        now, past = (run(x=x, unit_rms=self.rule.normalised_input) for x in (self.inputs, self.before))
+        seen = [x.mean(1) if self.rule.summary == "mean" else x.flatten(1) for x in (*now, *past)]
+        return list(zip(seen[: self.depth], seen[self.depth :], strict=True))
+
+    def updates(self, rule: Rule | None = None) -> tuple[dict[str, Tensor], list[Observation]]:
+        """What the Learner would add to each weight, and what it saw."""
+        found: dict[str, Tensor] = {}
+        seen: dict[int, Observation] = {}
+
+        def collect(name: str, weight: Tensor, update: Update, state: object) -> None:
+            found[name] = update.value()[0].clone()
+
+        rule = rule or self.rule
+        learner = Learner(self.network, rule, self.parameters, collect, self.plastic)
+        simulator = RateSimulator(self.network, rule, self.activation)
+        responses = simulator.respond(self.parameters, self.inputs[None], self.before[None])
+        learner.learn(responses, self.fixation[None], self.target[None], seen.__setitem__)
+        return found, [seen[i] for i in range(self.depth)]
+
+
+def assert_equal_to_gradient(found: dict[str, Tensor], loss: Tensor, weights: dict[str, Tensor]) -> None:
+    """found = −∂loss/∂weights to a relative error of 1e-8, for every weight that was updated."""
+    names = sorted(found)
+    for name, gradient in zip(names, torch.autograd.grad(loss, [weights[n] for n in names]), strict=True):
+        assert gradient.norm() > 1e-6, f"{name}: nothing to compare"
+        error = (found[name] + gradient).norm() / gradient.norm()
+        assert error < 1e-8, f"{name}: relative error {error:.2e}"
+
+
+def assert_mixed(gate: Tensor) -> None:
+    """20 to 80 % of the gates are open, so that the test sees both kinds."""
+    opened = (gate != 0).double().mean()
+    assert 0.2 <= opened <= 0.8, f"{opened:.2f} of the gates are open"
+
+
+def first_mixed(make: Callable[[int], Case], gates: Callable[[Case], list[Tensor]]) -> Case:
+    """The case of the first seed whose gates are 20 to 80 % open everywhere."""
+    for seed in range(200):
+        case = make(seed)
+        if all(0.2 <= (gate != 0).double().mean() <= 0.8 for gate in gates(case)):
+            return case
+    raise AssertionError("no seed gives gates that are partly open and partly shut")
+
+
+class Recorder:
+    """Stands in for a rule and keeps what it was given and what it gave."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Signals, dict[str, Tensor], ThirdFactor]] = []
+
+    def of(self, rule: Rule) -> Rule:
+        original, calls = type(rule).third_factor, self.calls
+
+        def third_factor(self_, signals, weights):
+            third = original(self_, signals, weights)
+            calls.append((signals, weights, third))
+            return third
+
+        recorded = type(rule)(**vars(rule))
+        object.__setattr__(recorded, "third_factor", functools.partial(third_factor, recorded))
+        return recorded
+
+
+class NumpyAbove:
+    """An Above on numpy arrays: what the torch one was asked for, by value."""
+
+    def __init__(self, above) -> None:
+        self.above, self.weight = above, above.weight.numpy()
+
+    def down(self, weight=None):
+        return self.above.down(None if weight is None else torch.as_tensor(weight)).numpy()
+
+    def product(self, mask):
+        return self.above.product(mask).numpy()
+
+
+def to_numpy(value):
+    """The same signals as numpy arrays."""
+    if isinstance(value, Tensor):
+        return value.numpy()
+    if isinstance(value, dict):
+        return {k: to_numpy(v) for k, v in value.items()}
+    if hasattr(value, "down"):
+        return NumpyAbove(value)
+    if hasattr(value, "__dataclass_fields__"):
+        return type(value)(**{k: to_numpy(v) for k, v in vars(value).items()})
+    return value
+
+
+def flat(third: ThirdFactor) -> dict[str, object]:
+    """All numbers of a third factor, by name."""
+
+    def modulator(name: str, m: Modulator | None) -> dict[str, object]:
+        return {} if m is None else {f"{name}.gate": m.gate, f"{name}.dendrite": m.dendrite}
+
+    numbers = modulator("current", third.current) | modulator("context", third.context)
+    for name, product in third.learn.items():
+        numbers |= {f"{name}.{k}": v for k, v in vars(product).items()}
+    return numbers | ({} if third.loss is None else {"loss": third.loss}) | dict(third.signals)
+
+
+def assert_same_on_numpy(rule: Rule, case: Case) -> None:
+    """The rule's lines give the same third factor on numpy arrays as on torch tensors."""
+    recorder = Recorder()
+    case.updates(recorder.of(rule))
+    assert len(recorder.calls) == case.depth
+    for signals, weights, third in recorder.calls:
+        on_numpy = flat(rule.third_factor(to_numpy(signals), to_numpy(dict(weights))))
+        on_torch = flat(third)
+        assert on_numpy.keys() == on_torch.keys()
+        for name, value in on_torch.items():
+            assert not isinstance(on_numpy[name], Tensor), name
+            np.testing.assert_allclose(on_numpy[name], np.asarray(value), rtol=1e-9, atol=1e-12, err_msg=name)

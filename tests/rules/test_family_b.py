@@ -1,0 +1,437 @@
+"""Layerwise self-supervision: each update is minus the gradient of the published loss (losses.py).
+
+Through Learner and RateSimulator, in float64, dense and tree. Layers' inputs are cut off from the
+graph; contexts are computed with the same weights, and credited where the rule acts on both sides.
+"""
+
+from __future__ import annotations
+
+import math
+
+import losses
+import pytest
+import torch
+from harness import NETWORKS, Case, assert_equal_to_gradient, assert_mixed, assert_same_on_numpy, first_mixed, forward
+from torch import Tensor
+
+from plastic.errors import PlasticError
+from plastic.models.topology import dense
+from plastic.rules import (
+    ESPP,
+    LPL,
+    SCFF,
+    BarlowTwins,
+    BPCLAPPpp,
+    BPInfoNCE,
+    CLAPPpp,
+    ForwardForward,
+    InfoNCE,
+    LastLayer,
+    Rule,
+    SimCLR,
+    SimSiam,
+    VICReg,
+)
+
+
+def circuits(case: Case, weights: dict[str, Tensor], index: int) -> dict[str, Tensor]:
+    prefix = f"layer{index + 1}."
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+
+
+def total_loss(case: Case, weights: dict[str, Tensor], layer_loss, cut: bool = True) -> Tensor:
+    """Sum over layers of layer_loss(z, c, index), c detached where the rule does not credit it."""
+    total = torch.zeros((), dtype=torch.float64)
+    for index, (z, c) in enumerate(case.responses(weights, cut)):
+        total = total + layer_loss(z, c if case.rule.sides == "both" else c.detach(), index)
+    return total
+
+
+def shown(seen) -> Tensor:
+    """Each layer's displayed loss, summed over stimuli."""
+    return torch.stack([o.third.loss.sum() for o in seen])
+
+
+def spread(matrix: Tensor, z: Tensor, c: Tensor) -> None:
+    """Shift and scale a circuit, in place, so that its scores zᵀ B c lie about zero on either side of ±1."""
+    a, b = z.mean(0), c.mean(0)
+    matrix -= losses.bilinear(z, matrix, c).mean() * torch.outer(a, b) / (a @ a) / (b @ b)
+    matrix *= 3 / losses.bilinear(z, matrix, c).abs().median()
+
+
+CLAPP_PP = [
+    CLAPPpp(feedback=feedback, f=f, negatives=negatives, summary=summary)
+    for feedback in ("lateral", "dfb", "both")
+    for f, negatives, summary in (
+        ("hinge", "batch", "flat"),
+        ("hinge", "saccade", "mean"),
+        ("softplus", "batch", "mean"),
+        ("linear", "saccade", "flat"),
+        ("softplus", "saccade", "flat"),
+        ("linear", "batch", "flat"),
+    )
+]
+
+
+@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("rule", CLAPP_PP, ids=lambda r: f"{r.feedback}-{r.f}-{r.negatives}-{r.summary}")
+def test_clapp_pp(rule: CLAPPpp, topology: str) -> None:
+    def make(seed: int) -> Case:
+        case = Case(rule, NETWORKS[topology], seed=seed)
+        pairs = case.responses(case.weights())
+        for index, (z, c) in enumerate(pairs):
+            for name, context in (("B", c), ("B_top", pairs[-1][1])):
+                if (matrix := case.parameters.get(f"layer{index + 1}.{name}")) is not None:
+                    spread(matrix[0], z.detach(), context.detach())
+        return case
+
+    def gates(case: Case) -> list[Tensor]:
+        here = case.fixation[:, 0] > 0
+        apart = here if rule.negatives == "batch" else ~here
+        named = [item for o in case.updates()[1] for item in o.third.signals.items()]
+        return [gate[0, here if name.startswith("gate_positive") else apart] for name, gate in named]
+
+    case = first_mixed(make, gates) if rule.f == "hinge" else make(0)
+    found, seen = case.updates()
+    weights, y = case.weights(), case.fixation[:, 0]
+    top = case.responses(weights)[-1][1]
+
+    def loss(z: Tensor, c: Tensor, index: int) -> Tensor:
+        own = circuits(case, weights, index)
+        used = [(own[k], x) for k, x in (("B", c), ("B_top", top)) if k in own]
+        return sum(losses.clapp_pp(z, x, y, matrix, rule.f, rule.negatives) for matrix, x in used)
+
+    if rule.f == "hinge":
+        for gate in gates(case):
+            assert_mixed(gate)
+    total = total_loss(case, weights, loss)
+    assert len(found) == case.depth * (3 if rule.feedback == "both" else 2)
+    assert_equal_to_gradient(found, total, weights)
+    torch.testing.assert_close(shown(seen).sum(), total.detach())
+
+
+@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("summary", ["flat", "mean"])
+@pytest.mark.parametrize("sides", ["current", "both"])
+@pytest.mark.parametrize("negatives", [1, 5, 23])
+def test_infonce(negatives: int, sides: str, summary: str, topology: str) -> None:
+    rule = InfoNCE(negatives=negatives, sides=sides, summary=summary, temperature=0.5)
+    case = Case(rule, NETWORKS[topology], "tanh")
+    for name, matrix in case.parameters.items():
+        if name.endswith(".B"):
+            matrix *= 10
+    found, seen = case.updates()
+    weights, y = case.weights(), case.fixation[:, 0]
+
+    def loss(z: Tensor, c: Tensor, index: int) -> Tensor:
+        return losses.infonce(z, c, y, circuits(case, weights, index)["B"], negatives, 0.5)
+
+    total = total_loss(case, weights, loss)
+    assert len(found) == 2 * case.depth
+    assert_equal_to_gradient(found, total, weights)
+    torch.testing.assert_close(shown(seen).sum(), total.detach())
+
+
+@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("summary", ["flat", "mean"])
+@pytest.mark.parametrize("sides", ["current", "both"])
+def test_simclr(sides: str, summary: str, topology: str) -> None:
+    case = Case(SimCLR(sides=sides, summary=summary), NETWORKS[topology], "relu")
+    found, seen = case.updates()
+    weights, y = case.weights(), case.fixation[:, 0]
+    total = total_loss(case, weights, lambda z, c, _: losses.nt_xent(z, c, y, 0.2))
+    for observation in seen:
+        assert_mixed(observation.response.post)
+    assert_equal_to_gradient(found, total, weights)
+    torch.testing.assert_close(shown(seen).sum(), total.detach())
+
+
+@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("fixations", ["all", "some"])
+@pytest.mark.parametrize("summary", ["flat", "mean"])
+@pytest.mark.parametrize("sides", ["current", "both"])
+@pytest.mark.parametrize("rule", [LPL, VICReg, BarlowTwins])
+def test_rules_of_batch_statistics(rule, sides: str, summary: str, fixations: str, topology: str) -> None:
+    def make(seed: int) -> Case:
+        case = Case(rule(sides=sides, summary=summary), NETWORKS[topology], "relu", seed)
+        if fixations == "all":
+            case.fixation[:] = 1
+        for index in range(case.depth if rule is VICReg else 0):  # deviations below and above 1
+            z = case.responses(case.weights())[index][0].detach()
+            case.parameters[f"layer{index + 1}.weight"] /= z.std(0).median()
+        return case
+
+    def gates(case: Case) -> list[Tensor]:
+        return [(z.std(0) < 1).double() for z, _ in case.responses(case.weights())]
+
+    case = first_mixed(make, gates) if rule is VICReg else make(0)
+    found, seen = case.updates()
+    weights, y = case.weights(), case.fixation[:, 0]
+    loss = {LPL: losses.lpl, VICReg: losses.vicreg, BarlowTwins: losses.barlow}[rule]
+    if rule is VICReg:
+        for gate in gates(case):
+            assert_mixed(gate)
+    total = total_loss(case, weights, lambda z, c, _: loss(z, c, y))
+    assert len(found) == case.depth
+    assert_equal_to_gradient(found, total, weights)
+    torch.testing.assert_close(shown(seen).sum() / len(y), total.detach())
+
+
+def test_barlow_with_frozen_statistics_is_another_rule() -> None:
+    """Leaving the self-term out points elsewhere: the update must not be that gradient."""
+    case = Case(BarlowTwins(), NETWORKS["dense"], "relu")
+    found, _ = case.updates()
+    weights, y = case.weights(), case.fixation[:, 0]
+    frozen = total_loss(case, weights, lambda z, c, _: losses.barlow(z, c, y, frozen=True))
+    for index, gradient in enumerate(torch.autograd.grad(frozen, case.layers(weights))):
+        update = -found[f"layer{index + 1}.weight"]
+        cosine = torch.nn.functional.cosine_similarity(gradient.flatten(), update.flatten(), dim=0)
+        assert cosine < 0.95, f"layer {index + 1}: cosine {cosine:.3f} to the gradient with frozen statistics"
+
+
+@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("similarity", ["cosine", "squared"])
+@pytest.mark.parametrize("summary", ["flat", "mean"])
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("sides", ["current", "both"])
+def test_simsiam(sides: str, centred: bool, summary: str, similarity: str, topology: str) -> None:
+    rule = SimSiam(sides=sides, summary=summary, similarity=similarity, centred=centred)
+    case = Case(rule, NETWORKS[topology], "relu")
+    found, seen = case.updates()
+    weights, y = case.weights(), case.fixation[:, 0]
+
+    def loss(z: Tensor, c: Tensor, index: int) -> Tensor:
+        predictor = circuits(case, weights, index)["P"]
+        return losses.simsiam(z, c, y, predictor, similarity, centred, both=sides == "both")
+
+    total = total_loss(case, weights, loss)
+    assert len(found) == 2 * case.depth
+    assert_equal_to_gradient(found, total, weights)
+    torch.testing.assert_close(shown(seen).sum(), total.detach())
+
+
+@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("summary", ["flat", "mean"])
+def test_espp(summary: str, topology: str) -> None:
+    rule = ESPP(summary=summary, threshold_fixation=0.9, threshold_saccade=0.9, input_threshold=0.4)
+
+    def gates(case: Case) -> list[Tensor]:
+        return [o.third.current.gate for o in case.updates()[1]]
+
+    case = first_mixed(lambda seed: Case(rule, NETWORKS[topology], "relu", seed), gates)
+    found, seen = case.updates()
+    weights, y = case.weights(), case.fixation[:, 0]
+    outputs = forward(case.network, case.layers(weights), case.inputs, torch.relu, cut=True)
+    below = [case.inputs, *(z.detach().flatten(1) for z in outputs)]
+
+    def loss(z: Tensor, c: Tensor, index: int) -> Tensor:
+        total, gate = losses.espp(z, c, y, below[index], 0.9, 0.4)
+        assert_mixed(gate)
+        assert torch.equal(gate.double(), seen[index].third.current.gate[0, :, 0].abs())
+        return total
+
+    assert_equal_to_gradient(found, total_loss(case, weights, loss), weights)
+
+
+@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("summary", ["flat", "mean"])
+@pytest.mark.parametrize("temperature", [0.1, 1.0])
+@pytest.mark.parametrize("rule", [ForwardForward, SCFF])
+def test_forward_forward(rule, temperature: float, summary: str, topology: str) -> None:
+    case = Case(rule(summary=summary, threshold=0.8, temperature=temperature), NETWORKS[topology], "relu")
+    found, seen = case.updates()
+    weights, y = case.weights(), case.fixation[:, 0]
+    total = total_loss(case, weights, lambda z, c, _: losses.forward_forward(z, y, 0.8, temperature))
+    assert_equal_to_gradient(found, total, weights)
+    torch.testing.assert_close(shown(seen).sum(), total.detach())
+    for observation in seen:  # the layers read a direction: every patch has a root mean square of 1
+        pre = observation.response.eligibility.pre
+        torch.testing.assert_close(pre.square().mean(-1), torch.ones_like(pre[..., 0]))
+
+
+@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("negatives", ["batch", "saccade"])
+@pytest.mark.parametrize("f", ["hinge", "softplus"])
+def test_bp_clapp_pp_is_end_to_end(f: str, negatives: str, topology: str) -> None:
+    case = Case(BPCLAPPpp(f=f, negatives=negatives), NETWORKS[topology], "relu")
+    z, c = case.responses(case.weights())[-1]
+    matrix = case.parameters[f"layer{case.depth}.B"]
+    spread(matrix[0], z.detach(), c.detach())
+    found, seen = case.updates()
+    weights, y = case.weights(), case.fixation[:, 0]
+    z, c = case.responses(weights, cut=False)[-1]
+    if f == "hinge":
+        assert_mixed(seen[-1].third.signals["gate_positive"][0, y > 0])
+    assert len(found) == case.depth + 1
+    loss = losses.clapp_pp(z, c, y, weights[f"layer{case.depth}.B"], f, negatives)
+    assert_equal_to_gradient(found, loss, weights)
+
+
+@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("negatives", [1, 7])
+def test_bp_infonce_is_end_to_end(negatives: int, topology: str) -> None:
+    case = Case(BPInfoNCE(negatives=negatives), NETWORKS[topology], "relu")
+    found, _ = case.updates()
+    weights = case.weights()
+    z, c = case.responses(weights, cut=False)[-1]
+    matrix = weights[f"layer{case.depth}.B"]
+    loss = losses.infonce(z, c.detach(), case.fixation[:, 0], matrix, negatives, 1.0)
+    assert len(found) == case.depth + 1
+    assert_equal_to_gradient(found, loss, weights)
+
+
+@pytest.mark.parametrize("topology", NETWORKS)
+def test_last_layer_is_backpropagation_at_the_top_and_nothing_below(topology: str) -> None:
+    case = Case(LastLayer(), NETWORKS[topology], "relu")
+    found, _ = case.updates()
+    weights = case.weights()
+    top = case.responses(weights)[-1][0]
+    loss = torch.nn.functional.cross_entropy(top @ weights["readout.weight"].T, case.labels, reduction="sum")
+    learned = {k: found[k] for k in (f"layer{case.depth}.weight", "readout.weight")}
+    assert_equal_to_gradient(learned, loss, weights)
+    assert all((update == 0).all() for name, update in found.items() if name not in learned)
+    assert len(found) == case.depth + 1
+
+
+ALL: list[Rule] = [
+    CLAPPpp(feedback="both"),
+    CLAPPpp(f="softplus", negatives="saccade"),
+    InfoNCE(sides="both", negatives=3),
+    SimCLR(),
+    LPL(),
+    VICReg(),
+    BarlowTwins(),
+    SimSiam(),
+    SimSiam(sides="current", similarity="squared"),
+    ESPP(),
+    ForwardForward(),
+    SCFF(),
+    BPCLAPPpp(),
+    BPInfoNCE(),
+    LastLayer(),
+]
+
+
+@pytest.mark.parametrize("rule", ALL, ids=str)
+def test_the_same_lines_run_on_numpy(rule: Rule) -> None:
+    assert_same_on_numpy(rule, Case(rule, NETWORKS["tree-shared"]))
+
+
+def two_streams(rule: Rule, weight: float = 0.5) -> tuple[dict[str, float], dict[str, float]]:
+    """One synapse, two streams at a fixation: c = weight · (2, 4), z = weight · (1, 3), circuits at 0.8.
+
+    Returns all updates and the readings as plain numbers.
+    """
+    case = Case(rule, dense(1, (1,), 2), "linear", batch=2)
+    case.parameters["layer1.weight"][0] = weight
+    for name in ("B", "P"):
+        if f"layer1.{name}" in case.parameters:
+            case.parameters[f"layer1.{name}"][0] = 0.8
+    case.before = torch.tensor([[2.0], [4.0]], dtype=torch.float64)
+    case.inputs = torch.tensor([[1.0], [3.0]], dtype=torch.float64)
+    case.fixation[:] = 1
+    found, _ = case.updates()
+    return {k: float(v) for k, v in found.items()}, {"z0": weight, "z1": 3 * weight, "c0": 2 * weight, "c1": 4 * weight}
+
+
+def test_one_synapse_of_clapp_pp_by_hand() -> None:
+    found, v = two_streams(CLAPPpp())
+    # positives: stream 0 has u = .8·.5·1 = .4, open; stream 1 has .8·1.5·2 = 2.4, shut
+    # negatives: stream 0 sees z1, 1 + .8·1.5·1, open; stream 1 sees z0, 1 + .8·.5·2, open
+    by_hand = 0.8 * v["c0"] * 1.0 - 0.8 * v["c0"] * 3.0 - 0.8 * v["c1"] * 1.0
+    assert found["layer1.weight"] == pytest.approx(by_hand, rel=1e-12)
+    assert found["layer1.B"] == pytest.approx(v["z0"] * v["c0"] - v["z1"] * v["c0"] - v["z0"] * v["c1"], rel=1e-12)
+
+
+def test_one_synapse_of_infonce_by_hand() -> None:
+    found, v = two_streams(InfoNCE(negatives=1))
+    # one negative: p of the negative = σ(u₋ − u₊)
+    wrong0 = 1 / (1 + math.exp(0.8 * v["c0"] * (v["z0"] - v["z1"])))
+    wrong1 = 1 / (1 + math.exp(0.8 * v["c1"] * (v["z1"] - v["z0"])))
+    by_hand = wrong0 * 0.8 * v["c0"] * (1.0 - 3.0) + wrong1 * 0.8 * v["c1"] * (3.0 - 1.0)
+    assert found["layer1.weight"] == pytest.approx(by_hand, rel=1e-12)
+    by_hand = wrong0 * v["c0"] * (v["z0"] - v["z1"]) + wrong1 * v["c1"] * (v["z1"] - v["z0"])
+    assert found["layer1.B"] == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_one_synapse_of_the_statistics_rules_by_hand() -> None:
+    variance, mean, pre_mean = (1.5 - 0.5) ** 2 / 2, 1.0, 2.0  # of z = .5, 1.5; x = 1, 3
+    found, v = two_streams(LPL(sides="current"))
+    pull = -2 / 2 * ((v["z0"] - v["c0"]) * 1.0 + (v["z1"] - v["c1"]) * 3.0)
+    push = ((0.5 - mean) * 1.0 + (1.5 - mean) * 3.0) / (variance + 1e-4)
+    assert found["layer1.weight"] == pytest.approx(pull + push, rel=1e-12)
+    found, _ = two_streams(VICReg(sides="current"))
+    sigma = math.sqrt(variance + 1e-4)
+    push = ((0.5 - mean) * 1.0 + (1.5 - mean) * 3.0) / (2 * sigma)
+    assert found["layer1.weight"] == pytest.approx(25 * pull + 25 * push, rel=1e-12)
+    found, _ = two_streams(BarlowTwins(sides="current"))
+    sigma, sigma_c = math.sqrt(0.25 + 1e-5), math.sqrt(1.0 * 0.25 + 1e-5)  # biased variances of z and c
+    z_hat, c_hat = 0.5 / sigma, 0.5 / sigma_c
+    correlation = z_hat * c_hat
+    g = 2 / 2 * (1 - correlation) * c_hat  # of stream 1; stream 0 has the opposite
+    own = g * z_hat
+    dendrite = (g - z_hat * own) / sigma
+    assert found["layer1.weight"] == pytest.approx(dendrite * 3.0 - dendrite * 1.0, rel=1e-6)
+    assert pre_mean == 2.0
+
+
+def test_one_synapse_of_simsiam_and_goodness_by_hand() -> None:
+    found, v = two_streams(SimSiam(sides="current", similarity="squared", centred=False))
+    h0, h1 = v["c0"] - 0.8 * v["z0"], v["c1"] - 0.8 * v["z1"]
+    assert found["layer1.weight"] == pytest.approx(0.8 * (h0 * 1.0 + h1 * 3.0), rel=1e-12)
+    assert found["layer1.P"] == pytest.approx(h0 * v["z0"] + h1 * v["z1"], rel=1e-12)
+    found, _ = two_streams(ForwardForward(temperature=1.0))  # inputs have RMS 1: x = 1, z = .5 in both streams
+    gate = 1 / (1 + math.exp(0.25 - 1.0))
+    assert found["layer1.weight"] == pytest.approx(2 * gate * 2 * 0.5 * 1.0, rel=1e-12)
+
+
+def test_one_synapse_of_espp_by_hand() -> None:
+    found, v = two_streams(ESPP())  # one neuron: its echo is 1; z < 2 x, so both gates are open
+    assert v["z0"] < 2 * 1.0
+    assert found["layer1.weight"] == pytest.approx(1.0 + 3.0, rel=1e-12)
+
+
+def test_one_synapse_of_simclr_by_hand() -> None:
+    """Two neurons on a circle; the neuron's own gradient from angles."""
+    case = Case(SimCLR(sides="current", temperature=1.0), dense(2, (2,), 2), "linear", batch=1)
+    case.parameters["layer1.weight"][0] = torch.eye(2)
+    case.before = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
+    case.inputs = torch.tensor([[0.0, 2.0]], dtype=torch.float64)
+    case.fixation[:] = 1
+    found, _ = case.updates()
+    assert found["layer1.weight"].abs().sum() == 0  # a pair without others is sure already
+    case = Case(SimCLR(sides="current", temperature=1.0), dense(2, (2,), 2), "linear", batch=2)
+    case.parameters["layer1.weight"][0] = torch.eye(2)
+    case.before = torch.tensor([[1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    case.inputs = torch.tensor([[0.0, 2.0], [0.0, 2.0]], dtype=torch.float64)
+    case.fixation = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
+    found, _ = case.updates()
+    # anchor z_0 = (0, 1): its pair c_0 and c_1 at (1, 0), z_1 at (0, 1): weights e⁰, e⁰, e¹
+    e = math.e
+    p_pair, p_c1 = 1 / (2 + e), 1 / (2 + e)
+    # anchor c_0 = (1, 0): its pair z_0 and z_1 at (0, 1), c_1 at (1, 0): weights e⁰, e⁰, e¹
+    q_pair, q_z1 = 1 / (2 + e), 1 / (2 + e)
+    # first neuron of z_0: Σ (M_an + M_na) ẑ_n,1, divided by ‖z_0‖ = 2; x_2 = 2
+    by_hand = ((1 - p_pair) * 1 + (0 - p_c1) * 1 + (1 - q_pair) * 1) / 2 * 2.0
+    # first neuron of z_1: as candidate of c_0
+    by_hand += (0 - q_z1) * 1 / 2 * 2.0
+    assert float(found["layer1.weight"][0, 1]) == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_impossible_options_are_refused() -> None:
+    for make in (
+        lambda: CLAPPpp(f="wrong"),
+        lambda: CLAPPpp(feedback="wrong"),
+        lambda: InfoNCE(negatives=0),
+        lambda: SimCLR(temperature=0.0),
+        lambda: SimSiam(similarity="wrong"),
+        lambda: ESPP(sides="both"),
+    ):
+        with pytest.raises(PlasticError):
+            make()
+
+
+def test_a_batch_of_one_has_no_statistics() -> None:
+    case = Case(LPL(), NETWORKS["dense"], batch=1)
+    with pytest.raises(PlasticError, match="--batch 2"):
+        case.updates()

@@ -1,0 +1,142 @@
+"""Every rule teaches the top layer of a small network something that its control does not have, and no
+layer collapses; what keeps it from collapsing is seen when it is taken away."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+
+from plastic.data.rhm import RandomHierarchyModel
+from plastic.data.strings import rhm_task
+from plastic.data.task import Task
+from plastic.errors import PlasticError
+from plastic.models.learning import Observation
+from plastic.models.snntorch import SpikingStep
+from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
+from plastic.rules import LPL, SCFF, DFAProduct, EProp, ForwardForward, NoLearning, Rule, SimSiam, all_rules, load_rule
+
+NON_CONTRASTIVE = ("lpl", "vicreg", "barlow", "simsiam")
+SATURATING = ("sdfa", "drtp")  # their targets never come to rest: tanh units, as in the paper
+MARGIN = 0.08
+
+
+@functools.cache
+def strings() -> Task:
+    return rhm_task(RandomHierarchyModel(8, 8, 4, 2, 2, 0), 384, "class", 0, 128)
+
+
+def ensemble(rule: Rule, **settings) -> Ensemble:
+    return Ensemble(Settings(rule, (64, 64), **settings), [strings(), strings()], [0, 1], [1e-3, 1e-3])
+
+
+def trained(rule: Rule, steps: int, **settings) -> tuple[float, dict[str, list[float | None]]]:
+    """Probe accuracy of the top layer, mean of two seeds, and the metrics of the last stimulus."""
+    network = ensemble(rule, **settings)
+    network.train(steps - 1)
+    metrics: dict[str, list[float | None]] = {}
+    network.step(layer_metrics(metrics))
+    return float(np.mean([network.probe(member)[-1]["class"] for member in range(2)])), metrics
+
+
+@functools.cache
+def control(activation: str) -> float:
+    return trained(NoLearning(), 1, activation=activation)[0]
+
+
+@pytest.mark.parametrize("name", [name for name in all_rules() if name != "none"])
+def test_the_top_layer_learns_what_random_features_lack(name: str) -> None:
+    activation = "tanh" if name in SATURATING else "relu"
+    accuracy, metrics = trained(load_rule(name), 1000, activation=activation)
+    assert accuracy > control(activation) + MARGIN, f"{accuracy:.3f} against {control(activation):.3f}"
+    assert min(metrics["dead_fraction"]) < 0.5
+    if name in NON_CONTRASTIVE:
+        assert min(metrics["variance"]) > 0.02
+        assert min(metrics["effective_rank"]) > 10
+        assert max(metrics["dead_fraction"]) < 0.25
+
+
+@pytest.mark.parametrize("rule", [EProp(feedback="learned"), EProp(feedback="symmetric"), DFAProduct()], ids=str)
+def test_other_arms_learn_too(rule: Rule) -> None:
+    assert trained(rule, 600)[0] > control("relu") + MARGIN
+
+
+@pytest.mark.parametrize(
+    "rule", [LPL(push=0.0, decorrelation=0.0), SimSiam(similarity="squared", centred=False)], ids=str
+)
+def test_a_layer_without_its_guard_collapses(rule: Rule) -> None:
+    accuracy, metrics = trained(rule, 1000)
+    assert metrics["variance"][-1] < 2e-3
+    assert accuracy < control("relu")
+
+
+def test_each_stimulus_is_shown_with_the_one_before() -> None:
+    seen: list[torch.Tensor] = []
+
+    def inputs(index: int, observation: Observation) -> None:
+        if index == 0:
+            seen.append(observation.response.eligibility.pre[:, 0])
+
+    network = ensemble(SCFF(), dtype=torch.float64)
+    stimuli = [network.step(inputs) for _ in range(3)]
+    codes = [network.encode(s.inputs, "spikes", 0).reshape(2, 128, 2, 16) for s in stimuli]
+    for step in (1, 2):
+        both = codes[step] + codes[step - 1]
+        torch.testing.assert_close(seen[step], both / both.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-12))
+
+
+def test_each_stimulus_is_shown_with_the_label_of_the_one_before() -> None:
+    seen: list[torch.Tensor] = []
+
+    def inputs(index: int, observation: Observation) -> None:
+        if index == 0:
+            seen.append(observation.response.eligibility.pre[:, 0])
+
+    network = ensemble(ForwardForward(), dtype=torch.float64)
+    stimuli = [network.step(inputs) for _ in range(3)]
+    assert network.network.layers[0].fan_in == 2 * 8 + 8
+    for step in (1, 2):
+        label = seen[step][..., 16:]
+        assert (label.argmax(-1).numpy() == stimuli[step - 1].labels[..., None]).all()
+        right = stimuli[step].labels == stimuli[step - 1].labels
+        assert (right == stimuli[step].fixation).all()
+
+
+@pytest.mark.parametrize("rule", [SCFF(), ForwardForward(), LPL()], ids=lambda r: r.name)
+def test_a_run_that_goes_on_from_a_snapshot_is_the_same(rule: Rule) -> None:
+    whole, first, second = ensemble(rule), ensemble(rule), ensemble(rule)
+    whole.train(6)
+    first.train(3)
+    second.restore({k: v.clone() for k, v in first.snapshot().items()})
+    second.train(3)
+    for name, value in whole.learner.parameters.items():
+        assert torch.equal(value, second.learner.parameters[name]), name
+
+
+@pytest.mark.parametrize("name", [name for name in all_rules() if name != "none"])
+def test_members_of_an_ensemble_do_not_see_each_other(name: str) -> None:
+    """Negatives and statistics are of the member's own batch."""
+    pair = ensemble(load_rule(name), dtype=torch.float64, batch=16)
+    alone = Ensemble(Settings(load_rule(name), (64, 64), dtype=torch.float64, batch=16), [strings()], [1], [1e-3])
+    pair.train(3)
+    alone.train(3)
+    for parameter, value in alone.learner.parameters.items():
+        torch.testing.assert_close(pair.learner.parameters[parameter][1], value[0], rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", list(all_rules()))
+def test_every_rule_runs_on_spikes_or_says_why_not(name: str) -> None:
+    rule = load_rule(name)
+    settings = {"spiking": SpikingStep(), "spike_input": SpikeInput(time_steps=10), "batch": 16}
+    if rule.normalised_input:
+        with pytest.raises(PlasticError, match="--backend rate"):
+            ensemble(rule, **settings)
+        return
+    network = ensemble(rule, **settings)
+    before = {k: v.clone() for k, v in network.learner.parameters.items()}
+    network.train(3)
+    top = network.learner.parameters["layer2.weight"]
+    assert torch.isfinite(top).all()
+    assert torch.equal(top, before["layer2.weight"]) == (name == "none")
