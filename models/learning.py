@@ -8,7 +8,8 @@ the output error waits for the top and is evaluated downwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from plastic.models.optimizer import Optimizer, State
 from plastic.models.parameters import Parameters, circuit_weights, layer_name, needs_readout, readout_layer
 from plastic.models.statistics import batch_statistics, cross_covariance
 from plastic.models.topology import Layer, Network
+from plastic.models.update import Outer, PerMember, Update, Whole, open_rows
 from plastic.rules.expressions import softmax
 from plastic.rules.rule import Mask, Product, Rule, Signals, ThirdFactor
 
@@ -35,15 +37,26 @@ class Eligibility:
     pre: Tensor | None = None
     summed: Tensor | None = None
 
-    def credit(self, modulator: Tensor) -> Tensor:
-        """Σ_batch m_i e_ij, shaped like the weights; modulator (members, batch, positions, neurons)."""
+    def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
+        """Σ_batch m_i e_ij; modulator (members, batch, positions, neurons), of which gate is a factor."""
         if self.summed is not None:
             target = "enk" if self.layer.shared else "epnk"
-            return torch.einsum(f"ebpn,ebpnk->{target}", modulator, self.summed)
+            return Whole((torch.einsum(f"ebpn,ebpnk->{target}", modulator, self.summed),))
         assert self.post is not None
         assert self.pre is not None
-        credited = modulator[:, None] * self.post
-        return self.layer.correlate(credited.flatten(1, 2), self.pre.flatten(1, 2))
+        rows = open_rows(gate, self.post[0].numel() * self.layer.fan_in)
+        if rows is None:
+            return self._credit(modulator, self.post, self.pre)
+        parts = enumerate(rows)
+        return PerMember(
+            tuple(
+                self._credit(modulator[e : e + 1, r], self.post[e : e + 1, :, r], self.pre[e : e + 1, :, r])
+                for e, r in parts
+            )
+        )
+
+    def _credit(self, modulator: Tensor, post: Tensor, pre: Tensor) -> Outer:
+        return self.layer.correlate((modulator[:, None] * post).flatten(1, 2), pre.flatten(1, 2))
 
     def per_synapse(self) -> Tensor:
         """The same numbers for every synapse: (members, batch, positions, neurons, fan_in)."""
@@ -144,6 +157,7 @@ class Learner:
 
     def __post_init__(self) -> None:
         self.held = self.held or [None] * len(self.network.layers)
+        self._circuits = [circuit_weights(self.parameters, i) for i in range(len(self.network.layers))]
         if "above" in self.rule.reads and self.rule.summary != "flat":
             raise PlasticError(f"rule {self.rule.name!r} reads the layer above, so its summary must be 'flat'.")
 
@@ -162,34 +176,39 @@ class Learner:
             self._upward(responses, fixation, target, watch)
 
     def _upward(self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
-        top_context = None
+        others = {}
         if "top_context" in self.rule.reads:
             responses = list(responses)
-            top_context = self._seen(len(responses) - 1, responses[-1])[1]  # before this stimulus is held
+            others["top_context"] = self._top_context(responses)
         for index, response in enumerate(responses):
-            signals = self._signals(index, response, fixation, target)
-            observation = self._observe(index, response, replace(signals, top_context=top_context))
+            signals = self._signals(index, response, fixation, target, others)
+            observation = self._observe(index, response, signals)
             self._apply(index, observation, watch)
             self._hold(index, response)
 
     def _downward(self, responses: list[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
         error, above = self._read_out(responses[-1], target) if needs_readout(self.rule) else (None, None)
-        top_context = self._seen(len(responses) - 1, responses[-1])[1] if "top_context" in self.rule.reads else None
+        top_context = self._top_context(responses) if "top_context" in self.rule.reads else None
         observed: list[Observation] = []
         for index in reversed(range(len(responses))):
             response = responses[index]
-            signals = self._signals(index, response, fixation, target)
-            signals = replace(signals, error=error, above=above, top_context=top_context)
+            others = {"error": error, "above": above, "top_context": top_context}
+            signals = self._signals(index, response, fixation, target, others)
             observation = self._observe(index, response, signals)
-            credited = observation.modulator * masked(response.post, self.rule.feedback_mask, 1)
-            weight = self.parameters[f"{layer_name(index)}.weight"]
-            above = Upward(self.network.layers[index], weight, credited, response.post, above)
+            if index > 0 and "above" in self.rule.reads:
+                credited = observation.modulator * masked(response.post, self.rule.feedback_mask, 1)
+                weight = self.parameters[f"{layer_name(index)}.weight"]
+                above = Upward(self.network.layers[index], weight, credited, response.post, above)
             observed.insert(0, observation)
         for index, observation in enumerate(observed):
             self._apply(index, observation, watch)
             self._hold(index, observation.response)
         if error is not None:
             self._change("readout.weight", _product(Product(-1.0, error, responses[-1].activity.flatten(2))))
+
+    def _top_context(self, responses: list[Response]) -> Tensor:
+        """The top layer's response to the stimulus before, while that is still held."""
+        return self._seen(len(responses) - 1, responses[-1])[1]
 
     def _read_out(self, top: Response, target: Tensor) -> tuple[Tensor, Upward]:
         """The output error, and the projection from the top layer to the readout."""
@@ -198,22 +217,26 @@ class Learner:
         credited = -error[:, :, None]
         return error, Upward(layer, weight, credited, torch.ones_like(credited))
 
-    def _signals(self, index: int, response: Response, fixation: Tensor, target: Tensor) -> Signals:
-        """What one layer knows by itself: its responses, and what the rule reads of their statistics."""
+    def _signals(
+        self, index: int, response: Response, fixation: Tensor, target: Tensor, others: dict[str, Any]
+    ) -> Signals:
+        """What one layer knows by itself, and what the rule reads of `others` beside it."""
         (activity, context), reads = self._seen(index, response), self.rule.reads
-        signals = Signals(activity, context, fixation, last=index == len(self.network.layers) - 1)
+        optional = {name: value for name, value in others.items() if name in reads}
         if "target" in reads:
-            signals = replace(signals, target=target)
+            optional["target"] = target
         if "input_activity" in reads:
             assert response.input_activity is not None
-            signals = replace(signals, input_activity=response.input_activity[..., None])
-        weight = (fixation > 0).to(fixation) if self.rule.averaged_over == "fixations" else torch.ones_like(fixation)
-        if reads & {"statistics", "covariance"}:
+            optional["input_activity"] = response.input_activity[..., None]
+        if reads & AVERAGED:
+            over = self.rule.averaged_over
+            weight = (fixation > 0).to(fixation) if over == "fixations" else torch.ones_like(fixation)
             now, past = (batch_statistics(x, weight, "covariance" in reads) for x in (activity, context))
-            signals = replace(signals, statistics=now, context_statistics=past)
-        if "cross_covariance" in reads:
-            signals = replace(signals, cross_covariance=cross_covariance(activity, context, weight))
-        return signals
+            optional |= {"statistics": now, "context_statistics": past}
+            if "cross_covariance" in reads:
+                optional["cross_covariance"] = cross_covariance(activity, context, weight)
+        last = index == len(self.network.layers) - 1
+        return Signals(activity, context, fixation, last=last, **optional)
 
     def _seen(self, index: int, response: Response) -> tuple[Tensor, Tensor]:
         """Activity and context as the circuit sees them."""
@@ -224,7 +247,7 @@ class Learner:
         return activity, torch.zeros_like(activity) if held is None else held.context
 
     def _observe(self, index: int, response: Response, signals: Signals) -> Observation:
-        third = self.rule.third_factor(signals, circuit_weights(self.parameters, index))
+        third = self.rule.third_factor(signals, self._circuits[index])
         routed = self.network.layers[index].route(third.current.value, self.rule.summary)
         return Observation(response, third, routed)
 
@@ -233,11 +256,11 @@ class Learner:
             watch(index, observation)
         third, response = observation.third, observation.response
         if self.rule.learns:
-            update = response.eligibility.credit(observation.modulator)
+            update = response.eligibility.credit(observation.modulator, third.current.gate)
             before = self._eligibility_before(index, response)
             if third.context is not None and before is not None:
                 routed = self.network.layers[index].route(third.context.value, self.rule.summary)
-                update += before.credit(routed)
+                update = Whole((update.value(), before.credit(routed, third.context.gate).value()))
             self._change(f"{layer_name(index)}.weight", update)
         for name, product in third.learn.items():
             self._change(f"{layer_name(index)}.{name}", _product(product))
@@ -254,12 +277,19 @@ class Learner:
         context = self.network.layers[index].summarise(response.activity, self.rule.summary)
         self.held[index] = Held(context, response.eligibility if self.rule.sides == "both" else None)
 
-    def _change(self, name: str, update: Tensor) -> None:
+    def _change(self, name: str, update: Update) -> None:
         if name not in self.plastic:
             raise PlasticError(f"rule {self.rule.name!r} updates {name!r}, which its circuit does not declare plastic.")
         self.optimizer(name, self.parameters[name], update, self.state)
 
 
-def _product(product: Product) -> Tensor:
+def _product(product: Product) -> Update:
     """Σ_batch modulator · post_i · pre_j: (members, post, pre)."""
-    return (product.modulator * product.post).mT @ product.pre
+    modulator, post, pre = product.modulator, product.post, product.pre
+    shape = (post.shape[-1], pre.shape[-1])
+    rows = open_rows(modulator, post[0].numel() * pre.shape[-1])
+    if rows is None:
+        return Outer(modulator * post, pre, (len(post), *shape))
+    assert isinstance(modulator, Tensor)
+    each = ((x[e : e + 1, r] for x in (modulator, post, pre)) for e, r in enumerate(rows))
+    return PerMember(tuple(Outer(m * post, pre, (1, *shape)) for m, post, pre in each))

@@ -46,13 +46,15 @@ class RateSimulator:
             if self.rule.normalised_input:
                 pre = unit_rms(pre)
             drive = layer.drive(parameters[f"{layer_name(index)}.weight"], pre)
-            activity, post = rho(drive), derivative(drive)
+            activity = rho(drive)
+            post = derivative(drive, activity)
             now, past = slice(None, batch), slice(batch, None)
             recomputed = None
             if before is not None:
                 recomputed = (activity[:, past], self._eligibility(index, post[:, past], pre[:, past]))
             current = self._eligibility(index, post[:, now], pre[:, now])
-            yield Response(activity[:, now], post[:, now], current, recomputed, pre[:, now].abs().mean((2, 3)))
+            arrived = pre[:, now].abs().mean((2, 3)) if "input_activity" in self.rule.reads else None
+            yield Response(activity[:, now], post[:, now], current, recomputed, arrived)
             x = activity.flatten(2)
 
     def _eligibility(self, index: int, post: Tensor, pre: Tensor) -> Eligibility:

@@ -19,13 +19,14 @@ from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import InputFormat, rhm_task
 from plastic.data.task import Task
 from plastic.errors import PlasticError
+from plastic.models.allocator import keep_freed_memory
 from plastic.models.learning import Observation, Watch
 from plastic.models.parameters import layer_name
 from plastic.models.snntorch import SpikingStep, Traces, TraceTiming
 from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
 from plastic.picture import draw_run
 from plastic.rules import load_rule
-from plastic.runs import CHECKPOINT, Arrays, RunFolder, free_folder, read_metrics
+from plastic.runs import CHECKPOINT, TRACES, Arrays, RunFolder, free_folder, read_arrays, read_metrics
 
 Report = Callable[[dict[str, Any]], None]
 DISPLAYS = 100  # metrics rows per run
@@ -71,7 +72,7 @@ def make_settings(config: Config) -> Settings:
         spike_input=SpikeInput(spiking.time_steps, cast(Any, spiking.coding), spiking.input_rate),
         batch=training.batch,
         fixation_probability=config.stimuli.fixation_probability,
-        optimizer=training.optimizer,
+        optimizer=training.optimizer or "sgd",
         weight_bound=training.weight_bound,
         recompute_context=training.context == "recomputed",
         device=choose_device(config.device),
@@ -81,7 +82,7 @@ def make_settings(config: Config) -> Settings:
 
 @dataclass
 class Recording:
-    """Signals of one layer, stream 0, position 0, over the last stimuli of a run."""
+    """Signals of one layer, stream 0, position 0, over a few stimuli of a run."""
 
     ensemble: Ensemble
     layer: int
@@ -135,13 +136,21 @@ def simulate(
     """
     config = resolve(config)
     torch.set_num_threads(config.threads)
+    keep_freed_memory()
     ensemble = Ensemble(
         make_settings(config), [make_task(config)], [config.seed], [config.training.learning_rate or 0.0]
     )
     untrained = ensemble.probe()
     if resume is not None:
         folder, saved = RunFolder.open(resume)
-        ensemble.restore({k: torch.as_tensor(v) for k, v in saved.items()})
+        try:
+            ensemble.restore({k: torch.as_tensor(v) for k, v in saved.items()})
+        except (KeyError, RuntimeError) as error:
+            raise PlasticError(
+                f"the {CHECKPOINT} of {str(resume)!r} does not fit its config.toml ({error}); start the run anew with "
+                f"--config {resume / 'config.toml'}."
+            ) from None
+        folder.drop_metrics_after(ensemble.stream.count)
     else:
         folder = RunFolder.create(out or free_folder(config), config)
         folder.append_metrics({"step": 0, **_probe_row(untrained)})
@@ -171,8 +180,7 @@ def _write_end(
     """Weights, traces, picture, and last the result: a folder with a result is whole."""
     parameters = {k: v[0].cpu().numpy() for k, v in ensemble.learner.parameters.items()}
     folder.write_arrays("weights.safetensors", parameters)
-    traces = recording.arrays()
-    folder.write_arrays("traces.safetensors", traces)
+    traces = read_arrays(folder.path / TRACES)
     draw_run(folder.path / "picture.png", config, read_metrics(folder.path), traces, result, recording.layer)
     folder.write_json("result.json", result)
 
@@ -182,35 +190,42 @@ def _probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
 
 
 def _train(ensemble: Ensemble, config: Config, folder: RunFolder, recording: Recording, report: Report) -> None:
-    """All stimuli that are still to come; the last few are recorded."""
+    """All stimuli that are still to come; a few are recorded while the rule is still at work."""
     steps = config.training.steps
     assert steps is not None
-    recorded = min(6 if config.backend in SPIKING else 40, steps)
+    first = steps // 5 + 1
+    last = min(first + (6 if config.backend in SPIKING else min(40, max(1, steps // 10))) - 1, steps)
     shown = max(1, steps // DISPLAYS)
     probed = {round(steps * k / (config.training.probes + 1)) for k in range(1, config.training.probes + 1)}
     for step in range(ensemble.stream.count + 1, steps + 1):
         row: dict[str, Any] = {"step": step}
-        if step > steps - recorded:
+        if first <= step <= last:
             recording.step()
+            if step == last:
+                folder.write_arrays(TRACES, recording.arrays() | {"first": np.array(first)})
         else:
             collected: dict[str, list[float | None]] = {}
             watch: Watch | None = layer_metrics(collected) if step % shown == 0 else None
             ensemble.step(watch)
             row |= collected
-        _check_finite(row, step, config)
+        if step % shown == 0 or step in probed or step == steps:
+            _check_finite(ensemble, row, step, config)
         if step in probed:
             row |= _probe_row(ensemble.probe())
         if len(row) > 1:
             folder.append_metrics(row)
             report(row | {"steps": steps})
-        if step in probed and step <= steps - recorded:
+        if step in probed and not first <= step < last:
             folder.write_arrays(CHECKPOINT, {k: v.cpu().numpy() for k, v in ensemble.snapshot().items()})
     report({"step": steps, "steps": steps})
 
 
-def _check_finite(row: dict[str, Any], step: int, config: Config) -> None:
-    if not all(math.isfinite(a) for a in row.get("activity", [])):
+def _check_finite(ensemble: Ensemble, row: dict[str, Any], step: int, config: Config) -> None:
+    """PlasticError for a network that diverged. A spiking one falls silent, so its weights are looked at too."""
+    seen = [value for key in ("loss", "activity") for value in row.get(key, []) if value is not None]
+    weights = ensemble.learner.parameters.values()
+    if not (all(map(math.isfinite, seen)) and all(bool(w.isfinite().all()) for w in weights)):
         raise PlasticError(
-            f"the network diverged by stimulus {step}: its activity is not finite; lower --learning-rate "
+            f"the network diverged by stimulus {step}: its weights or activity are not finite; lower --learning-rate "
             f"(now {config.training.learning_rate})."
         )

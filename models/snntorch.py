@@ -22,7 +22,7 @@ from torch import Tensor
 
 from plastic.models.learning import Eligibility, Response, masked
 from plastic.models.parameters import Parameters, layer_name
-from plastic.models.surrogate import pseudo_derivative
+from plastic.models.surrogate import above_zero, pseudo_derivative
 from plastic.models.topology import Layer, Network
 from plastic.rules.rule import Rule
 
@@ -148,7 +148,7 @@ class SnnTorchSimulator:
         neuron = snn.Leaky(
             beta=torch.tensor(self.step.membrane_decay, dtype=current.dtype),
             threshold=torch.tensor(self.step.threshold, dtype=current.dtype),
-            spike_grad=lambda above: (above > 0).to(above.dtype),
+            spike_grad=above_zero,
             reset_mechanism="none",
         ).to(current.device)
         membrane, spike = torch.empty_like(current), torch.empty_like(current)

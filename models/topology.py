@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from plastic.errors import PlasticError
+from plastic.models.update import Outer
 from plastic.rules.rule import Summary
 
 Activity = Float[Tensor, "members batch positions neurons"]
@@ -57,11 +58,12 @@ class Layer:
         flat = torch.bmm(x.flatten(1, 2), weight.mT)
         return flat.view(*x.shape[:3], self.neurons)
 
-    def correlate(self, post: Activity, x: Patches) -> Weights:
+    def correlate(self, post: Activity, x: Patches) -> Outer:
         """Σ_batch post_i x_j, summed over positions where the weights are shared: weight-shaped."""
+        shape = (len(post), *self.weight_shape)
         if not self.shared:
-            return torch.einsum("ebpn,ebpk->epnk", post, x)
-        return torch.bmm(post.flatten(1, 2).mT, x.flatten(1, 2))
+            return Outer(post.transpose(1, 2).flatten(0, 1), x.transpose(1, 2).flatten(0, 1), shape)
+        return Outer(post.flatten(1, 2), x.flatten(1, 2), shape)
 
     def back(self, weight: Weights, post: Activity) -> Flat:
         """Σ_i W_ij post_i: (members, batch, positions, neurons) to (members, batch, units below)."""

@@ -95,7 +95,7 @@ class Ensemble:
             mean = float(np.mean([t.intensity(t.train.inputs[:PROBE_BATCH]).mean() for t in tasks]))
             std = spiking_std(self.network, mean * settings.spike_input.rate)
         specified = specification(self.network, rule, std)
-        rates = torch.tensor(list(learning_rates), dtype=torch.float64, device=settings.device)
+        rates = torch.tensor(list(learning_rates), dtype=settings.dtype, device=settings.device)
         self.learner = Learner(
             self.network,
             rule,
@@ -113,7 +113,7 @@ class Ensemble:
         for _ in range(steps):
             self.step(watch(self.stream.count) if watch else None)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def step(self, watch: Watch | None = None, traces: Traces | None = None) -> Stimulus:
         """One stimulus of every stream: respond, then learn."""
         count = self.stream.count
@@ -200,7 +200,7 @@ class Ensemble:
         while self.stream.count < int(saved["step"]):
             self.stream.next()
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def features(self, member: int, examples: Examples, purpose: str) -> list[np.ndarray]:
         """Activity of all units of every layer for one member: (examples, units) each."""
         alone = self._only(member)

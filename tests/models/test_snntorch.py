@@ -101,7 +101,13 @@ def test_chunks_of_time_do_not_change_learning(rule: Rule, shared: bool) -> None
     for chunk in (64, 8):
         simulator, parameters = make(network, rule, chunk=chunk)
         start = {k: v.clone() for k, v in parameters.items()}
-        learner = Learner(network, rule, parameters, make_optimizer("sgd", torch.tensor([0.01])), frozenset(parameters))
+        learner = Learner(
+            network,
+            rule,
+            parameters,
+            make_optimizer("sgd", torch.tensor([0.01], dtype=torch.float64)),
+            frozenset(parameters),
+        )
         for stimulus in range(5):
             target = torch.eye(3, dtype=torch.float64)[None]
             fixation = torch.tensor([[[1.0], [-1.0], [1.0]]], dtype=torch.float64)
@@ -125,7 +131,11 @@ def test_one_synapse_by_hand() -> None:
     found: dict[str, float] = {}
     seen: list[Observation] = []
     learner = Learner(
-        network, CLAPP(), parameters, lambda name, w, dw, s: found.__setitem__(name, dw.item()), frozenset(parameters)
+        network,
+        CLAPP(),
+        parameters,
+        lambda name, w, dw, s: found.__setitem__(name, dw.value().item()),
+        frozenset(parameters),
     )
     one = torch.ones(1, 1, 1, dtype=torch.float64)
     for _ in range(2):

@@ -28,7 +28,7 @@ def test_drive_back_and_correlate_are_one_bilinear_form(
     forms = (
         (layer.drive(weight, patches) * post).sum(),
         (x * layer.back(weight, post)).sum(),
-        (weight * layer.correlate(post, patches)).sum(),
+        (weight * layer.correlate(post, patches).value()).sum(),
     )
     torch.testing.assert_close(forms[1], forms[0])
     torch.testing.assert_close(forms[2], forms[0])

@@ -98,8 +98,8 @@ class Case:
         found: dict[str, Tensor] = {}
         seen: dict[int, Observation] = {}
 
-        def collect(name: str, weight: Tensor, update: Tensor, state: object) -> None:
-            found[name] = update[0].clone()
+        def collect(name: str, weight: Tensor, update, state: object) -> None:
+            found[name] = update.value()[0].clone()
 
         rule = rule or self.rule
         learner = Learner(self.network, rule, self.parameters, collect, self.plastic)

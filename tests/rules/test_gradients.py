@@ -17,6 +17,7 @@ from plastic.models.learning import Learner, Observation
 from plastic.models.parameters import he_std, initial_parameters, specification
 from plastic.models.rate import RateSimulator
 from plastic.models.topology import Network, dense, tree
+from plastic.models.update import Update
 from plastic.rules import BP, CLAPP, DFA, Rule
 
 BATCH, CLASSES = 60, 5
@@ -65,8 +66,8 @@ class Case:
         found: dict[str, Tensor] = {}
         seen: list[Observation] = []
 
-        def collect(name: str, weight: Tensor, update: Tensor, state: object) -> None:
-            found[name] = update[0].clone()
+        def collect(name: str, weight: Tensor, update: Update, state: object) -> None:
+            found[name] = update.value()[0].clone()
 
         learner = Learner(self.network, self.rule, self.parameters, collect, self.plastic)
         responses = RateSimulator(self.network, self.rule, self.activation).respond(
