@@ -8,7 +8,8 @@ the output error waits for the top and is evaluated downwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -171,24 +172,24 @@ class Learner:
             self._upward(responses, fixation, target, watch)
 
     def _upward(self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
-        top_context = None
+        others = {}
         if "top_context" in self.rule.reads:
             responses = list(responses)
-            top_context = self._seen(len(responses) - 1, responses[-1])[1]  # before this stimulus is held
+            others["top_context"] = self._top_context(responses)
         for index, response in enumerate(responses):
-            signals = self._signals(index, response, fixation, target)
-            observation = self._observe(index, response, replace(signals, top_context=top_context))
+            signals = self._signals(index, response, fixation, target, others)
+            observation = self._observe(index, response, signals)
             self._apply(index, observation, watch)
             self._hold(index, response)
 
     def _downward(self, responses: list[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
         error, above = self._read_out(responses[-1], target) if needs_readout(self.rule) else (None, None)
-        top_context = self._seen(len(responses) - 1, responses[-1])[1] if "top_context" in self.rule.reads else None
+        top_context = self._top_context(responses) if "top_context" in self.rule.reads else None
         observed: list[Observation] = []
         for index in reversed(range(len(responses))):
             response = responses[index]
-            signals = self._signals(index, response, fixation, target)
-            signals = replace(signals, error=error, above=above, top_context=top_context)
+            others = {"error": error, "above": above, "top_context": top_context}
+            signals = self._signals(index, response, fixation, target, others)
             observation = self._observe(index, response, signals)
             if index > 0 and "above" in self.rule.reads:
                 weight = self.parameters[f"{layer_name(index)}.weight"]
@@ -201,6 +202,10 @@ class Learner:
         if error is not None:
             self._change("readout.weight", _product(Product(-1.0, error, responses[-1].activity.flatten(2))))
 
+    def _top_context(self, responses: list[Response]) -> Tensor:
+        """The top layer's response to the stimulus before, while that is still held."""
+        return self._seen(len(responses) - 1, responses[-1])[1]
+
     def _read_out(self, top: Response, target: Tensor) -> tuple[Tensor, Upward]:
         """The output error, and the projection from the top layer to the readout."""
         layer, weight = readout_layer(self.network), self.parameters["readout.weight"]
@@ -208,22 +213,26 @@ class Learner:
         credited = -error[:, :, None]
         return error, Upward(layer, weight, credited, torch.ones_like(credited))
 
-    def _signals(self, index: int, response: Response, fixation: Tensor, target: Tensor) -> Signals:
-        """What one layer knows by itself: its responses, and what the rule reads of their statistics."""
+    def _signals(
+        self, index: int, response: Response, fixation: Tensor, target: Tensor, others: dict[str, Any]
+    ) -> Signals:
+        """What one layer knows by itself, and what the rule reads of `others` beside it."""
         (activity, context), reads = self._seen(index, response), self.rule.reads
-        signals = Signals(activity, context, fixation, last=index == len(self.network.layers) - 1)
+        optional = {name: value for name, value in others.items() if name in reads}
         if "target" in reads:
-            signals = replace(signals, target=target)
+            optional["target"] = target
         if "input_activity" in reads:
             assert response.input_activity is not None
-            signals = replace(signals, input_activity=response.input_activity[..., None])
-        weight = (fixation > 0).to(fixation) if self.rule.averaged_over == "fixations" else torch.ones_like(fixation)
-        if reads & {"statistics", "covariance"}:
+            optional["input_activity"] = response.input_activity[..., None]
+        if reads & AVERAGED:
+            over = self.rule.averaged_over
+            weight = (fixation > 0).to(fixation) if over == "fixations" else torch.ones_like(fixation)
             now, past = (batch_statistics(x, weight, "covariance" in reads) for x in (activity, context))
-            signals = replace(signals, statistics=now, context_statistics=past)
-        if "cross_covariance" in reads:
-            signals = replace(signals, cross_covariance=cross_covariance(activity, context, weight))
-        return signals
+            optional |= {"statistics": now, "context_statistics": past}
+            if "cross_covariance" in reads:
+                optional["cross_covariance"] = cross_covariance(activity, context, weight)
+        last = index == len(self.network.layers) - 1
+        return Signals(activity, context, fixation, last=last, **optional)
 
     def _seen(self, index: int, response: Response) -> tuple[Tensor, Tensor]:
         """Activity and context as the circuit sees them."""

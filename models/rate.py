@@ -53,7 +53,8 @@ class RateSimulator:
             if before is not None:
                 recomputed = (activity[:, past], self._eligibility(index, post[:, past], pre[:, past]))
             current = self._eligibility(index, post[:, now], pre[:, now])
-            yield Response(activity[:, now], post[:, now], current, recomputed, pre[:, now].abs().mean((2, 3)))
+            arrived = pre[:, now].abs().mean((2, 3)) if "input_activity" in self.rule.reads else None
+            yield Response(activity[:, now], post[:, now], current, recomputed, arrived)
             x = activity.flatten(2)
 
     def _eligibility(self, index: int, post: Tensor, pre: Tensor) -> Eligibility:

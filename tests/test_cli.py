@@ -16,8 +16,8 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from plastic.cli import main
-from plastic.config import BACKENDS, from_toml, read_config, resolve
-from plastic.rules import BUILT_IN
+from plastic.config import BACKENDS, SPIKING, from_toml, read_config, resolve
+from plastic.rules import BUILT_IN, rule_class
 
 KEYS = ["rule", "backend", "seed", "probe_accuracy", "untrained_accuracy", "chance", "wall_seconds", "run"]
 pytestmark = pytest.mark.usefixtures("numpy_code")
@@ -70,7 +70,13 @@ def test_simulate_writes_a_run_and_prints_its_result(
         request.getfixturevalue("no_picture")
     size = [*RHM, *tiny(backend)] if data == "rhm" else ["--depth", "3", *tiny(backend)]
     arguments = ["simulate", "--rule", rule, "--backend", backend, "--data", data, *size, "--seed", "3"]
-    assert main([*arguments, "--out", "here/run", "--json"]) == 0
+    status = main([*arguments, "--out", "here/run", "--json"])
+    if backend in SPIKING and rule_class(rule).normalised_input:
+        assert status == 2
+        assert "take --backend rate" in capsys.readouterr().err
+        assert not (tmp_path / "here").exists()
+        return
+    assert status == 0
     printed = capsys.readouterr().out
     result = result_of(printed)
     assert list(result) == KEYS
@@ -115,8 +121,9 @@ def test_simulate_writes_a_run_and_prints_its_result(
     weights = load_file(run / "weights.safetensors")
     assert {f"layer{k}.weight" for k in range(1, layers + 1)} <= set(weights)
     assert all(np.isfinite(weight).all() for weight in weights.values())
-    weight, fan_in = weights["layer1.weight"], (2 * 8 if data == "rhm" else 64)
-    assert weight.shape == (8, fan_in)
+    fan_in, classes = (2 * 8, 8) if data == "rhm" else (64, 10)
+    label = classes if rule_class(rule).presentation == "labelled" else 0  # beside every patch
+    assert weights["layer1.weight"].shape == (8, fan_in + label)
 
 
 def test_without_json_a_table_and_the_folder_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -490,7 +497,7 @@ def test_cite_prints_bibtex_once_each(capsys: pytest.CaptureFixture[str]) -> Non
     assert entries(capsys.readouterr().out) == ["nokland2016direct", "cagnetta2024how"]
     assert main(["cite"]) == 0
     keys = entries(capsys.readouterr().out)
-    assert len(keys) == len(set(keys)) == len(BUILT_IN) + 1
+    assert len(keys) == len(set(keys)) == len({rule.citation for rule in BUILT_IN}) + 1
 
 
 def test_doctor_reports_backends_and_remedies(
