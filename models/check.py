@@ -41,7 +41,7 @@ LEARNING_RATES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 class Case:
     """A small network and its task; small enough for hundreds of stimuli on the reference."""
 
-    rule: str = "clapp"
+    rule: str
     options: tuple[tuple[str, str], ...] = ()
     topology: str = "tree"
     shared: bool = True

@@ -17,6 +17,7 @@ from plastic.errors import PlasticError
 from plastic.models.optimizer import Optimizer, State
 from plastic.models.parameters import Parameters, circuit_weights, layer_name, needs_readout, readout_layer
 from plastic.models.topology import Layer, Network
+from plastic.models.update import Outer, PerMember, Update, Whole, open_rows
 from plastic.rules.expressions import softmax
 from plastic.rules.rule import Mask, Product, Rule, Signals, ThirdFactor
 
@@ -34,15 +35,26 @@ class Eligibility:
     pre: Tensor | None = None
     summed: Tensor | None = None
 
-    def credit(self, modulator: Tensor) -> Tensor:
-        """Σ_batch m_i e_ij, shaped like the weights; modulator (members, batch, positions, neurons)."""
+    def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
+        """Σ_batch m_i e_ij; modulator (members, batch, positions, neurons), of which gate is a factor."""
         if self.summed is not None:
             target = "enk" if self.layer.shared else "epnk"
-            return torch.einsum(f"ebpn,ebpnk->{target}", modulator, self.summed)
+            return Whole((torch.einsum(f"ebpn,ebpnk->{target}", modulator, self.summed),))
         assert self.post is not None
         assert self.pre is not None
-        credited = modulator[:, None] * self.post
-        return self.layer.correlate(credited.flatten(1, 2), self.pre.flatten(1, 2))
+        rows = open_rows(gate, self.post[0].numel() * self.layer.fan_in)
+        if rows is None:
+            return self._credit(modulator, self.post, self.pre)
+        parts = enumerate(rows)
+        return PerMember(
+            tuple(
+                self._credit(modulator[e : e + 1, r], self.post[e : e + 1, :, r], self.pre[e : e + 1, :, r])
+                for e, r in parts
+            )
+        )
+
+    def _credit(self, modulator: Tensor, post: Tensor, pre: Tensor) -> Outer:
+        return self.layer.correlate((modulator[:, None] * post).flatten(1, 2), pre.flatten(1, 2))
 
     def per_synapse(self) -> Tensor:
         """The same numbers for every synapse: (members, batch, positions, neurons, fan_in)."""
@@ -127,6 +139,7 @@ class Learner:
 
     def __post_init__(self) -> None:
         self.held = self.held or [None] * len(self.network.layers)
+        self._circuits = [circuit_weights(self.parameters, i) for i in range(len(self.network.layers))]
         if "above" in self.rule.reads and self.rule.summary != "flat":
             raise PlasticError(f"rule {self.rule.name!r} reads the layer above, so its summary must be 'flat'.")
 
@@ -161,8 +174,9 @@ class Learner:
             response = responses[index]
             signals = Signals(*self._seen(index, response), fixation, error, target, above)
             observation = self._observe(index, response, signals)
-            credited = observation.modulator * masked(response.post, self.rule.feedback_mask, 1)
-            above = Upward(self.network.layers[index], self.parameters[f"{layer_name(index)}.weight"], credited)
+            if index > 0 and "above" in self.rule.reads:
+                credited = observation.modulator * masked(response.post, self.rule.feedback_mask, 1)
+                above = Upward(self.network.layers[index], self.parameters[f"{layer_name(index)}.weight"], credited)
             observed.insert(0, observation)
         for index, observation in enumerate(observed):
             self._apply(index, observation, watch)
@@ -178,7 +192,7 @@ class Learner:
         return activity, torch.zeros_like(activity) if held is None else held.context
 
     def _observe(self, index: int, response: Response, signals: Signals) -> Observation:
-        third = self.rule.third_factor(signals, circuit_weights(self.parameters, index))
+        third = self.rule.third_factor(signals, self._circuits[index])
         routed = self.network.layers[index].route(third.current.value, self.rule.summary)
         return Observation(response, third, routed)
 
@@ -187,11 +201,11 @@ class Learner:
             watch(index, observation)
         third, response = observation.third, observation.response
         if self.rule.learns:
-            update = response.eligibility.credit(observation.modulator)
+            update = response.eligibility.credit(observation.modulator, third.current.gate)
             before = self._eligibility_before(index, response)
             if third.context is not None and before is not None:
                 routed = self.network.layers[index].route(third.context.value, self.rule.summary)
-                update += before.credit(routed)
+                update = Whole((update.value(), before.credit(routed, third.context.gate).value()))
             self._change(f"{layer_name(index)}.weight", update)
         for name, product in third.learn.items():
             self._change(f"{layer_name(index)}.{name}", _product(product))
@@ -208,12 +222,19 @@ class Learner:
         context = self.network.layers[index].summarise(response.activity, self.rule.summary)
         self.held[index] = Held(context, response.eligibility if self.rule.sides == "both" else None)
 
-    def _change(self, name: str, update: Tensor) -> None:
+    def _change(self, name: str, update: Update) -> None:
         if name not in self.plastic:
             raise PlasticError(f"rule {self.rule.name!r} updates {name!r}, which its circuit does not declare plastic.")
         self.optimizer(name, self.parameters[name], update, self.state)
 
 
-def _product(product: Product) -> Tensor:
+def _product(product: Product) -> Update:
     """Σ_batch modulator · post_i · pre_j: (members, post, pre)."""
-    return (product.modulator * product.post).mT @ product.pre
+    modulator, post, pre = product.modulator, product.post, product.pre
+    shape = (post.shape[-1], pre.shape[-1])
+    rows = open_rows(modulator, post[0].numel() * pre.shape[-1])
+    if rows is None:
+        return Outer(modulator * post, pre, (len(post), *shape))
+    assert isinstance(modulator, Tensor)
+    each = ((x[e : e + 1, r] for x in (modulator, post, pre)) for e, r in enumerate(rows))
+    return PerMember(tuple(Outer(m * post, pre, (1, *shape)) for m, post, pre in each))

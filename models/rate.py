@@ -39,7 +39,8 @@ class RateSimulator:
         for index, layer in enumerate(self.network.layers):
             pre = layer.patches(x)
             drive = layer.drive(parameters[f"{layer_name(index)}.weight"], pre)
-            activity, post = rho(drive), derivative(drive)
+            activity = rho(drive)
+            post = derivative(drive, activity)
             now, past = slice(None, batch), slice(batch, None)
             recomputed = None
             if before is not None:

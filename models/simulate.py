@@ -20,6 +20,7 @@ from plastic.data.stream import Stimulus
 from plastic.data.strings import InputFormat, rhm_task
 from plastic.data.task import Task
 from plastic.errors import PlasticError
+from plastic.models.allocator import keep_freed_memory
 from plastic.models.brian2_equations import Equations
 from plastic.models.learning import Observation, Watch
 from plastic.models.parameters import layer_name
@@ -27,7 +28,7 @@ from plastic.models.step import SpikingStep, Traces, TraceTiming
 from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
 from plastic.picture import draw_run
 from plastic.rules import load_rule
-from plastic.runs import CHECKPOINT, Arrays, RunFolder, free_folder, read_metrics
+from plastic.runs import CHECKPOINT, TRACES, Arrays, RunFolder, free_folder, read_arrays, read_metrics
 
 Report = Callable[[dict[str, Any]], None]
 DISPLAYS = 100  # metrics rows per run
@@ -75,7 +76,7 @@ def make_settings(config: Config) -> Settings:
         spike_input=SpikeInput(spiking.time_steps, cast(Any, spiking.coding), spiking.input_rate),
         batch=training.batch,
         fixation_probability=config.stimuli.fixation_probability,
-        optimizer=training.optimizer,
+        optimizer=training.optimizer or "sgd",
         weight_bound=training.weight_bound,
         recompute_context=training.context == "recomputed",
         device=choose_device("cpu" if config.backend in DOUBLE else config.device),
@@ -97,7 +98,7 @@ def show_equations(config: Config) -> str:
 
 @dataclass
 class Recording:
-    """Signals of one layer, stream 0, position 0, over the last stimuli of a run."""
+    """Signals of one layer, stream 0, position 0, over a few stimuli of a run."""
 
     ensemble: Ensemble
     layer: int
@@ -157,13 +158,21 @@ def simulate(
     """
     config = resolve(config)
     torch.set_num_threads(config.threads)
+    keep_freed_memory()
     ensemble = Ensemble(
         make_settings(config), [make_task(config)], [config.seed], [config.training.learning_rate or 0.0]
     )
     untrained = ensemble.probe()
     if resume is not None:
         folder, saved = RunFolder.open(resume)
-        ensemble.restore({k: torch.as_tensor(v) for k, v in saved.items()})
+        try:
+            ensemble.restore({k: torch.as_tensor(v) for k, v in saved.items()})
+        except (KeyError, RuntimeError) as error:
+            raise PlasticError(
+                f"the {CHECKPOINT} of {str(resume)!r} does not fit its config.toml ({error}); start the run anew with "
+                f"--config {resume / 'config.toml'}."
+            ) from None
+        folder.drop_metrics_after(ensemble.stream.count)
     else:
         folder = RunFolder.create(out or free_folder(config), config)
         folder.append_metrics({"step": 0, **_probe_row(untrained)})
@@ -195,8 +204,7 @@ def _write_end(
     """Weights, traces, picture, and last the result: a folder with a result is whole."""
     parameters = {k: v[0].cpu().numpy() for k, v in ensemble.learner.parameters.items()}
     folder.write_arrays("weights.safetensors", parameters)
-    traces = recording.arrays()
-    folder.write_arrays("traces.safetensors", traces)
+    traces = read_arrays(folder.path / TRACES)
     draw_run(folder.path / "picture.png", config, read_metrics(folder.path), traces, result, recording.layer)
     folder.write_json("result.json", result)
 
@@ -206,7 +214,8 @@ def _probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
 
 
 class _Course:
-    """What is collected, written and reported while a run trains; the last few stimuli are recorded."""
+    """What is collected, written and reported while a run trains; a few stimuli are recorded while the rule is
+    still at work."""
 
     def __init__(
         self, ensemble: Ensemble, config: Config, folder: RunFolder, recording: Recording, report: Report
@@ -216,35 +225,43 @@ class _Course:
             ensemble, config, folder, recording, report,
         )  # fmt: skip
         self.steps, probes = config.training.steps, config.training.probes
-        self.recorded_from = self.steps - min(6 if config.backend in SPIKING else 40, self.steps) + 1
+        self.first = self.steps // 5 + 1  # recorded
+        length = 6 if config.backend in SPIKING else min(40, max(1, self.steps // 10))
+        self.last = min(self.first + length - 1, self.steps)
         self.shown = max(1, self.steps // DISPLAYS)
         self.probed = {round(self.steps * k / (probes + 1)) for k in range(1, probes + 1)}
         self.collected: dict[str, list[float | None]] = {}
 
     def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
         self.collected = {}
-        if step >= self.recorded_from:
+        if self.first <= step <= self.last:
             return self.recording.begin()
         return (layer_metrics(self.collected) if step % self.shown == 0 else None), None
 
     def end(self, step: int, stimulus: Stimulus) -> None:
-        if step >= self.recorded_from:
+        if self.first <= step <= self.last:
             self.recording.end(stimulus)
+        if step == self.last:
+            self.folder.write_arrays(TRACES, self.recording.arrays() | {"first": np.array(self.first)})
         row: dict[str, Any] = {"step": step, **self.collected}
-        _check_finite(row, step, self.config)
+        if step % self.shown == 0 or step in self.probed or step == self.steps:
+            _check_finite(self.ensemble, row, step, self.config)
         if step in self.probed:
             row |= _probe_row(self.ensemble.probe())
         if len(row) > 1:
             self.folder.append_metrics(row)
             self.report(row | {"steps": self.steps})
-        if step in self.probed and step < self.recorded_from:
+        if step in self.probed and not self.first <= step < self.last:
             saved = {k: v.cpu().numpy() for k, v in self.ensemble.snapshot().items()}
             self.folder.write_arrays(CHECKPOINT, saved)
 
 
-def _check_finite(row: dict[str, Any], step: int, config: Config) -> None:
-    if not all(math.isfinite(a) for a in row.get("activity", [])):
+def _check_finite(ensemble: Ensemble, row: dict[str, Any], step: int, config: Config) -> None:
+    """PlasticError for a network that diverged. A spiking one falls silent, so its weights are looked at too."""
+    seen = [value for key in ("loss", "activity") for value in row.get(key, []) if value is not None]
+    weights = ensemble.learner.parameters.values()
+    if not (all(map(math.isfinite, seen)) and all(bool(w.isfinite().all()) for w in weights)):
         raise PlasticError(
-            f"the network diverged by stimulus {step}: its activity is not finite; lower --learning-rate "
+            f"the network diverged by stimulus {step}: its weights or activity are not finite; lower --learning-rate "
             f"(now {config.training.learning_rate})."
         )

@@ -23,7 +23,7 @@ from torch import Tensor
 from plastic.models.learning import Eligibility, Response, masked
 from plastic.models.parameters import Parameters, layer_name
 from plastic.models.step import LayerTrace, SpikingStep, Traces
-from plastic.models.surrogate import pseudo_derivative
+from plastic.models.surrogate import above_zero, pseudo_derivative
 from plastic.models.topology import Layer, Network
 from plastic.rules.rule import Rule
 
@@ -40,18 +40,13 @@ class _LayerState:
     summed: Tensor | None = None  # eligibility per synapse, in stimuli of several chunks
 
 
-def _fires(above: Tensor) -> Tensor:
-    """Θ(u − θ); written into floats at once, as booleans take torch seven times as long."""
-    return torch.gt(above, 0, out=torch.empty_like(above))
-
-
 @lru_cache(maxsize=8)
 def leaky(decay: float, threshold: float, dtype: torch.dtype, device: torch.device) -> snn.Leaky:
     """snnTorch's neuron; it keeps no state between calls. Made once: snnTorch never lets one go."""
     return snn.Leaky(
         beta=torch.tensor(decay, dtype=dtype),
         threshold=torch.tensor(threshold, dtype=dtype),
-        spike_grad=_fires,
+        spike_grad=above_zero,
         reset_mechanism="zero",
     ).to(device)
 

@@ -12,10 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from plastic.errors import PlasticError
+from plastic.models.update import Outer
 from plastic.rules.rule import Summary
+
+Activity = Float[Tensor, "members batch positions neurons"]
+Patches = Float[Tensor, "members batch positions fan_in"]
+Weights = Float[Tensor, "members *weight"]
+Flat = Float[Tensor, "members batch units"]
+Below = Float[Tensor, "members batch *below"]
 
 
 @dataclass(frozen=True)
@@ -39,34 +47,35 @@ class Layer:
     def summary_units(self, kind: Summary) -> int:
         return self.neurons if kind == "mean" else self.units
 
-    def patches(self, x: Tensor) -> Tensor:
+    def patches(self, x: Below) -> Patches:
         """Group the layer below: (..., batch, anything) to (..., batch, positions, fan_in)."""
         return x.reshape(*x.shape[:2], self.positions, self.fan_in)
 
-    def drive(self, weight: Tensor, x: Tensor) -> Tensor:
+    def drive(self, weight: Weights, x: Patches) -> Activity:
         """Σ_j W_ij x_j: patches to (members, batch, positions, neurons)."""
         if not self.shared:
             return torch.einsum("ebpk,epnk->ebpn", x, weight)
         flat = torch.bmm(x.flatten(1, 2), weight.mT)
         return flat.view(*x.shape[:3], self.neurons)
 
-    def correlate(self, post: Tensor, x: Tensor) -> Tensor:
+    def correlate(self, post: Activity, x: Patches) -> Outer:
         """Σ_batch post_i x_j, summed over positions where the weights are shared: weight-shaped."""
+        shape = (len(post), *self.weight_shape)
         if not self.shared:
-            return torch.einsum("ebpn,ebpk->epnk", post, x)
-        return torch.bmm(post.flatten(1, 2).mT, x.flatten(1, 2))
+            return Outer(post.transpose(1, 2).flatten(0, 1), x.transpose(1, 2).flatten(0, 1), shape)
+        return Outer(post.flatten(1, 2), x.flatten(1, 2), shape)
 
-    def back(self, weight: Tensor, post: Tensor) -> Tensor:
+    def back(self, weight: Weights, post: Activity) -> Flat:
         """Σ_i W_ij post_i: (members, batch, positions, neurons) to (members, batch, units below)."""
         if not self.shared:
             return torch.einsum("ebpn,epnk->ebpk", post, weight).flatten(2)
         return torch.bmm(post.flatten(1, 2), weight).view(*post.shape[:2], -1)
 
-    def summarise(self, z: Tensor, kind: Summary) -> Tensor:
+    def summarise(self, z: Activity, kind: Summary) -> Flat:
         """What the modulatory circuit sees: the mean over positions, or all units."""
         return z.mean(2) if kind == "mean" else z.flatten(2)
 
-    def route(self, signal: Tensor, kind: Summary) -> Tensor:
+    def route(self, signal: Flat, kind: Summary) -> Activity:
         """Adjoint of `summarise`: a summary-shaped signal to (members, batch, positions, neurons)."""
         if kind == "flat":
             return signal.reshape(*signal.shape[:2], self.positions, self.neurons)

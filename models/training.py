@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from plastic.data.task import Examples, Inputs, Task
 from plastic.errors import PlasticError
 from plastic.models.brian2 import Brian2Simulator, load_brian2
 from plastic.models.learning import Held, Learner, Observation, Response, Watch
+from plastic.models.observer import Look, Observer
 from plastic.models.optimizer import make_optimizer
 from plastic.models.parameters import he_std, initial_parameters, specification, spiking_std
 from plastic.models.rate import RateSimulator
@@ -65,29 +66,6 @@ def build_network(settings: Settings, task: Task) -> Network:
     if settings.topology == "dense":
         return dense(task.positions * task.channels, settings.widths, task.classes)
     return tree(task.positions, task.channels, task.branching, settings.widths, task.classes, settings.shared)
-
-
-class Observer(Protocol):
-    """Looks at a training: what to collect during stimulus `step` (1, 2, …), and what to do after it."""
-
-    def begin(self, step: int) -> tuple[Watch | None, Traces | None]: ...
-
-    def end(self, step: int, stimulus: Stimulus) -> None: ...
-
-
-@dataclass
-class Look:
-    """An observer of one stimulus, or of none."""
-
-    watch: Watch | None = None
-    traces: Traces | None = None
-
-    def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
-        del step
-        return self.watch, self.traces
-
-    def end(self, step: int, stimulus: Stimulus) -> None:
-        pass
 
 
 Batched: TypeAlias = RateSimulator | SnnTorchSimulator | ReferenceSimulator  # one stimulus per call
@@ -143,7 +121,7 @@ class Ensemble:
             std = spiking_std(self.network, mean * settings.spike_input.rate)
         specified = specification(self.network, rule, std)
         parameters = initial_parameters(specified, self.seeds, settings.dtype, settings.device)
-        rates = torch.tensor(list(learning_rates), dtype=torch.float64, device=settings.device)
+        rates = torch.tensor(list(learning_rates), dtype=settings.dtype, device=settings.device)
         optimizer = make_optimizer(settings.optimizer, rates, settings.weight_bound)
         plastic = frozenset(name for name, synapses in specified.items() if synapses.plastic)
         if isinstance(self.simulator, ReferenceSimulator):

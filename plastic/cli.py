@@ -51,6 +51,8 @@ class Simulate:
         # torch is imported here, so that `plastic rules` answers at once
         from plastic.models.simulate import simulate
 
+        if self.resume and (self.config or self.out or self.settings != Config()):
+            raise PlasticError("--resume takes all settings from its run folder; leave the other options out.")
         config = resolve(read_config(self.resume / "config.toml") if self.resume else self.settings)
         if self.show_equations:
             from plastic.models.simulate import show_equations
@@ -221,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(parse(sys.argv[1:] if arguments is None else arguments).run())
     except PlasticError as error:
-        print(f"plastic: {error}", file=sys.stderr)
+        print(f"plastic: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("plastic: stopped; the run folder keeps what was written until now.", file=sys.stderr)

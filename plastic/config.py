@@ -16,6 +16,7 @@ import tomli_w
 import tyro
 
 from plastic.errors import PlasticError
+from plastic.rules import load_rule
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -109,13 +110,13 @@ class Training:
     """How long and how fast."""
 
     steps: int | None = None
-    """Stimuli per stream (default 3000)."""
+    """Stimuli per stream (default 3000, 2000 in spikes)."""
     batch: int | None = None
     """Independent streams, whose updates are summed (default 128; brian2 runs one)."""
     learning_rate: float | None = None
-    """η (default 0.001 with adam, 0.05 / batch with sgd)."""
-    optimizer: Annotated[str, choice("adam", "sgd")] = "adam"
-    """sgd: the pure three-factor rule; adam: a filter per synapse on top of it."""
+    """η (default with adam 0.001, 0.004 in spikes; with sgd 0.128 / batch, 0.512 / batch in spikes)."""
+    optimizer: Annotated[str | None, choice("sgd", "adam")] = None
+    """sgd: the pure three-factor rule (default in spikes); adam: a filter per synapse on top (default for rates)."""
     weight_bound: float = float("inf")
     """Weights are clipped to ± this."""
     context: Annotated[str, choice("held", "recomputed")] = "held"
@@ -171,6 +172,7 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "training": {"optimizer": ("adam", "sgd"), "context": ("held", "recomputed")},
 }
 POSITIVE = {
+    "stimuli": ("levels", "train_size", "test_size"),
     "network": ("width", "depth"),
     "spiking": ("time_steps", "learning_period", "threshold", "slope"),
     "training": ("steps", "batch", "learning_rate", "weight_bound"),
@@ -187,7 +189,7 @@ def flag(name: str) -> str:
 
 def _member(name: str, value: Any, options: tuple[str, ...]) -> None:
     if value not in options:
-        raise PlasticError(f"unknown {name.replace('_', ' ')} {value!r}; choose one of: {', '.join(options)}.")
+        raise PlasticError(f"unknown {name.replace('_', ' ')} {value!r}; {flag(name)} is one of: {', '.join(options)}.")
 
 
 def validate(config: Config) -> Config:
@@ -235,7 +237,10 @@ def _fits_backend(config: Config) -> None:
 
 
 def resolve(config: Config) -> Config:
-    """A valid config with every default filled in."""
+    """A valid config with every default filled in.
+
+    Raises PlasticError as `validate` does, and for a rule that is not there or has not such options.
+    """
     validate(config)
     stimuli, network, training = config.stimuli, config.network, config.training
     rhm = stimuli.data == "rhm"
@@ -250,19 +255,26 @@ def resolve(config: Config) -> Config:
         topology=network.topology or ("tree" if rhm else "dense"),
         depth=network.depth or (levels if rhm else 2),
     )
+    spiking = config.backend in SPIKING
     batch = training.batch or (1 if config.backend in ONLINE else 128)
-    rate = 1e-3 if training.optimizer == "adam" else 0.05 / batch
+    optimizer = training.optimizer or ("sgd" if spiking else "adam")
+    rate = {"adam": 1e-3, "sgd": 0.128 / batch}[optimizer] * (4 if spiking else 1)
     training = dataclasses.replace(
-        training, steps=training.steps or 3000, batch=batch, learning_rate=training.learning_rate or rate
+        training,
+        steps=training.steps or (2000 if spiking else 3000),
+        batch=batch,
+        optimizer=optimizer,
+        learning_rate=training.learning_rate or rate,
     )
     dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
-    return dataclasses.replace(config, stimuli=stimuli, network=network, training=training, dtype=dtype)
+    mask = load_rule(config.rule, config.options()).mask
+    return dataclasses.replace(config, mask=mask, dtype=dtype, stimuli=stimuli, network=network, training=training)
 
 
 def _strings(stimuli: Stimuli) -> int:
-    """P_max of the RHM, for the defaults; what it may be is checked where the grammar is made."""
-    choices = sum(max(stimuli.branching, 1) ** k for k in range(max(stimuli.levels or 1, 1)))
-    return int(stimuli.classes) * int(stimuli.synonyms) ** choices
+    """P_max of the RHM, or enough for the defaults; what it may be is checked where the grammar is made."""
+    choices = sum(max(stimuli.branching, 1) ** k for k in range(min(max(stimuli.levels or 1, 1), 64)))
+    return int(stimuli.classes) * int(stimuli.synonyms) ** min(choices, 64)
 
 
 def _default_train_size(stimuli: Stimuli) -> int:
@@ -322,6 +334,8 @@ def _typed(key: str, value: Any, annotation: str, where: str) -> Any:
     kinds: dict[str, type] = {"tuple": list, "str": str, "float": float, "int": int}
     kind = next(kind for name, kind in kinds.items() if name in annotation)
     if isinstance(value, list) and kind is list:
+        if not all(isinstance(item, str) for item in value):
+            raise PlasticError(f"{key!r} in {where} is {value!r}; it must be a list of str.")
         return tuple(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -82,8 +82,9 @@ def _synapse(axes: Any, config: Config, traces: Arrays, layer: int, spiking: boo
     edges = np.arange(stimuli + 1) * length
     time = np.arange(stimuli * length) + (0 if spiking else 0.5)
     axes[0].set_title(
-        f"one synapse of layer {layer + 1}: {pre} → {post}, the last {stimuli} stimuli of one of "
-        f"{config.training.batch} streams\ngrey: saccade (y = −1), white: fixation (y = +1); the weight sums over all "
+        f"one synapse of layer {layer + 1}: {pre} → {post}, stimuli {int(traces['first'])} to "
+        f"{int(traces['first']) + stimuli - 1} of one of {config.training.batch} streams\n"
+        "grey: saccade (y = −1), white: fixation (y = +1); the weight sums over all "
         "streams",
         fontsize=9,
     )

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plastic.errors import PlasticError
+
 Floats = NDArray[np.floating[Any]]
 
 
@@ -21,10 +23,13 @@ def probe(
     """Test accuracy per latent level, mean over its variables.
 
     train, test: activity (n, units); latents: level → (n, variables).
+    Raises PlasticError for activity that is not finite.
     """
     from sklearn.linear_model import Ridge
     from sklearn.preprocessing import StandardScaler
 
+    if not (np.isfinite(train).all() and np.isfinite(test).all()):
+        raise PlasticError("the network diverged: its activity is not finite; lower --learning-rate.")
     names = [(level, column) for level, values in train_latents.items() for column in range(values.shape[1])]
     sizes = [int(max(train_latents[n][:, c].max(), test_latents[n][:, c].max())) + 1 for n, c in names]
     one_hot = [np.eye(k)[train_latents[n][:, c]] for (n, c), k in zip(names, sizes, strict=True)]

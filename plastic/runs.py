@@ -19,7 +19,7 @@ from plastic.config import Config, to_toml
 from plastic.errors import PlasticError
 
 Arrays = dict[str, NDArray[Any]]
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, TRACES = "checkpoint.safetensors", "traces.safetensors"
 REPORTED = (
     "plastic",
     "torch",
@@ -77,7 +77,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> tuple[RunFolder, Arrays]:
-        """A folder that a killed run left, and its last checkpoint; later metrics are dropped.
+        """A folder that a killed run left, and its last checkpoint.
 
         PlasticError if there is no checkpoint, or it cannot be read.
         """
@@ -88,15 +88,19 @@ class RunFolder:
             raise PlasticError(f"the run {str(path)!r} has ended already; its result is in result.json.")
         try:
             saved = load_file(path / CHECKPOINT)
-            step = int(saved["step"])
-            rows = [row for row in read_metrics(path) if row["step"] <= step]
+            int(saved["step"])
+            read_metrics(path)
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise PlasticError(
                 f"cannot resume {str(path)!r}: its {CHECKPOINT} is missing or damaged ({error}); start it anew with "
                 f"--config {path / 'config.toml'}."
             ) from None
-        _replace(path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
         return cls(path), saved
+
+    def drop_metrics_after(self, step: int) -> None:
+        """Forget what a killed run had written after its checkpoint at `step`."""
+        rows = [row for row in read_metrics(self.path) if row["step"] <= step]
+        _replace(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         (self.path / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -110,7 +114,15 @@ class RunFolder:
         """A safetensors file, there whole or not at all."""
         from safetensors.numpy import save
 
-        _replace(self.path / name, save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
+        _replace(self.path / name, save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
+
+
+def read_arrays(path: Path) -> Arrays:
+    """A safetensors file of the run."""
+    from safetensors.numpy import load_file
+
+    arrays: Arrays = load_file(path)
+    return arrays
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ compositional data: the random hierarchy model", Physical Review X 14, 031001, 2
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,6 +26,7 @@ Symbols = NDArray[np.integer[Any]]
 Latents = tuple[Symbols, ...]  # level k of n strings: (n, s^k); level 0 is the class, level L the string
 
 LARGEST_TUPLE_TABLE = 20_000_000
+LONGEST_STRING = 2**20
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,19 @@ class RandomHierarchyModel:
         for name, least in (("symbols", 2), ("classes", 2), ("synonyms", 1), ("levels", 1), ("branching", 2)):
             if getattr(self, name) < least:
                 raise PlasticError(f"the RHM needs --{name} of at least {least}, not {getattr(self, name)}.")
+        if self.levels * math.log(self.branching) > math.log(LONGEST_STRING) + 1e-9:
+            raise PlasticError(
+                f"strings of {self.levels} levels with branching {self.branching} are longer than {LONGEST_STRING} "
+                f"symbols; lower --levels or --branching."
+            )
         tuples = self.symbols**self.branching
         parents = max(self.classes, self.symbols if self.levels > 1 else 0)
         if self.synonyms * parents > tuples:
+            remedy = f"lower --synonyms to {tuples // parents}" if tuples >= parents else "lower --classes"
             raise PlasticError(
                 f"no such RHM: {parents} parents with {self.synonyms} synonyms each need "
                 f"{parents * self.synonyms} different {self.branching}-tuples, and {self.symbols} symbols make "
-                f"only {tuples}; lower --synonyms to {tuples // parents} or raise --symbols."
+                f"only {tuples}; {remedy} or raise --symbols."
             )
         if tuples > LARGEST_TUPLE_TABLE:
             raise PlasticError(

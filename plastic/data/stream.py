@@ -9,6 +9,7 @@ the next stimulus is a training example of a different object, uniformly drawn.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,7 @@ class Stream:
         self.fixation_probability = fixation_probability
         self.order, self.start, self.end, self.first, self.total = _tables(self.tasks, batch)
         self.offset = np.cumsum([0] + [len(t.objects) for t in self.tasks])
+        self.views = [copy(t.view) for t in self.tasks]  # a view may remember what it showed last
         self.inputs = np.concatenate([t.train.inputs for t in self.tasks])
         self.labels = np.concatenate([t.train.labels for t in self.tasks])
         self.place = np.full(len(self.first), -1, dtype=np.int64)
@@ -90,10 +92,10 @@ class Stream:
         self, index: NDArray[np.int64], fixation: NDArray[np.bool_], random: list[np.random.Generator]
     ) -> NDArray[Any]:
         shown = self.inputs[index]
-        for member, task in enumerate(self.tasks):
-            if task.view is not None:
+        for member, view in enumerate(self.views):
+            if view is not None:
                 own = index[:, member] - self.offset[member]
-                shown[:, member] = task.view(own, fixation[:, member], random[member])
+                shown[:, member] = view(own, fixation[:, member], random[member])
         return shown
 
 

@@ -73,7 +73,7 @@ def _latents_kept(pairing: str, grammar: RandomHierarchyModel) -> int:
     if pairing in ("class", "within"):
         return 0
     kind, _, level = pairing.partition(":")
-    if kind != "latent" or not level.isdigit():
+    if kind != "latent" or not level.isdecimal():
         raise PlasticError(f"unknown pairing {pairing!r}; choose class, latent:K (K from 1 to --levels) or within.")
     if not 1 <= int(level) <= grammar.levels:
         raise PlasticError(
@@ -89,6 +89,8 @@ def _test_size(grammar: RandomHierarchyModel, train_size: int, test_size: int | 
     left = grammar.size - train_size
     least = min(grammar.classes, grammar.size // 4)
     wanted = min(4000, left) if test_size is None else test_size
+    if wanted < least <= left:
+        raise PlasticError(f"--test-size {wanted} is too small; take at least {least}, or leave it out.")
     if wanted > left or wanted < least:
         raise PlasticError(
             f"this RHM has {grammar.size} different strings in all (n_c·m^((s^L−1)/(s−1))), so {train_size} to train "

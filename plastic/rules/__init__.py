@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,7 +51,7 @@ def all_rules() -> dict[str, type[Rule]]:
     """Built-in rules and those that installed packages offer in the group `plastic.rules`."""
     rules = {rule.name: rule for rule in BUILT_IN}
     for point in entry_points(group="plastic.rules"):
-        rules.setdefault(point.name, _checked(point.load(), f"entry point {point.name!r}"))
+        rules.setdefault(point.name, _from_entry_point(point))
     return rules
 
 
@@ -99,6 +99,17 @@ def _parse(cls: type[Rule], key: str, default: Any, text: str) -> Any:
     return text
 
 
+def _from_entry_point(point: EntryPoint) -> type[Rule]:
+    where = f"entry point {point.name!r} of the group plastic.rules"
+    try:
+        found = point.load()
+    except Exception as error:
+        raise PlasticError(
+            f"{where} ({point.value}) does not load: {type(error).__name__}: {error}; repair or uninstall its package."
+        ) from error
+    return _checked(found, where)
+
+
 def _from_file(path: Path, name: str) -> type[Rule]:
     if not path.is_file():
         raise PlasticError(f"no rule file {str(path)!r}; give an existing file as FILE.py:CLASS.")
@@ -109,7 +120,7 @@ def _from_file(path: Path, name: str) -> type[Rule]:
     sys.modules[spec.name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PlasticError(f"the rule file {str(path)!r} does not run: {type(error).__name__}: {error}.") from error
     return _checked(_attribute(module, name, path), f"{path}:{name}")
 
@@ -125,7 +136,8 @@ def _checked(found: Any, where: str) -> type[Rule]:
     """A class that declares what a rule must declare."""
     if not (isinstance(found, type) and issubclass(found, Rule)):
         raise PlasticError(f"{where} is not a subclass of plastic.Rule.")
-    if not dataclasses.is_dataclass(found) or not found.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    parameters = vars(found).get("__dataclass_params__")  # its own: without @dataclass it would inherit Rule's
+    if parameters is None or not parameters.frozen:
         raise PlasticError(f"{where} must be a frozen dataclass: write @dataclass(frozen=True) above it.")
     if not found.name:
         raise PlasticError(f"{where} has no name; give it one: name: ClassVar[str] = ….")

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, get_args
 
+from plastic.errors import PlasticError
 from plastic.rules.expressions import cross_entropy
 from plastic.rules.rule import (
     Array,
@@ -64,6 +65,13 @@ class BP(Rule):
 
     summary: Summary = "flat"  # every position of every neuron has its own feedback
     upper_mask: Mask | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.upper_mask not in (None, *get_args(Mask)):
+            raise PlasticError(
+                f"rule {self.name!r} does not take {self.upper_mask!r}; choose one of: {', '.join(get_args(Mask))}."
+            )
 
     @property
     def feedback_mask(self) -> Mask:

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from plastic.rules.expressions import dot, is_positive, rectify, through
+from plastic.rules.expressions import dot, rectify, through
 from plastic.rules.rule import (
     Array,
     LayerShape,
@@ -80,7 +80,7 @@ class CLAPP(Rule):
         prediction = through(weights["W_pred"], c)
         score = dot(z, prediction)
         loss = rectify(self.margin - y * score)
-        gate = y * is_positive(loss)
+        gate = y * (loss > 0)
         current = Modulator(gate, prediction)
         learn = {"W_pred": Product(gate, z, c)}
         context = None
@@ -88,7 +88,7 @@ class CLAPP(Rule):
             context = Modulator(gate, through(weights["W_pred"].mT, z))
         elif self.sides == "both":
             retrodiction = through(weights["W_retro"], z)
-            gate_retro = y * is_positive(self.margin - y * dot(c, retrodiction))
+            gate_retro = y * (y * dot(c, retrodiction) < self.margin)
             context = Modulator(gate_retro, retrodiction)
             learn["W_retro"] = Product(gate_retro, c, z)
         return ThirdFactor(current, context, learn, loss, {"score": score})

@@ -19,15 +19,9 @@ def dot(a: Array, b: Array) -> Array:
     return (a * b).sum(-1)[..., None]
 
 
-def is_positive(x: Array) -> Array:
-    """Θ(x) as 0 or 1 in the type of x."""
-    xp: Any = array_namespace(x)
-    return xp.astype(x > 0, x.dtype)
-
-
 def rectify(x: Array) -> Array:
     """max(0, x)."""
-    return x * is_positive(x)
+    return x * (x > 0)
 
 
 def softmax(x: Array) -> Array:

@@ -86,7 +86,7 @@ class Modulator:
 
     @property
     def value(self) -> Array:
-        return self.gate * self.dendrite
+        return self.dendrite if isinstance(self.gate, float) and self.gate == 1.0 else self.gate * self.dendrite
 
 
 @dataclass(frozen=True)

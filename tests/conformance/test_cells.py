@@ -26,9 +26,9 @@ OWN_RULE = f"{Path(__file__).parent / 'own_rule.py'}:LearnedFeedback"
 REPRESENTATIVES = ("clapp", "dfa", "bp")  # third factor from the layer itself, broadcast, chained
 
 TOPOLOGIES = {
-    "dense": Case(topology="dense"),
-    "tree-shared": Case(topology="tree", shared=True),
-    "tree-local": Case(topology="tree", shared=False),
+    "dense": Case("clapp", topology="dense"),
+    "tree-shared": Case("clapp", topology="tree", shared=True),
+    "tree-local": Case("clapp", topology="tree", shared=False),
 }
 
 # rule, options, and what else differs from a shared tree of one stream

@@ -57,7 +57,7 @@ def test_surrogates_are_those_of_snntorch(name: str, theirs: Any, slope: float) 
 
 def one_neuron(spikes: list[int], weight: float, step: SpikingStep) -> tuple[LayerTrace, Response]:
     """One neuron with one synapse in the snntorch simulator."""
-    case = Case(step=step)
+    case = Case("clapp", step=step)
     network = replace(
         Ensemble(case.settings("snntorch", "float64"), [case_task(0)], [0], [0.1]).network, inputs=1, layers=(LAYER,)
     )
@@ -69,7 +69,9 @@ def one_neuron(spikes: list[int], weight: float, step: SpikingStep) -> tuple[Lay
     return traces[0][0], response
 
 
-LAYER = Ensemble(Case(topology="dense").settings("snntorch", "float64"), [case_task(0)], [0], [0.1]).network.layers[0]
+LAYER = Ensemble(
+    Case("clapp", topology="dense").settings("snntorch", "float64"), [case_task(0)], [0], [0.1]
+).network.layers[0]
 LAYER = replace(LAYER, fan_in=1, neurons=1)
 
 
@@ -146,7 +148,7 @@ def test_chunks_of_time_change_nothing(chunk: int, period: int, timing: Any) -> 
 def test_all_signals_are_those_of_the_reference(backend: str, timing: Any) -> None:
     if backend == "brian2":
         pytest.importorskip("brian2")
-    case = Case(shared=False, streams=1, step=SpikingStep(trace_timing=timing))
+    case = Case("clapp", shared=False, streams=1, step=SpikingStep(trace_timing=timing))
     shown = []
     for name in ("reference", backend):
         traces: Traces = {}
@@ -197,7 +199,7 @@ def test_brian2_cython_code_gives_the_same() -> None:
 def test_brian2_goes_on_where_it_was() -> None:
     """Two runs of 5 stimuli are one of 10."""
     pytest.importorskip("brian2")
-    case = Case(streams=1, options=(("sides", "both"),))
+    case = Case("clapp", streams=1, options=(("sides", "both"),))
     one, two = (Ensemble(case.settings("brian2", "float64"), [case_task(0)], [0], [0.1]) for _ in range(2))
     one.train(10)
     two.train(5)
@@ -210,7 +212,7 @@ def test_brian2_goes_on_where_it_was() -> None:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_reference_goes_on_where_it_was(optimizer: str) -> None:
-    case = Case(options=(("sides", "both"),), optimizer=optimizer)
+    case = Case("clapp", options=(("sides", "both"),), optimizer=optimizer)
     one, two = (Ensemble(case.settings("reference", "float64"), [case_task(0)], [0], [0.1]) for _ in range(2))
     one.train(10)
     two.train(5)

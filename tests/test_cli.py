@@ -1,0 +1,528 @@
+"""The command line as a user meets it: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+
+from plastic.cli import main
+from plastic.config import BACKENDS, DOUBLE, ONLINE, from_toml, read_config, resolve
+from plastic.rules import BUILT_IN
+
+KEYS = ["rule", "backend", "seed", "probe_accuracy", "untrained_accuracy", "chance", "wall_seconds", "run"]
+pytestmark = pytest.mark.usefixtures("numpy_code")
+
+TINY = ["--steps", "20", "--width", "8", "--batch", "8", "--probes", "1", "--train-size", "64", "--test-size", "60"]
+
+
+def tiny(backend: str) -> list[str]:
+    """TINY, with one stream where the backend has no more; skips where it is not installed."""
+    if backend == "brian2":
+        pytest.importorskip("brian2")
+    return [*TINY, "--batch", "1"] if backend in ONLINE else TINY
+
+
+RHM = ["--levels", "2"]
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that do not look at it; it takes most of a tiny run's time."""
+    monkeypatch.setattr("plastic.models.simulate.draw_run", lambda *arguments: None)
+
+
+def everything(folder: Path) -> dict[str, bytes | None]:
+    """Every file below the folder with its content, every folder with None."""
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in sorted(folder.rglob("*"))}
+
+
+def result_of(output: str) -> dict[str, Any]:
+    return json.loads(output.splitlines()[-1])
+
+
+@pytest.mark.parametrize("data", ["rhm", "digits"])
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("rule", [rule.name for rule in BUILT_IN])
+def test_simulate_writes_a_run_and_prints_its_result(
+    rule: str,
+    backend: str,
+    data: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:
+    if data == "digits":  # drawn as for rhm
+        request.getfixturevalue("no_picture")
+    size = [*RHM, *tiny(backend)] if data == "rhm" else ["--depth", "3", *tiny(backend)]
+    arguments = ["simulate", "--rule", rule, "--backend", backend, "--data", data, *size, "--seed", "3"]
+    assert main([*arguments, "--out", "here/run", "--json"]) == 0
+    printed = capsys.readouterr().out
+    result = result_of(printed)
+    assert list(result) == KEYS
+    assert len(printed.splitlines()) == 1  # the table goes to stderr, so that the output can be piped
+    layers = 2 if data == "rhm" else 3
+    assert (result["rule"], result["backend"], result["seed"]) == (rule, backend, 3)
+    for key in ("probe_accuracy", "untrained_accuracy"):
+        assert len(result[key]) == layers
+        assert all(0 <= accuracy <= 1 for accuracy in result[key])
+    if rule == "none":
+        assert result["probe_accuracy"] == result["untrained_accuracy"]
+    assert 1 / 10 <= result["chance"] < 0.5
+    assert result["run"] == "here/run"
+
+    run = tmp_path / "here" / "run"
+    assert not list(run.glob("*.partial"))
+    assert {path.name for path in run.iterdir()} == {
+        "config.toml",
+        "versions.json",
+        "metrics.jsonl",
+        "weights.safetensors",
+        "traces.safetensors",
+        "result.json",
+        *(["picture.png"] if data == "rhm" else []),
+        "checkpoint.safetensors",
+    }
+    config = read_config(run / "config.toml")
+    assert resolve(config) == config
+    assert (config.rule, config.backend, config.stimuli.data, config.seed) == (rule, backend, data, 3)
+    if data == "rhm":
+        assert (run / "picture.png").read_bytes().startswith(b"\x89PNG")
+    assert {"python", "plastic", "torch", "numpy", "snntorch"} <= set(json.loads((run / "versions.json").read_text()))
+    metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert metrics[0] == {"step": 0, "probe_accuracy": result["untrained_accuracy"]}
+    assert metrics[-1] == {"step": 20, "probe_accuracy": result["probe_accuracy"]}
+    assert [row["step"] for row in metrics] == sorted(row["step"] for row in metrics)
+    if backend == "snntorch":  # six of the twenty stimuli are recorded, the others measured
+        measured = [row for row in metrics if "activity" in row]
+        assert len(measured) == 14
+        assert all(len(row[key]) == layers for row in measured for key in ("loss", "activity", "open_gates"))
+        assert all(0 <= rate <= 1 for row in measured for rate in row["activity"])
+    weights = load_file(run / "weights.safetensors")
+    assert {f"layer{k}.weight" for k in range(1, layers + 1)} <= set(weights)
+    assert all(np.isfinite(weight).all() for weight in weights.values())
+    weight, fan_in = weights["layer1.weight"], (2 * 8 if data == "rhm" else 64)
+    assert weight.shape == (8, fan_in)
+
+
+def test_without_json_a_table_and_the_folder_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["simulate", "--rule", "clapp", "--backend", "rate", *RHM, *TINY]
+    assert main(arguments) == 0
+    assert main(arguments) == 0
+    printed, errors = capsys.readouterr()
+    for word in ("layer", "class", "untrained", "chance", "level 1", "optimizer", "adam"):
+        assert word in printed
+    assert "run folder: runs/clapp-rate-rhm-seed0 " in printed
+    assert "run folder: runs/clapp-rate-rhm-seed0-2 " in printed  # the first one is kept
+    assert errors == ""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_run_is_repeated_by_its_config(backend: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--pairing", "latent:1", "--learning-rate", "0.01", "--seed", "5", "--mask", "batch"]
+    size = [*RHM, *tiny(backend)]
+    assert main(["simulate", "--rule", "clapp", "--backend", backend, *size, *options, "--out", "a", "--json"]) == 0
+    first = result_of(capsys.readouterr().out)
+    assert main(["simulate", "--config", "a/config.toml", "--out", "b", "--json"]) == 0
+    again = result_of(capsys.readouterr().out)
+    assert again["probe_accuracy"] == first["probe_accuracy"]
+    for name in ("config.toml", "weights.safetensors", "traces.safetensors", "metrics.jsonl", "picture.png"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    # an option beside it replaces a setting, and another seed is another run
+    assert main(["simulate", "--config=a/config.toml", "--seed", "6", "--out", "c", "--json"]) == 0
+    assert result_of(capsys.readouterr().out)["seed"] == 6
+    assert (tmp_path / "a" / "weights.safetensors").read_bytes() != (
+        tmp_path / "c" / "weights.safetensors"
+    ).read_bytes()
+    assert read_config(tmp_path / "c" / "config.toml").training.learning_rate == 0.01
+
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from plastic.config import read_config
+from plastic.models.simulate import simulate
+
+def report(row):
+    if row["step"] >= 75:  # the checkpoint is of step 65, so that ten steps are lost
+        os.kill(os.getpid(), signal.SIGKILL)
+
+simulate(read_config(Path(sys.argv[1])), Path(sys.argv[2]), report)
+"""
+
+
+@pytest.mark.usefixtures("no_picture")
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    [
+        ("rate", ["--rule-options", "sides=both", "--pairing", "latent:1"]),  # holds eligibility, draws views
+        ("rate", ["--context", "recomputed"]),
+        ("snntorch", ["--pairing", "within", "--weights", "local"]),  # the view remembers which half it showed
+    ],
+)
+def test_a_killed_run_ends_as_if_it_had_not_been(
+    backend: str, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["--width", "8", "--batch", "8", "--train-size", "64", "--test-size", "60", "--steps", "130"]
+    rule = ["simulate", "--rule", "clapp", "--backend", backend, *RHM, *common, "--probes", "1", *options]
+    assert main([*rule, "--out", "whole", "--json"]) == 0
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, "whole/config.toml", "killed"], check=False, capture_output=True, timeout=120
+    )
+    assert killed.returncode == -9, killed.stderr.decode()
+    run = tmp_path / "killed"
+    assert (run / "checkpoint.safetensors").is_file()
+    assert not (run / "weights.safetensors").exists()
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps[-1] == 75
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 76, "loss": [0.')  # a line cut off, as by a kill while writing
+    (run / "checkpoint.safetensors.partial").write_bytes(b"cut off too")
+
+    capsys.readouterr()
+    assert main(["simulate", "--resume", "killed", "--json"]) == 0
+    result = result_of(capsys.readouterr().out)
+    assert result["run"] == "killed"
+    for name in ("weights.safetensors", "metrics.jsonl", "traces.safetensors", "config.toml", "checkpoint.safetensors"):
+        assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    whole = json.loads((tmp_path / "whole" / "result.json").read_text())
+    assert result["probe_accuracy"] == whole["probe_accuracy"]
+    assert result["untrained_accuracy"] == whole["untrained_accuracy"]
+    # learning went on after the checkpoint, so the equality above says something
+    saved = load_file(run / "checkpoint.safetensors")
+    weights = load_file(run / "weights.safetensors")
+    assert int(saved["step"]) == 65
+    assert (saved["parameter/layer2.weight"][0] != weights["layer2.weight"]).any()
+
+    assert main(["simulate", "--resume", "killed"]) == 2
+    assert "has ended already" in capsys.readouterr().err
+
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
+    """Runs the command, which must end with status 2, one line on stderr, and nothing written."""
+
+    def check(*arguments: str) -> str:
+        before = everything(tmp_path)
+        capsys.readouterr()
+        assert main(list(arguments)) == 2
+        printed, errors = capsys.readouterr()
+        assert errors.startswith("plastic: ")
+        assert errors.count("\n") == 1
+        assert errors.endswith("\n")
+        assert printed == ""
+        assert everything(tmp_path) == before
+        return errors
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--rule", "clap"], "unknown rule 'clap'"),
+        (["--rule", "gone.py:MyRule"], "no rule file 'gone.py'"),
+        (["--backend", "nest"], "unknown backend 'nest'"),
+        (["--mask", "half"], "'half'; choose one of: sample, batch, none"),
+        (["--rule-options", "margin=wide"], "'margin'"),
+        (["--rule-options", "marign=1"], "no option 'marign'"),
+        (["--rule-options", "margin"], "KEY=VALUE"),
+        (["--pairing", "halves"], "unknown pairing 'halves'"),
+        (["--pairing", "latent:3"], "latent:2"),
+        (["--pairing", "within", "--symbols", "4", "--classes", "4", "--synonyms", "4"], "no information"),
+        (["--data", "digits", "--pairing", "latent:1"], "choose class or within"),
+        (["--data", "digits", "--train-size", "1800"], "--train-size from 10 to"),
+        (["--data", "digits", "--topology", "tree"], "--topology dense"),
+        (["--data", "mnist"], "unknown data 'mnist'"),
+        (["--symbols", "2", "--synonyms", "4"], "no such RHM"),
+        (["--synonyms", "9"], "--synonyms to 8"),
+        (["--levels", "0"], "--levels is 0"),
+        (["--levels", "40"], "--levels"),
+        (["--branching", "1"], "--branching"),
+        (["--train-size", "511", "--test-size", "4"], "--train-size"),
+        (["--train-size", "100000"], "--train-size"),
+        (["--train-size", "1"], "--train-size"),
+        (["--test-size", "2"], "--test-size"),
+        (["--depth", "3"], "--depth"),  # four positions cannot be grouped by two three times
+        (["--activation", "step"], "unknown activation 'step'"),
+        (["--backend", "snntorch", "--surrogate", "step"], "unknown surrogate 'step'"),
+        (["--backend", "snntorch", "--coding", "phase"], "unknown coding 'phase'"),
+        (["--optimizer", "lion"], "unknown optimizer 'lion'"),
+        (["--learning-rate", "nan"], "--learning-rate"),
+        (["--learning-rate", "0"], "--learning-rate"),
+        (["--steps", "0"], "--steps"),
+        (["--fixation-probability", "1.5"], "--fixation-probability"),
+        (["--seed", "-1"], "--seed"),
+        (["--config", "gone.toml"], "cannot read the config 'gone.toml'"),
+        (["--config=gone.toml"], "cannot read the config 'gone.toml'"),
+        (["--out", "file/below"], "cannot write the run folder 'file/below'"),
+        (["--out", "file"], "'file' exists and is not an empty folder"),
+        (["--out", "full"], "'full' exists and is not an empty folder"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_sentence_and_status_2(
+    options: list[str], named: str, refused: Refused, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("here")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("irreplaceable")
+    start = ["simulate", "--rule", "clapp", "--backend", "rate", *RHM, *TINY]
+    if "--data" in options:
+        start = [part for part in start if part not in RHM]
+    assert named in refused(*start, *options)
+
+
+def test_a_gpu_that_is_not_there_is_named(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "no CUDA device" in refused("simulate", "--backend", "rate", *RHM, *TINY, "--device", "cuda")
+
+
+def test_an_empty_folder_may_be_the_run_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert main(["simulate", "--rule", "none", "--backend", "rate", *RHM, *TINY, "--out", "empty"]) == 0
+
+
+def test_a_damaged_config_is_refused(refused: Refused, tmp_path: Path) -> None:
+    for text, named in (
+        ("seed = [", "not valid TOML"),
+        ("sead = 1", "'sead'"),
+        ("seed = 'one'", "must be int"),
+        ("\x00", "TOML"),
+    ):
+        (tmp_path / "config.toml").write_text(text)
+        assert named in refused("simulate", "--config", "config.toml")
+
+
+def test_a_rule_file_with_a_long_complaint_gets_one_line(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("raise RuntimeError('first\\nsecond')")
+    message = refused("simulate", "--rule", "bad.py:MyRule", "--backend", "rate", *RHM, *TINY)
+    assert "'bad.py' does not run: RuntimeError: first second" in message
+    refused("rules", "show", "bad.py:MyRule")
+
+
+@pytest.fixture
+def half_done(tmp_path: Path, no_picture: None, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A run folder as a kill after the last checkpoint leaves it."""
+    assert main(["simulate", "--rule", "clapp", "--backend", "snntorch", *RHM, *TINY, "--out", "run"]) == 0
+    run = tmp_path / "run"
+    for name in ("result.json", "weights.safetensors"):  # the traces were written before the checkpoint
+        (run / name).unlink()
+    return run
+
+
+def test_a_run_that_cannot_go_on_is_refused(refused: Refused, half_done: Path, tmp_path: Path) -> None:
+    checkpoint = half_done / "checkpoint.safetensors"
+    good = checkpoint.read_bytes()
+    arrays = load_file(checkpoint)
+
+    def rewritten(**changes: np.ndarray) -> None:
+        save_file({k: v for k, v in (arrays | changes).items() if v is not None}, checkpoint)
+
+    def broken(content: bytes) -> Callable[[], object]:
+        return lambda: checkpoint.write_bytes(content)
+
+    for damage in (
+        broken(b""),
+        broken(good[:100]),
+        broken(good[:-20]),
+        broken(bytes(len(good))),
+        broken(b"\xff" * len(good)),
+        lambda: save_file({k: v for k, v in arrays.items() if k != "step"}, checkpoint),
+        lambda: save_file({k: v for k, v in arrays.items() if k != "parameter/layer1.weight"}, checkpoint),
+        lambda: rewritten(**{"parameter/layer1.weight": np.zeros((1, 5, 3), np.float32)}),
+        lambda: checkpoint.unlink(),
+    ):
+        damage()
+        message = refused("simulate", "--resume", "run")
+        assert "checkpoint.safetensors" in message
+        assert "--config run/config.toml" in message
+    checkpoint.write_bytes(good)
+    (half_done / "metrics.jsonl").rename(tmp_path / "moved.jsonl")
+    assert "metrics.jsonl" in refused("simulate", "--resume", "run")
+    (tmp_path / "moved.jsonl").rename(half_done / "metrics.jsonl")
+    assert main(["simulate", "--resume", "run"]) == 0  # undamaged, it does go on
+
+
+def test_resume_needs_a_run_and_takes_no_other_options(refused: Refused, half_done: Path) -> None:
+    assert "nowhere/config.toml" in refused("simulate", "--resume", "nowhere")
+    for options in (["--steps", "40"], ["--out", "other"], ["--config", "run/config.toml"]):
+        assert "leave the other options out" in refused("simulate", "--resume", "run", *options)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("rule", ["clapp", "bp"])
+@pytest.mark.parametrize("rate", ["1e30", "inf"])
+def test_a_run_that_diverges_names_the_learning_rate(
+    rule: str, backend: str, rate: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    too_large = "1e300" if backend in DOUBLE and rate == "1e30" else rate
+    options = ["--optimizer", "sgd", "--learning-rate", too_large, "--out", "run"]
+    assert main(["simulate", "--rule", rule, "--backend", backend, *RHM, *tiny(backend), *options]) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert "diverged" in errors
+    assert "--learning-rate" in errors
+    assert not {"result.json", "weights.safetensors", "picture.png"} & {p.name for p in (tmp_path / "run").iterdir()}
+    for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
+        assert "NaN" not in line
+        assert "Infinity" not in line
+
+
+@pytest.mark.parametrize("arguments", [["simulate", "--stpes", "3"], ["simulate", "--steps", "many"], ["train"], []])
+def test_a_command_line_that_does_not_parse_has_status_2(arguments: list[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert everything(tmp_path) == {}
+
+
+def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["simulate", "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    for option in (
+        "rule", "backend", "data", "levels", "symbols", "synonyms", "classes", "branching", "pairing", "train-size",
+        "width", "steps", "batch", "learning-rate", "optimizer", "seed", "device", "dtype", "out", "json", "config",
+        "resume", "mask",
+    ):  # fmt: skip
+        assert re.search(rf"--{option}\b(?!-)", shown), option
+
+
+def test_rules_lists_every_rule_with_its_factors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rules"]) == 0
+    table = capsys.readouterr().out
+    assert main(["rules", "--json"]) == 0
+    record = result_of(capsys.readouterr().out)
+    assert list(record) == ["rules"]
+    listed = {rule["name"]: rule for rule in record["rules"]}
+    assert list(listed) == [rule.name for rule in BUILT_IN]
+    for rule in BUILT_IN:
+        assert rule.name in table
+        shown = listed[rule.name]
+        assert (shown["third"], shown["post"], shown["pre"]) == (rule.third, rule.post, rule.pre)
+        assert shown["modulator"] in ("none", "scalar", "broadcast")
+        assert {"weight_transport", "layer_scalars", "broadcast", "memory", "second_pass", "batch_statistics"} <= set(
+            shown["ledger"]
+        )
+    assert listed["bp"]["ledger"]["weight_transport"] != "no"
+    assert listed["dfa"]["ledger"]["weight_transport"] == "no"
+
+
+@pytest.mark.parametrize("rule", BUILT_IN)
+def test_rules_show_has_equation_ledger_defaults_and_citation(rule: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rules", "show", rule.name]) == 0
+    page = capsys.readouterr().out
+    for row in (
+        "equation",
+        "third",
+        "post",
+        "pre",
+        "modulator",
+        "locality ledger",
+        "options",
+        "defaults from",
+        "citation",
+    ):
+        assert row in page
+    assert rule.citation.splitlines()[0] in page
+    assert "mask = sample" in page
+    assert main(["rules", "show", rule.name, "--json"]) == 0
+    record = result_of(capsys.readouterr().out)
+    assert record["name"] == rule.name
+    assert record["equation"] == rule.equation
+    assert record["citation"] == rule.citation
+
+
+def test_rules_refuses_what_it_has_not(refused: Refused) -> None:
+    assert "unknown rule 'hebb'" in refused("rules", "show", "hebb")
+    assert "which rule?" in refused("rules", "show")
+    assert "unknown action 'list-all'" in refused("rules", "list-all")
+    assert "unknown rule 'hebb'" in refused("cite", "dfa", "hebb")
+
+
+def entries(bibtex: str) -> list[str]:
+    """Keys of a BibTeX text, whose braces must be balanced."""
+    depth, keys = 0, []
+    for line in bibtex.splitlines():
+        if line.startswith("@"):
+            assert depth == 0
+            keys.append(line.partition("{")[2].rstrip(","))
+        depth += line.count("{") - line.count("}")
+    assert depth == 0
+    return keys
+
+
+def test_cite_prints_bibtex_once_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cite", "dfa", "dfa"]) == 0
+    assert entries(capsys.readouterr().out) == ["nokland2016direct", "cagnetta2024how"]
+    assert main(["cite"]) == 0
+    keys = entries(capsys.readouterr().out)
+    assert len(keys) == len(set(keys)) == len(BUILT_IN) + 1
+
+
+def test_doctor_reports_backends_and_remedies(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["doctor"]) == 0
+    report = capsys.readouterr().out
+    for backend in BACKENDS:
+        assert f"backend {backend}" in report
+    assert report.count("│ missing") == (importlib.util.find_spec("brian2") is None)  # an extra
+    assert torch.__version__.partition("+")[0] in report
+    assert "cpu" in report
+
+    monkeypatch.setitem(sys.modules, "snntorch", None)  # as if it were not installed
+    assert main(["doctor"]) == 1
+    report = " ".join(capsys.readouterr().out.split())
+    assert "missing" in report
+    assert "pip install snntorch" in report
+
+
+def test_the_module_runs_as_a_command_and_imports_torch_only_to_simulate() -> None:
+    light = (
+        "import sys; from plastic.cli import main; status = main(); assert 'torch' not in sys.modules; sys.exit(status)"
+    )
+    for command in (["-m", "plastic.cli"], ["-c", light]):
+        done = subprocess.run(
+            [sys.executable, *command, "cite", "dfa"], capture_output=True, text=True, check=False, timeout=120
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "nokland2016direct" in done.stdout
+
+
+def test_an_interrupt_keeps_the_run_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from plastic.report import LiveDisplay
+
+    def stop(self: LiveDisplay, row: dict[str, Any]) -> None:
+        if row["step"] >= 12:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(LiveDisplay, "update", stop)
+    assert main(["simulate", "--backend", "snntorch", *RHM, *TINY, "--out", "run"]) == 130
+    assert capsys.readouterr().err.count("\n") == 1
+    assert (tmp_path / "run" / "checkpoint.safetensors").is_file()
+    assert from_toml((tmp_path / "run" / "config.toml").read_text()).training.steps == 20
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert main(["simulate", "--resume", "run"]) == 0
