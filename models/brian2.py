@@ -102,9 +102,9 @@ class Brian2Simulator:
             course = _Course(self, parameters, inputs, projections, begin, end)
             operation = brian2.NetworkOperation
             clock = projections[0].neurons.clock
-            network.add(operation(course.starts, clock=clock, when="start"))
-            network.add(operation(course.looks, clock=clock, when="before_resets", order=1))
-            network.add(operation(course.ends, clock=clock, when="end"))
+            network.add(operation(lambda: course.starts(), clock=clock, when="start"))
+            network.add(operation(lambda: course.looks(), clock=clock, when="before_resets", order=1))
+            network.add(operation(lambda: course.ends(), clock=clock, when="end"))
             network.run(stimuli * self.time_steps * brian2.ms)
 
     def _build(self, brian2: Any, indices: Any, times: Any) -> tuple[Any, Any, list[_Projection]]:

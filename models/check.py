@@ -249,9 +249,14 @@ def vacuity(case: Case, track: Track) -> str:
     for layer, rate in enumerate(track.rates(), 1):
         if not RATES[0] <= rate <= RATES[1]:
             return f"layer {layer} fires {rate:.3f} spikes per step, not {RATES[0]} to {RATES[1]}"
-    if not load_rule(case.rule, dict(case.options)).learns:
+    rule = load_rule(case.rule, dict(case.options))
+    if not rule.learns:
         return ""
-    for name, moved in track.moved().items():
+    moved_weights = {name: moved for name, moved in track.moved().items() if name.startswith("layer")}
+    last = sorted(name for name in moved_weights if name.endswith(".weight"))[-1:]
+    for name, moved in moved_weights.items():
+        if rule.learning_layers == "last" and name not in last:
+            continue
         if name.endswith(".weight") and not moved >= MOVED:
             return f"{name} moved by {moved:.2%} only"
     return ""

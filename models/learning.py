@@ -224,7 +224,7 @@ class Learner:
         if "input_activity" in reads:
             assert response.input_activity is not None
             optional["input_activity"] = response.input_activity[..., None]
-        if reads & AVERAGED:
+        if reads & {"statistics", "covariance", "cross_covariance"}:
             over = self.rule.averaged_over
             weight = (fixation > 0).to(fixation) if over == "fixations" else torch.ones_like(fixation)
             now, past = (batch_statistics(x, weight, "covariance" in reads) for x in (activity, context))

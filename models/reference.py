@@ -185,7 +185,7 @@ class Reference:
         for index in reversed(range(len(responses))):
             response = responses[index]
             seen, context = self.summary(response.activity), self.context(index, response)
-            chain = above if "above" in reads else None
+            chain: Any = above if "above" in reads else None  # without products of weights: see support.py
             last = index == len(responses) - 1
             signals = Signals(activity=seen, context=context, fixation=fixation, above=chain, last=last, **given)
             third = self.rule.third_factor(signals, self.circuit_weights(index))

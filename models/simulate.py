@@ -214,10 +214,8 @@ def _probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
 
 
 class _Course:
-    """What is collected, written and reported while a run trains.
-
-    A few stimuli are recorded while the rule is still at work.
-    """
+    """What is collected, written and reported while a run trains; a few stimuli are recorded while the rule is
+    still at work."""
 
     def __init__(
         self, ensemble: Ensemble, config: Config, folder: RunFolder, recording: Recording, report: Report
@@ -227,9 +225,9 @@ class _Course:
             ensemble, config, folder, recording, report,
         )  # fmt: skip
         self.steps, probes = config.training.steps, config.training.probes
-        self.first = self.steps // 5 + 1
-        recorded = 6 if config.backend in SPIKING else min(40, max(1, self.steps // 10))
-        self.last = min(self.first + recorded - 1, self.steps)
+        self.first = self.steps // 5 + 1  # recorded
+        length = 6 if config.backend in SPIKING else min(40, max(1, self.steps // 10))
+        self.last = min(self.first + length - 1, self.steps)
         self.shown = max(1, self.steps // DISPLAYS)
         self.probed = {round(self.steps * k / (probes + 1)) for k in range(1, probes + 1)}
         self.collected: dict[str, list[float | None]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -18,12 +18,14 @@ from plastic.data.task import Examples, Inputs, Task
 from plastic.errors import PlasticError
 from plastic.models.brian2 import Brian2Simulator, load_brian2
 from plastic.models.learning import Held, Learner, Observation, Response, Watch
+from plastic.models.observer import Look, Observer
 from plastic.models.optimizer import make_optimizer
 from plastic.models.parameters import he_std, initial_parameters, specification, spiking_std
 from plastic.models.rate import RateSimulator
 from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
 from plastic.models.snntorch import SnnTorchSimulator
 from plastic.models.step import SpikingStep, Traces
+from plastic.models.support import refusal
 from plastic.models.topology import Network, dense, tree
 from plastic.probes import probe
 from plastic.rules.rule import Rule
@@ -77,30 +79,6 @@ def labelled(network: Network) -> Network:
     return Network(first.positions * first.fan_in, (first, *others), network.classes)
 
 
-@runtime_checkable
-class Observer(Protocol):
-    """Looks at a training: what to collect during stimulus `step` (1, 2, …), and what to do after it."""
-
-    def begin(self, step: int) -> tuple[Watch | None, Traces | None]: ...
-
-    def end(self, step: int, stimulus: Stimulus) -> None: ...
-
-
-@dataclass
-class Look:
-    """An observer of one stimulus, or of none."""
-
-    watch: Watch | None = None
-    traces: Traces | None = None
-
-    def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
-        del step
-        return self.watch, self.traces
-
-    def end(self, step: int, stimulus: Stimulus) -> None:
-        pass
-
-
 Batched: TypeAlias = RateSimulator | SnnTorchSimulator | ReferenceSimulator  # one stimulus per call
 Simulator: TypeAlias = Batched | Brian2Simulator
 
@@ -117,25 +95,12 @@ def make_simulator(settings: Settings, network: Network) -> Simulator:
     return SnnTorchSimulator(network, rule, step)
 
 
-ELEMENTARY = frozenset({"error", "target", "above", "top_context"})  # signals that the reference supplies
-
-
 def _check_backend(settings: Settings, members: int) -> None:
     """PlasticError for what the backend cannot do or where it is missing, before anything is written."""
-    rule, backend = settings.rule, settings.backend if settings.spiking is not None else "rate"
-    if settings.batch < rule.smallest_batch:
-        raise PlasticError(
-            f"rule {rule.name!r} averages over streams or compares them, so it needs {rule.smallest_batch} of them "
-            f"and {backend} was given {settings.batch}; raise --batch, on the backend rate or snntorch."
-        )
-    if backend == "rate":
-        return
-    if rule.normalised_input or rule.presentation != "single":
-        raise PlasticError(
-            f"rule {rule.name!r} needs inputs that spikes are not (normalised, or two stimuli in one); take "
-            "--backend rate."
-        )
-    if backend == "snntorch":
+    backend = settings.backend if settings.spiking is not None else "rate"
+    if (reason := refusal(settings.rule, backend, settings.batch)) is not None:
+        raise PlasticError(reason)
+    if backend in ("rate", "snntorch"):
         return
     if members > 1:
         raise PlasticError(f"the backend {backend} trains one network, not {members}; take snntorch.")
@@ -143,11 +108,6 @@ def _check_backend(settings: Settings, members: int) -> None:
         load_brian2()
         if settings.batch > 1:
             raise PlasticError(f"the backend brian2 runs one stream, not {settings.batch}; take batch 1, or snntorch.")
-    elif rule.reads - ELEMENTARY or ("above" in rule.reads and "error" not in rule.reads):
-        raise PlasticError(
-            f"rule {rule.name!r} reads signals that the backend reference does not compute "
-            f"({', '.join(sorted(rule.reads - ELEMENTARY)) or 'a loss at the top layer'}); take snntorch or rate."
-        )
 
 
 class Ensemble:

@@ -110,11 +110,12 @@ class Training:
     """How long and how fast."""
 
     steps: int | None = None
-    """Stimuli per stream (default 3000, 2000 in spikes)."""
+    """Stimuli per stream (default 3000, 2000 in spikes, 60 000 where there is one stream)."""
     batch: int | None = None
     """Independent streams, whose updates are summed (default 128; brian2 runs one)."""
     learning_rate: float | None = None
-    """η (default with adam 0.001, 0.004 in spikes; with sgd 0.128 / batch, 0.512 / batch in spikes)."""
+    """η (default with adam 0.001, 0.004 in spikes; with sgd 0.128 / batch, 0.512 / batch in spikes, 0.05 with one
+    stream of a backend that has no more)."""
     optimizer: Annotated[str | None, choice("sgd", "adam")] = None
     """sgd: the pure three-factor rule (default in spikes); adam: a filter per synapse on top (default for rates)."""
     weight_bound: float = float("inf")
@@ -255,20 +256,20 @@ def resolve(config: Config) -> Config:
         topology=network.topology or ("tree" if rhm else "dense"),
         depth=network.depth or (levels if rhm else 2),
     )
-    batch = training.batch or (1 if config.backend in ONLINE else 128)
-    spiking = config.backend in SPIKING
+    spiking, online = config.backend in SPIKING, config.backend in ONLINE
+    batch = training.batch or (1 if online else 128)
     optimizer = training.optimizer or ("sgd" if spiking else "adam")
-    rate = {"adam": 1e-3, "sgd": 0.128 / batch}[optimizer] * (4 if spiking else 1)
+    rate = {"adam": 1e-3, "sgd": 0.0125 if online else 0.128 / batch}[optimizer] * (4 if spiking else 1)
     training = dataclasses.replace(
         training,
-        steps=training.steps or (2000 if spiking else 3000),
+        steps=training.steps or (60_000 if online else 2000 if spiking else 3000),
         batch=batch,
         optimizer=optimizer,
         learning_rate=training.learning_rate or rate,
     )
-    mask = load_rule(config.rule, config.options()).mask
     dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
-    return dataclasses.replace(config, mask=mask, stimuli=stimuli, network=network, training=training, dtype=dtype)
+    mask = load_rule(config.rule, config.options()).mask
+    return dataclasses.replace(config, mask=mask, dtype=dtype, stimuli=stimuli, network=network, training=training)
 
 
 def _strings(stimuli: Stimuli) -> int:

@@ -1,4 +1,7 @@
-"""`pytest --unsupported`: what does not run where, with the reason; each such cell must refuse clearly."""
+"""One thread, so that results do not depend on the machine.
+
+`pytest --unsupported`: what does not run where, with the reason; each such cell must refuse clearly.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import torch
 
 from plastic.errors import PlasticError
 
-torch.set_num_threads(1)  # so that results do not depend on the machine
+torch.set_num_threads(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

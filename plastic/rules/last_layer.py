@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from plastic.rules.bp import BP
 from plastic.rules.rule import Array, Ledger, Modulator, Signals, ThirdFactor
@@ -32,6 +32,7 @@ class LastLayer(BP):
     ledger: ClassVar[Ledger] = Ledger(
         weight_transport="transposed readout weights", broadcast="one number per neuron of the top layer"
     )
+    learning_layers: ClassVar[Literal["all", "last"]] = "last"
     defaults_source: ClassVar[str] = "none needed"
     citation: ClassVar[str] = """@inproceedings{launay2020direct,
   title = {Direct feedback alignment scales to modern deep learning tasks and architectures},

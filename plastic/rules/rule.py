@@ -198,6 +198,7 @@ class Rule:
     presentation: ClassVar[Presentation] = "single"  # what the network is shown, see below
     normalised_input: ClassVar[bool] = False  # layers read x / RMS(x), so only its direction
     learns: ClassVar[bool] = True  # False: the layers' weights stay as they are
+    learning_layers: ClassVar[Literal["all", "last"]] = "all"  # for checks that what should learn did
     sides_supported: ClassVar[tuple[Sides, ...]] = ("current",)
 
     sides: Sides = "current"  # which stimuli are credited: this one, or also the one before

@@ -87,7 +87,20 @@ def test_runs_of_all_spiking_backends_are_the_same(tmp_path: Path, capsys: pytes
     results, weights, traces = [], [], []
     for backend in ("reference", "snntorch", "brian2"):
         out = tmp_path / backend
-        given = [*SMALL, "--batch", "1", "--optimizer", "sgd", "--probes", "2", "--out", str(out), "--json"]
+        given = [
+            *SMALL,
+            "--batch",
+            "1",
+            "--optimizer",
+            "sgd",
+            "--learning-rate",
+            "0.1",
+            "--probes",
+            "2",
+            "--out",
+            str(out),
+            "--json",
+        ]
         double = ["--dtype", "float64"] if backend == "snntorch" else []
         assert main(["simulate", "--rule", "clapp", "--backend", backend, *given, *double, "--device", "cpu"]) == 0
         results.append(last_json(capsys)["probe_accuracy"])

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from plastic.data.rhm import RandomHierarchyModel
+from plastic.data.stream import Stimulus, Stream
 from plastic.data.strings import rhm_task
 from plastic.data.task import Task
 from plastic.errors import PlasticError
-from plastic.models.learning import Observation
+from plastic.models.learning import Observation, Watch
 from plastic.models.snntorch import SpikingStep
 from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
 from plastic.rules import LPL, SCFF, DFAProduct, EProp, ForwardForward, NoLearning, Rule, SimSiam, all_rules, load_rule
@@ -72,6 +73,14 @@ def test_a_layer_without_its_guard_collapses(rule: Rule) -> None:
     assert accuracy < control("relu")
 
 
+def steps(network: Ensemble, watch: Watch) -> list[Stimulus]:
+    """What the network is shown in three steps, each seen by `watch`."""
+    twin = Stream(network.tasks, network.seeds, network.settings.batch)
+    for _ in range(3):
+        network.step(watch)
+    return [twin.next() for _ in range(3)]
+
+
 def test_each_stimulus_is_shown_with_the_one_before() -> None:
     seen: list[torch.Tensor] = []
 
@@ -80,7 +89,7 @@ def test_each_stimulus_is_shown_with_the_one_before() -> None:
             seen.append(observation.response.eligibility.pre[:, 0])
 
     network = ensemble(SCFF(), dtype=torch.float64)
-    stimuli = [network.step(inputs) for _ in range(3)]
+    stimuli = steps(network, inputs)
     codes = [network.encode(s.inputs, "spikes", 0).reshape(2, 128, 2, 16) for s in stimuli]
     for step in (1, 2):
         both = codes[step] + codes[step - 1]
@@ -95,7 +104,7 @@ def test_each_stimulus_is_shown_with_the_label_of_the_one_before() -> None:
             seen.append(observation.response.eligibility.pre[:, 0])
 
     network = ensemble(ForwardForward(), dtype=torch.float64)
-    stimuli = [network.step(inputs) for _ in range(3)]
+    stimuli = steps(network, inputs)
     assert network.network.layers[0].fan_in == 2 * 8 + 8
     for step in (1, 2):
         label = seen[step][..., 16:]

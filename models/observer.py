@@ -1,0 +1,34 @@
+"""What looks at a training while it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from plastic.data.stream import Stimulus
+from plastic.models.learning import Watch
+from plastic.models.step import Traces
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """Looks at a training: what to collect during stimulus `step` (1, 2, …), and what to do after it."""
+
+    def begin(self, step: int) -> tuple[Watch | None, Traces | None]: ...
+
+    def end(self, step: int, stimulus: Stimulus) -> None: ...
+
+
+@dataclass
+class Look:
+    """An observer of one stimulus, or of none."""
+
+    watch: Watch | None = None
+    traces: Traces | None = None
+
+    def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
+        del step
+        return self.watch, self.traces
+
+    def end(self, step: int, stimulus: Stimulus) -> None:
+        pass
