@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
-from plastic.config import SPIKING, Architecture, Config, choice, read_config, resolve, validate
+from plastic.config import SPIKING, Architecture, Config, choice, resolve, validate
+from plastic.config_file import read_config
 from plastic.doctor import diagnose
 from plastic.errors import PlasticError
 from plastic.report import LiveDisplay, check_table, result_table, rule_page, rule_record, rules_table

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.config import Config, to_toml
+from plastic.config import Config
+from plastic.config_file import to_toml
 from plastic.errors import PlasticError
 
 Arrays = dict[str, NDArray[Any]]

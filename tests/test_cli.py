@@ -17,7 +17,8 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from plastic.cli import main
-from plastic.config import BACKENDS, DOUBLE, ONLINE, from_toml, read_config, resolve
+from plastic.config import BACKENDS, DOUBLE, ONLINE, resolve
+from plastic.config_file import from_toml, read_config
 from plastic.models.support import refusal
 from plastic.rules import BUILT_IN, rule_class
 
@@ -164,7 +165,7 @@ def test_a_run_is_repeated_by_its_config(backend: str, tmp_path: Path, capsys: p
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from plastic.config import read_config
+from plastic.config_file import read_config
 from plastic.models.simulate import simulate
 
 def report(row):

@@ -17,12 +17,10 @@ from plastic.config import (
     Spiking,
     Stimuli,
     Training,
-    from_toml,
-    read_config,
     resolve,
-    to_toml,
     validate,
 )
+from plastic.config_file import from_toml, read_config, to_toml
 from plastic.errors import PlasticError
 
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
