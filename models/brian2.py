@@ -36,7 +36,7 @@ def load_brian2() -> Any:
         return importlib.import_module("brian2")
     except ImportError as error:
         raise PlasticError(
-            f'the backend brian2 needs Brian2 ({error}); install it with: pip install "plastic[brian2]".'
+            f'the backend brian2 needs Brian2 ({error}); install it with: pip install "brian2>=2.9,<3".'
         ) from None
 
 

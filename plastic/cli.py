@@ -117,7 +117,7 @@ class Check:
         console.print(check_table(name, records))
         console.print(f"picture: {out}", soft_wrap=True)
         if len({one["backend"] for one in records}) < 2:
-            console.print('brian2 is not installed and was left out: pip install "plastic[brian2]"')
+            console.print('brian2 is not installed and was left out: pip install "brian2>=2.9,<3"')
         if self.json:
             print(json.dumps({"rule": name, "comparisons": records, "picture": str(out)}))
         return 0 if all(one["agrees"] for one in records) else 1

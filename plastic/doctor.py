@@ -28,13 +28,13 @@ PARTS = (
     Part("backend rate", "torch", "torch", "pip install torch"),
     Part("backend snntorch", "snntorch", "snntorch", "pip install snntorch"),
     Part("backend reference", "numpy", "numpy", 'pip install "numpy>=2,<2.4"'),
-    Part("backend brian2", "brian2", "brian2", 'pip install "plastic[brian2]"', optional=True),
+    Part("backend brian2", "brian2", "brian2", 'pip install "brian2>=2.9,<3"', optional=True),
     Part("rules and data", "numpy", "numpy", 'pip install "numpy>=2,<2.4"'),
     Part("linear probes, digits", "scikit-learn", "sklearn", "pip install scikit-learn"),
     Part("pictures", "matplotlib", "matplotlib", "pip install matplotlib"),
     Part("weights and traces on disk", "safetensors", "safetensors", "pip install safetensors"),
-    Part("tests", "pytest", "pytest", 'pip install "plastic[test]", or make test in a clone'),
-    Part("type checks", "mypy", "mypy", 'pip install "plastic[test]", or make test in a clone'),
+    Part("tests", "pytest", "pytest", "make test, in a clone"),
+    Part("type checks", "mypy", "mypy", "make test, in a clone"),
 )
 
 

@@ -84,7 +84,7 @@ def cell(name: str, backend: str, case: Case, slow: bool = False) -> Any:
     if slow:
         marks.append(pytest.mark.slow)
     if backend == "brian2" and importlib.util.find_spec("brian2") is None:
-        marks.append(pytest.mark.skip('Brian2 is missing: pip install "plastic[brian2]"'))
+        marks.append(pytest.mark.skip('Brian2 is missing: pip install "brian2>=2.9,<3"'))
     return pytest.param(backend, case, id=f"{backend}-{name}", marks=marks)
 
 

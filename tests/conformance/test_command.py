@@ -61,7 +61,7 @@ def test_missing_brian2_is_one_sentence_and_leaves_nothing(
     monkeypatch.setitem(sys.modules, "brian2", None)
     out = tmp_path / "run"
     assert main(["simulate", "--backend", "brian2", *SMALL, "--out", str(out)]) == 2
-    assert 'pip install "plastic[brian2]"' in capsys.readouterr().err
+    assert 'pip install "brian2>=2.9,<3"' in capsys.readouterr().err
     assert not out.exists()
 
 
