@@ -69,7 +69,7 @@ def _ensemble_row(rule: str, width: int, batch: int, device: torch.device, steps
         for i, single in enumerate(alone)
         for k, v in single.learner.parameters.items()
     )
-    one_by_one = 1e3 * statistics.median(seconds["one by one"]) / steps
+    apart = 1e3 * statistics.median(seconds["one by one"]) / steps
     products = len(members) * product_milliseconds(alone[0])
     return {
         "rule": rule,
@@ -78,9 +78,9 @@ def _ensemble_row(rule: str, width: int, batch: int, device: torch.device, steps
         "members": len(members),
         "speedup": round(median_ratio(seconds["one by one"], seconds["together"]), 2),
         "ms_per_step_together": round(1e3 * statistics.median(seconds["together"]) / steps, 2),
-        "ms_per_step_one_by_one": round(one_by_one, 2),
+        "ms_per_step_one_by_one": round(apart, 2),
         "ms_of_matrix_products_one_by_one": round(products, 2),
-        "largest_possible_speedup": round(one_by_one / products, 2),  # if all but the products cost nothing
+        "largest_possible_speedup": round(apart / products, 2),  # if all but the products cost nothing
         "largest_relative_difference_of_a_weight": difference,
         "stimuli_compared": together.stream.count,
     }
