@@ -34,9 +34,11 @@ FORMULAS: dict[str, Callable[[Any, float], Any]] = {
 def test_surrogates_are_their_formula_and_peak_at_one(name: str, slope: float) -> None:
     x = np.linspace(-3, 3, 601)  # 0 among them
     expected = FORMULAS[name](x, slope)
-    brian2 = eval(
-        brian2_equations.POST_FACTOR[name], {"abs": np.abs, "clip": np.clip}, {"u": x + 1, "theta": 1, "slope": slope}
-    )
+    b2 = pytest.importorskip("brian2")
+    group = b2.NeuronGroup(len(x), f"u : 1\npsi = {brian2_equations.POST_FACTOR[name]} : 1")
+    group.u = x + 1
+    group.namespace.update({"theta": 1.0, "slope": slope})
+    brian2 = np.asarray(group.psi[:])
     np.testing.assert_allclose(surrogate.pseudo_derivative(name)(torch.as_tensor(x), slope), expected, atol=1e-14)
     np.testing.assert_allclose(reference.POST_FACTOR[name](x, slope), expected, atol=1e-14)
     np.testing.assert_allclose(brian2, expected, atol=1e-12)

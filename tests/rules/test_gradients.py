@@ -17,7 +17,7 @@ from plastic.models.learning import Learner, Observation
 from plastic.models.parameters import he_std, initial_parameters, specification
 from plastic.models.rate import RateSimulator
 from plastic.models.topology import Network, dense, tree
-from plastic.models.update import Update
+from plastic.models.update import Update, open_rows
 from plastic.rules import BP, CLAPP, DFA, Rule
 
 BATCH, CLASSES = 60, 5
@@ -141,6 +141,24 @@ def test_clapp_is_the_gradient_of_its_hinge_loss(form: str, topology: str, activ
             assert (retro != (observation.third.current.gate != 0)).any(), "the two gates never differ"
     assert len(found) == len(layers) * (3 if not rule.symmetric else 2)
     assert_equal_to_gradient(found, loss, weights)
+
+
+@pytest.mark.parametrize("form", CLAPP_FORMS)
+def test_leaving_out_closed_gates_is_exact(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path that large layers take, forced on small ones, against the same gradient."""
+    chosen: list[int] = []
+
+    def rows(gate: object, work: int) -> list[Tensor] | None:
+        found = open_rows(gate, work)
+        chosen.extend(len(own) for own in found or [])
+        return found
+
+    monkeypatch.setattr("plastic.models.update.WORTHWHILE", 0)
+    monkeypatch.setattr("plastic.models.learning.open_rows", rows)
+    for topology in NETWORKS:
+        test_clapp_is_the_gradient_of_its_hinge_loss(form, topology, "relu")
+    assert chosen, "no layer left anything out"
+    assert 0 < min(chosen) < BATCH
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
