@@ -28,6 +28,16 @@ Latents = tuple[Symbols, ...]  # level k of n strings: (n, s^k); level 0 is the 
 LARGEST_TUPLE_TABLE = 20_000_000
 LONGEST_STRING = 2**20
 
+CITATION = """@article{cagnetta2024how,
+  title = {How deep neural networks learn compositional data: the random hierarchy model},
+  author = {Cagnetta, Francesco and Petrini, Leonardo and Tomasini, Umberto M. and Favero, Alessandro
+            and Wyart, Matthieu},
+  journal = {Physical Review X},
+  volume = {14},
+  pages = {031001},
+  year = {2024}
+}"""
+
 
 @dataclass(frozen=True)
 class RandomHierarchyModel:

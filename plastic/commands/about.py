@@ -1,0 +1,72 @@
+"""plastic rules, cite and doctor: what there is, without running anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from plastic.data.rhm import CITATION
+from plastic.doctor import diagnose
+from plastic.errors import PlasticError
+from plastic.report import rule_page, rule_record, rules_table
+from plastic.rules import all_rules, rule_class
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules with their three factors, kind of modulator, and what is not local in them."""
+
+    action: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[show]")] = "list"
+    """`show` for one rule in full."""
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = ""
+    """The rule to show, by name or as FILE.py:CLASS."""
+    json: bool = False
+    """Print one JSON object, as the last line."""
+
+    def run(self) -> int:
+        if self.action not in ("list", "show"):
+            raise PlasticError(f"unknown action {self.action!r}; write `plastic rules` or `plastic rules show NAME`.")
+        if self.action == "show" and not self.name:
+            raise PlasticError(f"which rule? plastic rules show NAME, with one of: {', '.join(all_rules())}.")
+        console = Console()
+        if self.action == "show":
+            rule = rule_class(self.name)
+            _print(console, self.json, rule_record(rule), lambda: rule_page(rule))
+        else:
+            rules = all_rules()
+            record = {"rules": [rule_record(rule) for rule in rules.values()]}
+            _print(console, self.json, record, lambda: rules_table(rules))
+        return 0
+
+
+def _print(console: Console, as_json: bool, record: dict[str, Any], table: Callable[[], Any]) -> None:
+    if as_json:
+        print(json.dumps(record, ensure_ascii=False))
+    else:
+        console.print(table())
+
+
+@dataclass(frozen=True)
+class Cite:
+    """BibTeX of the rules and of the model: for all, or for those named."""
+
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Rules by name; none means all."""
+
+    def run(self) -> int:
+        entries = [rule_class(name).citation for name in self.names or all_rules()]
+        print("\n\n".join(dict.fromkeys([*entries, CITATION])))
+        return 0
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Versions, devices, which backends and extras are usable, and how to get the others."""
+
+    def run(self) -> int:
+        return 0 if diagnose(Console()) else 1

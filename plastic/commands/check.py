@@ -1,0 +1,65 @@
+"""plastic check."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+
+from plastic.config import Architecture, Config, choice, validate
+from plastic.errors import PlasticError
+from plastic.report import check_table
+from plastic.rules import rule_class
+
+
+@dataclass(frozen=True)
+class Check:
+    """Does a rule do the same on every spiking backend? The same spikes, learned from on each.
+
+    A small network learns with plain SGD; spikes and weights are compared with the reference, and the
+    differences are drawn. The weight error is relative to how far the weights moved. Status 1 where a
+    backend differs, or where the network was silent or did not learn, so that agreement says nothing.
+
+    Examples:
+      plastic check --rule clapp --rule-options sides=both
+      plastic check --rule my_rule.py:MyRule
+    """
+
+    rule: str = "clapp"
+    """A rule by name, or your own as FILE.py:CLASS."""
+    rule_options: tuple[str, ...] = ()
+    """Options of the rule as KEY=VALUE."""
+    stimuli: int = 200
+    """Stimuli to learn from."""
+    topology: Annotated[str, choice("tree", "dense")] = "tree"
+    """The network: a tree of patches, or all to all."""
+    weights: Annotated[str, choice("shared", "local")] = "local"
+    """In a tree: positions share their weights, or each has its own."""
+    out: Path | None = None
+    """The picture of the differences (default check-RULE.png)."""
+    json: bool = False
+    """Print one JSON object, as the last line."""
+
+    def run(self) -> int:
+        from plastic.models.check import check
+
+        if self.stimuli < 1:
+            raise PlasticError(f"--stimuli is {self.stimuli}; it must be greater than 0.")
+        config = Config(rule=self.rule, rule_options=self.rule_options)
+        validate(dataclasses.replace(config, network=Architecture(topology=self.topology, weights=self.weights)))
+        name = rule_class(self.rule).name
+        out = self.out or Path(f"check-{name}.png")
+        found = check(self.rule, config.options(), out, self.stimuli, self.topology, self.weights)
+        records = [one.record() for one in found]
+        console = Console(stderr=self.json)
+        console.print(check_table(name, records))
+        console.print(f"picture: {out}", soft_wrap=True)
+        if len({one["backend"] for one in records}) < 2:
+            console.print('brian2 is not installed and was left out: pip install "brian2>=2.9,<3"')
+        if self.json:
+            print(json.dumps({"rule": name, "comparisons": records, "picture": str(out)}))
+        return 0 if all(one["agrees"] for one in records) else 1

@@ -1,0 +1,69 @@
+"""plastic simulate."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.console import Console
+
+from plastic.config import SPIKING, Config, resolve
+from plastic.config_file import read_config
+from plastic.errors import PlasticError
+from plastic.report import LiveDisplay, result_table
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """Train a network by a plasticity rule and look at what each layer has learned.
+
+    Ends with linear probes per layer beside the untrained network and chance, a picture, and a run
+    folder that repeats the run: plastic simulate --config runs/NAME/config.toml
+
+    Examples:
+      plastic simulate --rule clapp --backend snntorch
+      plastic simulate --rule clapp --backend brian2 --show-equations
+      plastic simulate --rule dfa --backend rate --levels 3 --train-size 2048
+      plastic simulate --rule bp --mask none --backend rate
+      plastic simulate --rule my_rule.py:MyRule --backend rate --data digits
+    """
+
+    settings: tyro.conf.OmitArgPrefixes[Config] = dataclasses.field(default_factory=Config)
+    config: Path | None = None
+    """Repeat the run of this config.toml; options given beside it replace its settings."""
+    resume: Path | None = None
+    """Go on with the run of this folder that was killed; it ends as if it had not been."""
+    out: Path | None = None
+    """Run folder (default runs/RULE-BACKEND-DATA-seedN)."""
+    json: bool = False
+    """Print the result as one JSON object, as the last line."""
+    show_equations: bool = False
+    """Print the equations that Brian2 is given (with --backend brian2), and run nothing."""
+
+    def run(self) -> int:
+        # torch is imported here, so that `plastic rules` answers at once
+        from plastic.models.simulate import simulate
+
+        if self.resume and (self.config or self.out or self.settings != Config()):
+            raise PlasticError("--resume takes all settings from its run folder; leave the other options out.")
+        config = resolve(read_config(self.resume / "config.toml") if self.resume else self.settings)
+        if self.show_equations:
+            from plastic.models.simulate import show_equations
+
+            print(show_equations(config))
+            return 0
+        console = Console(stderr=self.json)
+        unit = "spikes/step" if config.backend in SPIKING else "a.u."
+        with LiveDisplay(console, f"{config.rule} on {config.backend}", unit) as display:
+            result = simulate(config, self.out, display.update, self.resume)
+        console.print(result_table(result, config))
+        console.print(f"run folder: {result['run']}  picture: {result['run']}/picture.png", soft_wrap=True)
+        if self.json:
+            keys = (
+                "rule", "backend", "seed", "probe_accuracy", "untrained_accuracy", "chance", "wall_seconds", "run",
+            )  # fmt: skip
+            print(json.dumps({key: result[key] for key in keys}))
+        return 0
