@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Sequence
 from functools import reduce
@@ -13,6 +14,7 @@ import tyro
 
 from plastic.commands.about import Cite, Doctor, Rules
 from plastic.commands.check import Check
+from plastic.commands.export import Export
 from plastic.commands.simulate import Simulate
 from plastic.config import Config
 from plastic.config_file import read_config
@@ -20,6 +22,7 @@ from plastic.errors import PlasticError
 
 COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "check": Check,
+    "export": Export,
     "rules": Rules,
     "cite": Cite,
     "doctor": Doctor,
@@ -28,8 +31,8 @@ COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
 
 def parse(arguments: Sequence[str]) -> Any:
     """The command object; exits with status 2 and a message where the arguments do not fit."""
-    commands: Any = reduce(or_, (Annotated[c, tyro.conf.subcommand(name)] for name, c in COMMANDS.items()))
-    simulate = tyro.conf.subcommand("simulate", default=Simulate(settings=_file_settings(arguments)))
+    commands: Any = reduce(or_, (Annotated[c, _subcommand(name, c, arguments)] for name, c in COMMANDS.items()))
+    simulate = _subcommand("simulate", Simulate, arguments, default=Simulate(settings=_file_settings(arguments)))
     commands = Annotated[Simulate, simulate] | commands
     return tyro.cli(
         commands,
@@ -38,6 +41,13 @@ def parse(arguments: Sequence[str]) -> Any:
         args=list(arguments),
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
+
+
+def _subcommand(name: str, command: type, arguments: Sequence[str], **options: Any) -> Any:
+    """The command; its own help is its whole docstring (tyro leaves the examples out), the list has the first lines."""
+    text = inspect.getdoc(command) or ""
+    shown = text if name in arguments[:1] else text.partition("\n\n")[0]
+    return tyro.conf.subcommand(name, description=shown, **options)
 
 
 def _file_settings(arguments: Sequence[str]) -> Config:
