@@ -16,6 +16,7 @@ from plastic.commands.about import Cite, Doctor, Rules
 from plastic.commands.check import Check
 from plastic.commands.export import Export
 from plastic.commands.simulate import Simulate
+from plastic.commands.sweep import Sweep
 from plastic.config import Config
 from plastic.config_file import read_config
 from plastic.errors import PlasticError
@@ -23,6 +24,7 @@ from plastic.errors import PlasticError
 COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "check": Check,
     "export": Export,
+    "sweep": Sweep,
     "rules": Rules,
     "cite": Cite,
     "doctor": Doctor,

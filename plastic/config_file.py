@@ -38,7 +38,12 @@ def from_toml(text: str) -> Config:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PlasticError(f"the config is not valid TOML ({error}); take the config.toml of a run folder.") from None
-    return _fill(Config, table, "config")
+    return from_table(table, "config")
+
+
+def from_table(table: dict[str, Any], where: str) -> Config:
+    """The config of a table of settings; PlasticError, naming `where` they stand, for what does not fit."""
+    return _fill(Config, table, where)
 
 
 SECTIONS = {"stimuli": Stimuli, "network": Architecture, "spiking": Spiking, "training": Training}

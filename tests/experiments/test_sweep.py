@@ -1,0 +1,260 @@
+"""Sweeps: what a file means, the store, and results that do not depend on how they came about."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plastic.cli import main
+from plastic.errors import PlasticError
+from plastic.experiments.run_sweep import RESULTS, Progress, run_sweep
+from plastic.experiments.store import Store, read_rows
+from plastic.experiments.sweep import PER_MEMBER, flat_settings, read_sweep
+
+TINY = """
+name = "tiny"
+question = "does it run?"
+measures = ["probe", "invariance"]
+pack = 2
+
+[settings]
+backend = "rate"
+levels = 2
+symbols = 6
+classes = 4
+synonyms = 3
+width = 12
+batch = 16
+steps = 40
+test_size = 40
+probes = 1
+learning_rate = 0.01
+
+[[arm]]
+name = "clapp"
+rule = "clapp"
+
+[[arm]]
+name = "clapp, pooled"
+rule = "clapp"
+rule_options = ["summary=mean"]
+
+[[arm]]
+name = "untrained"
+rule = "none"
+
+[[grid]]
+train_size = [40, 60]
+seed = [0, 1, 2]
+
+[[grid]]
+arms = ["clapp"]
+pairing = "latent:1"
+train_size = 40
+seed = [0, 1]
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+def numbers(folder: Path) -> list[str]:
+    """The rows without what the clock says, as text."""
+    return sorted(
+        json.dumps({k: v for k, v in row.items() if k != "seconds"}, sort_keys=True)
+        for row in read_rows(folder / RESULTS)
+    )
+
+
+def test_every_arm_meets_every_grid_that_does_not_leave_it_out(tiny: Path) -> None:
+    members = read_sweep(tiny).members()
+    assert len(members) == 3 * 6 + 2
+    assert len({m.key for m in members}) == len(members)
+    assert {m.arm for m in members if m.config.stimuli.pairing == "latent:1"} == {"clapp"}
+    assert members[0].config.training.optimizer == "adam", "defaults are filled in"
+
+
+def test_packs_hold_every_member_once_and_share_what_an_ensemble_shares(tiny: Path) -> None:
+    sweep = read_sweep(tiny)
+    packs = sweep.packs()
+    assert sorted(m.key for pack in packs for m in pack) == sorted(m.key for m in sweep.members())
+    assert max(map(len, packs)) == 2
+    for pack in packs:
+        shared = [{k: v for k, v in flat_settings(m.config).items() if k not in PER_MEMBER} for m in pack]
+        assert all(one == shared[0] for one in shared)
+        assert len({m.arm for m in pack}) == 1
+
+
+def test_a_member_of_a_pack_is_the_run_of_the_same_settings(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The probe of a sweep's member equals that of `plastic simulate` with its settings."""
+    _, rows = run_sweep(tiny)
+    row = next(r for r in rows if r["arm"] == "clapp" and r["settings"]["seed"] == 2)
+    options = []
+    for name, value in row["settings"].items():
+        if name not in ("rule_options", "mask"):
+            options += [f"--{name.replace('_', '-')}", str(value)]
+    assert main(["simulate", *options, "--out", "single", "--json"]) == 0
+    alone = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [layer["class"] for layer in row["course"][-1]["probe"]] == pytest.approx(alone["probe_accuracy"], abs=1e-6)
+    assert [layer["class"] for layer in row["course"][0]["probe"]] == pytest.approx(
+        alone["untrained_accuracy"], abs=1e-6
+    )
+    assert row["course"][0]["probe"] != row["course"][-1]["probe"], "it learned nothing, so nothing was compared"
+
+
+def test_nothing_is_left_of_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "store" / RESULTS
+    with Store(path) as store:
+        assert store.append({"key": "a", "value": 0.1})
+        assert store.append({"key": "b", "value": "ü"})
+    path.write_bytes(path.read_bytes() + b'{"key": "c", "val')
+    assert [row["key"] for row in read_rows(path)] == ["a", "b"]
+    with Store(path) as store:
+        assert store.keys == {"a", "b"}
+        assert not store.append({"key": "b", "value": "again"})
+        assert store.append({"key": "c", "value": 3})
+    assert [row["value"] for row in read_rows(path)] == [0.1, "ü", 3]
+
+
+def test_two_sweeps_do_not_write_one_store(tmp_path: Path) -> None:
+    path = tmp_path / RESULTS
+    with Store(path), pytest.raises(PlasticError, match="another sweep is writing"), Store(path):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"not json\n", b"3\n", b'{"other": 1}\n'])
+def test_a_file_that_is_no_store_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / RESULTS).write_bytes(content)
+    with pytest.raises(PlasticError, match="line 1"):
+        read_rows(tmp_path / RESULTS)
+
+
+def test_progress_counts_what_was_there_and_what_is_done(tiny: Path) -> None:
+    seen: list[Progress] = []
+    run_sweep(tiny, report=seen.append)
+    assert [p.members for p in seen] == list(range(0, 21, 2))
+    assert seen[-1].work == seen[-1].work_in_all > 0
+    again: list[Progress] = []
+    run_sweep(tiny, resume=True, report=again.append)
+    assert [(p.members, p.work_in_all) for p in again] == [(20, 0)]
+
+
+def sweep_process(file: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "plastic.cli", "sweep", str(file), "--out", str(out), "--resume", *more]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=file.parent)
+
+
+def rows_after(out: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the store has more than `count` bytes, as long as the process lives."""
+    store = out / RESULTS
+    while process.poll() is None and (not store.exists() or store.stat().st_size <= count):
+        time.sleep(0.005)
+
+
+def test_a_sweep_killed_three_times_ends_as_if_it_had_not_been(tiny: Path, tmp_path: Path) -> None:
+    """SIGKILL after some rows, then a torn line; the numbers are those of an undisturbed run, byte for byte."""
+    tiny.write_text(TINY.replace("steps = 40", "steps = 300"))
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run_sweep(tiny, out=whole)
+    sizes = []
+    for delay in (0.0, 0.03, 0.11):
+        process = sweep_process(tiny, killed)
+        rows_after(killed, sizes[-1] if sizes else 0, process)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "it had ended before it was killed"
+        with (killed / RESULTS).open("ab") as file:
+            file.write(b'{"key": "torn", "arm"')
+        sizes.append((killed / RESULTS).stat().st_size)
+    assert 0 < len(read_rows(killed / RESULTS)) < 20
+    run_sweep(tiny, out=killed, resume=True)
+    assert numbers(killed) == numbers(whole)
+    assert len(numbers(killed)) == 20
+
+
+def children(parent: int) -> list[int]:
+    """Process ids of the workers that a process has started."""
+    listing = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True)
+    return [int(line.split()[0]) for line in listing.stdout.splitlines() if "spawn_main" in line]
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs ps and /proc")
+def test_a_killed_worker_process_costs_no_result(tiny: Path, tmp_path: Path) -> None:
+    """Two processes, one killed at work, give the numbers of a sweep in one process."""
+    tiny.write_text(TINY.replace("steps = 40", "steps = 1500"))
+    out = tmp_path / "out"
+    process = sweep_process(tiny, out, "--workers", "2")
+    rows_after(out, 0, process)
+    workers = children(process.pid)
+    assert workers, "no worker was found to be killed"
+    os.kill(workers[0], signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors.decode()
+    run_sweep(tiny, out=tmp_path / "whole")
+    assert numbers(out) == numbers(tmp_path / "whole")
+
+
+def replaced(old: str, new: str) -> str:
+    assert old in TINY
+    return TINY.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = ", "not valid TOML"),
+        ("", "has no 'name'"),
+        (replaced("pack = 2", "pack = 0"), "'pack'"),
+        (replaced("pack = 2", "packs = 2"), "unknown entry 'packs'"),
+        (replaced('rule = "none"', 'rule = "nonesuch"'), "unknown rule 'nonesuch'"),
+        (replaced("width = 12", "widht = 12"), "unknown setting 'widht'"),
+        (replaced("width = 12", 'width = "12"'), "must be int"),
+        (replaced("seed = [0, 1, 2]", "seed = []"), "has no values"),
+        (replaced('arms = ["clapp"]', 'arms = ["clap"]'), "names the arm 'clap'"),
+        (replaced('"invariance"', '"variance"'), "unknown measure 'variance'"),
+        (replaced('name = "untrained"', 'name = "clapp"'), "same name"),
+        (replaced("batch = 16", "batch = 0"), "--batch is 0"),
+    ],
+)  # fmt: skip
+def test_bad_sweeps_are_refused_in_one_sentence(
+    text: str, message: str, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.write_text(text)
+    assert main(["sweep", str(tiny)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_results_are_not_added_to_unless_asked(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_sweep(tiny, out=Path("here"))
+    before = (Path("here") / RESULTS).read_bytes()
+    assert main(["sweep", str(tiny), "--out", "here"]) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main(["sweep", str(tiny), "--out", "here", "--resume", "--json"]) == 0
+    said: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said == {"sweep": "tiny", "results": "here/results.jsonl", "networks": 20, "failed": 0}
+    assert (Path("here") / RESULTS).read_bytes() == before
+
+
+def test_a_network_that_diverges_is_a_row_that_says_so(tiny: Path) -> None:
+    tiny.write_text(TINY.replace("learning_rate = 0.01", 'learning_rate = 1e38\noptimizer = "sgd"'))
+    _, rows = run_sweep(tiny)
+    trained = [row for row in rows if row["arm"] != "untrained"]
+    assert all("diverged" in row["failed"] for row in trained)
+    assert all("course" in row for row in rows if row["arm"] == "untrained")
