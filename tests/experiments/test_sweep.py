@@ -188,7 +188,7 @@ def test_a_sweep_killed_three_times_ends_as_if_it_had_not_been(tiny: Path, tmp_p
 
 def children(parent: int) -> list[int]:
     """Process ids of the workers that a process has started."""
-    listing = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True)
+    listing = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True)
     return [int(line.split()[0]) for line in listing.stdout.splitlines() if "spawn_main" in line]
 
 
