@@ -5,27 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from plastic.errors import PlasticError
 from plastic.experiments.schedule import OnScheduler, in_processes, in_this_process
 from plastic.experiments.store import Row, Store, read_rows
 from plastic.experiments.sweep import Pack, Sweep, read_sweep
+from plastic.progress import SweepProgress
 
 RESULTS = "results.jsonl"
 Rows = Iterator[list[Row]]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a sweep is, after each pack; work is counted in stimuli × width."""
-
-    members: int
-    members_in_all: int
-    work: int  # done since this call began
-    work_in_all: int  # to be done in this call
-    dashboard: str = ""
 
 
 def default_store(sweep: Sweep) -> Path:
@@ -39,7 +28,7 @@ def run_sweep(
     workers: int = 1,
     scheduler: str | None = None,
     resume: bool = False,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[SweepProgress], None] = lambda progress: None,
 ) -> tuple[Sweep, list[Row]]:
     """Train what is missing of the sweep in `file`, and give all its rows, in the order of the file.
 
@@ -85,7 +74,7 @@ def _source(workers: int, scheduler: str | None) -> Iterator[tuple[Callable[[Seq
 
 
 def _collect(
-    source: Rows, store: Store, missing: list[Pack], packs: list[Pack], report: Callable[[Progress], None],
+    source: Rows, store: Store, missing: list[Pack], packs: list[Pack], report: Callable[[SweepProgress], None],
     dashboard: str,
 ) -> None:  # fmt: skip
     """Every finished pack into the store at once."""
@@ -95,7 +84,7 @@ def _collect(
 
     def tell() -> None:
         known = {member.key for pack in packs for member in pack}
-        report(Progress(len(known & store.keys), in_all, done, sum(work.values()), dashboard))
+        report(SweepProgress(len(known & store.keys), in_all, done, sum(work.values()), dashboard))
 
     tell()
     for rows in source:

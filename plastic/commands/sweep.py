@@ -5,16 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
-if TYPE_CHECKING:
-    from plastic.experiments.run_sweep import Progress
+from plastic.progress import SweepDisplay
 
 
 @dataclass(frozen=True)
@@ -58,35 +54,3 @@ class Sweep:
         if self.json:
             print(json.dumps({"sweep": sweep.name, "results": str(path), "networks": len(rows), "failed": len(failed)}))
         return 0
-
-
-class SweepDisplay:
-    """A bar of the work done, networks done of all, and the time left. Appears with the first update."""
-
-    def __init__(self, console: Console, title: str) -> None:
-        self.console = console
-        self.bar = Bar(
-            TextColumn(title), BarColumn(), TextColumn("{task.fields[members]} networks"), TimeElapsedColumn(),
-            TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False), console=console,
-            speed_estimate_period=3600,
-        )  # fmt: skip
-        self.task: TaskID | None = None
-
-    def __enter__(self) -> SweepDisplay:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.task is not None:
-            self.bar.stop()
-
-    def update(self, progress: Progress) -> None:
-        """Show how far the sweep is."""
-        members = f"{progress.members}/{progress.members_in_all}"
-        if self.task is None:
-            if progress.dashboard:
-                self.console.print(f"Dask's dashboard: {progress.dashboard}", soft_wrap=True)
-            self.task = self.bar.add_task("", total=progress.work_in_all, members=members)
-            self.bar.start()
-        self.bar.update(self.task, completed=progress.work, members=members)

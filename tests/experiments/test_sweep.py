@@ -15,9 +15,10 @@ import pytest
 
 from plastic.cli import main
 from plastic.errors import PlasticError
-from plastic.experiments.run_sweep import RESULTS, Progress, run_sweep
+from plastic.experiments.run_sweep import RESULTS, run_sweep
 from plastic.experiments.store import Store, read_rows
 from plastic.experiments.sweep import PER_MEMBER, flat_settings, read_sweep
+from plastic.progress import SweepProgress
 
 TINY = """
 name = "tiny"
@@ -143,11 +144,11 @@ def test_a_file_that_is_no_store_is_refused(content: bytes, tmp_path: Path) -> N
 
 
 def test_progress_counts_what_was_there_and_what_is_done(tiny: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[SweepProgress] = []
     run_sweep(tiny, report=seen.append)
     assert [p.members for p in seen] == list(range(0, 21, 2))
     assert seen[-1].work == seen[-1].work_in_all > 0
-    again: list[Progress] = []
+    again: list[SweepProgress] = []
     run_sweep(tiny, resume=True, report=again.append)
     assert [(p.members, p.work_in_all) for p in again] == [(20, 0)]
 
