@@ -50,6 +50,6 @@ class SDFA(DFA):
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         xp: Any = array_namespace(signals.error)
-        feedback = Modulator(-1.0, through(weights["B"], xp.sign(signals.error)))
+        feedback = Modulator(1.0, through(weights["B"], -xp.sign(signals.error)))
         loss = cross_entropy(signals.error, signals.target)
         return ThirdFactor(feedback, loss=loss, signals={"error": signals.error})
