@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -20,8 +21,9 @@ from plastic.models.parameters import Parameters, circuit_weights, layer_name, n
 from plastic.models.statistics import batch_statistics, cross_covariance
 from plastic.models.topology import Layer, Network
 from plastic.models.update import Outer, PerMember, Update, Whole, open_rows
+from plastic.models.upward import Upward, masked
 from plastic.rules.expressions import softmax
-from plastic.rules.rule import Mask, Product, Rule, Signals, ThirdFactor
+from plastic.rules.rule import Product, Rule, Signals, ThirdFactor
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,15 @@ class Eligibility:
     """Σ_t ψ_i[t] x̄_j[t] of one layer and stimulus, in factored form or summed up per synapse.
 
     Factored: post (members, time, batch, positions, neurons) and pre (…, fan_in); rates have one
-    time step. Summed: (members, batch, positions, neurons, fan_in).
+    time step. `winner`, where units pool: which patch drove each, in the shape of post, and pre is the
+    map below. Summed: (members, batch, positions, neurons, fan_in).
     """
 
     layer: Layer
     post: Tensor | None = None
     pre: Tensor | None = None
     summed: Tensor | None = None
+    winner: Tensor | None = None
 
     def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
         """Σ_batch m_i e_ij; modulator (members, batch, positions, neurons), of which gate is a factor."""
@@ -46,23 +50,29 @@ class Eligibility:
         assert self.pre is not None
         rows = open_rows(gate, self.post[0].numel() * self.layer.fan_in)
         if rows is None:
-            return self._credit(modulator, self.post, self.pre)
-        parts = enumerate(rows)
-        return PerMember(
-            tuple(
-                self._credit(modulator[e : e + 1, r], self.post[e : e + 1, :, r], self.pre[e : e + 1, :, r])
-                for e, r in parts
-            )
+            return self._credit(modulator, self.post, self.pre, self.winner)
+        return PerMember(tuple(self._credit_rows(modulator, e, r) for e, r in enumerate(rows)))
+
+    def _credit_rows(self, modulator: Tensor, e: int, rows: Tensor) -> Update:
+        """Of some stimuli of one member."""
+        assert self.post is not None
+        assert self.pre is not None
+        won = None if self.winner is None else self.winner[e : e + 1, :, rows]
+        return self._credit(
+            modulator[e : e + 1, rows], self.post[e : e + 1, :, rows], self.pre[e : e + 1, :, rows], won
         )
 
-    def _credit(self, modulator: Tensor, post: Tensor, pre: Tensor) -> Outer:
-        return self.layer.correlate((modulator[:, None] * post).flatten(1, 2), pre.flatten(1, 2))
+    def _credit(self, modulator: Tensor, post: Tensor, pre: Tensor, winner: Tensor | None) -> Update:
+        won = None if winner is None else winner.flatten(1, 2)
+        return self.layer.correlate((modulator[:, None] * post).flatten(1, 2), pre.flatten(1, 2), won)
 
     def per_synapse(self) -> Tensor:
         """The same numbers for every synapse: (members, batch, positions, neurons, fan_in)."""
         if self.summed is not None:
             return self.summed
-        return torch.einsum("etbpn,etbpk->ebpnk", self.post, self.pre)
+        assert self.post is not None
+        assert self.pre is not None
+        return self.layer.per_synapse(self.post, self.pre, self.winner)
 
 
 @dataclass(frozen=True)
@@ -107,40 +117,6 @@ class Observation:
 Watch = Callable[[int, Observation], None]
 
 
-def masked(post: Tensor, mask: Mask, batch_axis: int) -> Tensor:
-    """The post factor itself, its batch mean, or one."""
-    if mask == "sample":
-        return post
-    if mask == "batch":
-        return post.mean(batch_axis, keepdim=True).expand_as(post)
-    return torch.ones_like(post)
-
-
-@dataclass(frozen=True)
-class Upward:
-    """The projection to the layer above as a rule may read it (plastic.rules.rule.Above)."""
-
-    layer: Layer
-    weight: Tensor
-    credited: Tensor  # modulator × masked post factor of the layer above
-    post: Tensor  # post factor of the layer above
-    beyond: Upward | None = None  # from the layer above to the one above that
-
-    def down(self, weight: Tensor | None = None) -> Tensor:
-        return self.layer.back(self.weight if weight is None else weight, self.credited)
-
-    def product(self, mask: Mask) -> Tensor:
-        post = masked(self.post, mask, 1)[:, : None if mask == "sample" else 1].flatten(2)
-        members, batch, units = post.shape
-        if self.beyond is None:
-            rows = torch.eye(units).to(post).expand(members, batch, units, units)
-        else:
-            rows = self.beyond.product(mask).mT  # (members, batch, classes, units)
-        credited = (rows * post[:, :, None]).flatten(1, 2)
-        sent = self.layer.back(self.weight, self.layer.route(credited, "flat"))
-        return sent.view(members, batch, -1, sent.shape[2]).mT
-
-
 @dataclass
 class Learner:
     """Holds weights, optimizer state and contexts; `learn` takes one stimulus of every stream."""
@@ -174,8 +150,7 @@ class Learner:
     def _upward(self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
         others = {}
         if "top_context" in self.rule.reads:
-            responses = list(responses)
-            others["top_context"] = self._top_context(responses)
+            responses, others["top_context"] = self._with_top_context(responses)
         for index, response in enumerate(responses):
             signals = self._signals(index, response, fixation, target, others)
             observation = self._observe(index, response, signals)
@@ -194,7 +169,9 @@ class Learner:
             if index > 0 and "above" in self.rule.reads:
                 weight = self.parameters[f"{layer_name(index)}.weight"]
                 credited = observation.modulator * masked(response.post, self.rule.feedback_mask, 1)
-                above = Upward(self.network.layers[index], weight, credited, response.post, above)
+                won = response.eligibility.winner
+                won = None if won is None else won[:, 0]
+                above = Upward(self.network.layers[index], weight, credited, response.post, above, won)
             observed.insert(0, observation)
         for index, observation in enumerate(observed):
             self._apply(index, observation, watch)
@@ -205,6 +182,18 @@ class Learner:
     def _top_context(self, responses: list[Response]) -> Tensor:
         """The top layer's response to the stimulus before, while that is still held."""
         return self._seen(len(responses) - 1, responses[-1])[1]
+
+    def _with_top_context(self, responses: Iterable[Response]) -> tuple[Iterable[Response], Tensor]:
+        """The same responses, still one at a time where the context is held, and the top layer's context."""
+        rest = iter(responses)
+        first = next(rest)
+        if first.before is not None:
+            everything = [first, *rest]
+            return everything, self._top_context(everything)
+        top = self.held[-1]
+        units = self.network.layers[-1].summary_units(self.rule.summary)
+        nothing = first.activity.new_zeros(*first.activity.shape[:2], units)
+        return chain([first], rest), nothing if top is None else top.context
 
     def _read_out(self, top: Response, target: Tensor) -> tuple[Tensor, Upward]:
         """The output error, and the projection from the top layer to the readout."""

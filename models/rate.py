@@ -12,16 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from plastic.models.learning import Eligibility, Response, masked
+from plastic.models.learning import Eligibility, Response
 from plastic.models.parameters import Parameters, layer_name
 from plastic.models.surrogate import rate_function
 from plastic.models.topology import Network
+from plastic.models.upward import masked
 from plastic.rules.rule import Rule
-
-
-def unit_rms(x: Tensor) -> Tensor:
-    """Every patch scaled to a root mean square of one: its length says nothing any more."""
-    return x / x.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-12)
 
 
 @dataclass(frozen=True)
@@ -44,23 +40,27 @@ class RateSimulator:
         for index, layer in enumerate(self.network.layers):
             pre = layer.patches(x)
             if self.rule.normalised_input:
-                pre = unit_rms(pre)
-            drive = layer.drive(parameters[f"{layer_name(index)}.weight"], pre)
+                pre = layer.normalise(pre)
+            drive, winner = layer.compete(parameters[f"{layer_name(index)}.weight"], pre)
             activity = rho(drive)
             post = derivative(drive, activity)
             now, past = slice(None, batch), slice(batch, None)
             recomputed = None
             if before is not None:
-                recomputed = (activity[:, past], self._eligibility(index, post[:, past], pre[:, past]))
-            current = self._eligibility(index, post[:, now], pre[:, now])
+                recomputed = (activity[:, past], self._eligibility(index, post, pre, winner, past))
+            current = self._eligibility(index, post, pre, winner, now)
+            del drive
             arrived = pre[:, now].abs().mean((2, 3)) if "input_activity" in self.rule.reads else None
             yield Response(activity[:, now], post[:, now], current, recomputed, arrived)
             x = activity.flatten(2)
 
-    def _eligibility(self, index: int, post: Tensor, pre: Tensor) -> Eligibility:
-        post = masked(post, self.rule.mask, batch_axis=1)
-        return Eligibility(self.network.layers[index], post[:, None], pre[:, None])
+    def _eligibility(self, index: int, post: Tensor, pre: Tensor, winner: Tensor | None, part: slice) -> Eligibility:
+        """Of a part of the batch, with an axis of one time step."""
+        own = masked(post[:, part], self.rule.mask, batch_axis=1)
+        won = None if winner is None else winner[:, None, part]
+        return Eligibility(self.network.layers[index], own[:, None], pre[:, None, part], winner=won)
 
     def features(self, parameters: Parameters, inputs: Tensor) -> list[Tensor]:
-        """All units of every layer: (members, batch, units) each."""
-        return [response.activity.flatten(2) for response in self.respond(parameters, inputs)]
+        """What a probe sees of every layer (all units; of an image, a grid of means): (members, batch, n) each."""
+        responses = zip(self.network.layers, self.respond(parameters, inputs), strict=True)
+        return [layer.features(response.activity) for layer, response in responses]

@@ -20,11 +20,12 @@ import snntorch as snn
 import torch
 from torch import Tensor
 
-from plastic.models.learning import Eligibility, Response, masked
+from plastic.models.learning import Eligibility, Response
 from plastic.models.parameters import Parameters, layer_name
 from plastic.models.step import LayerTrace, SpikingStep, Traces
 from plastic.models.surrogate import above_zero, pseudo_derivative
 from plastic.models.topology import Layer, Network
+from plastic.models.upward import masked
 from plastic.rules.rule import Rule
 
 

@@ -9,14 +9,14 @@ fan_in). All arrays carry a leading ensemble axis: activity (members, batch, pos
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from plastic.errors import PlasticError
-from plastic.models.update import Outer
+from plastic.models.update import Outer, Update
 from plastic.rules.rule import Summary
 
 Activity = Float[Tensor, "members batch positions neurons"]
@@ -44,12 +44,33 @@ class Layer:
     def units(self) -> int:
         return self.positions * self.neurons
 
+    @property
+    def sites(self) -> int:
+        """Places of the layer below, each with `inputs_per_site` numbers."""
+        return self.positions
+
+    @property
+    def inputs_per_site(self) -> int:
+        return self.fan_in
+
+    def with_more_inputs(self, number: int) -> Layer:
+        """The same layer with so many more numbers at every site below."""
+        return replace(self, fan_in=self.fan_in + number)
+
     def summary_units(self, kind: Summary) -> int:
         return self.neurons if kind == "mean" else self.units
 
     def patches(self, x: Below) -> Patches:
         """Group the layer below: (..., batch, anything) to (..., batch, positions, fan_in)."""
         return x.reshape(*x.shape[:2], self.positions, self.fan_in)
+
+    def normalise(self, x: Patches) -> Patches:
+        """Every patch scaled to a root mean square of one: its length says nothing any more."""
+        return x / x.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-12)
+
+    def compete(self, weight: Weights, x: Patches) -> tuple[Activity, Tensor | None]:
+        """The drive, and which patch each unit took it from where it has a choice (max-pooling)."""
+        return self.drive(weight, x), None
 
     def drive(self, weight: Weights, x: Patches) -> Activity:
         """Σ_j W_ij x_j: patches to (members, batch, positions, neurons)."""
@@ -58,15 +79,17 @@ class Layer:
         flat = torch.bmm(x.flatten(1, 2), weight.mT)
         return flat.view(*x.shape[:3], self.neurons)
 
-    def correlate(self, post: Activity, x: Patches) -> Outer:
+    def correlate(self, post: Activity, x: Patches, winner: Tensor | None = None) -> Update:
         """Σ_batch post_i x_j, summed over positions where the weights are shared: weight-shaped."""
+        del winner
         shape = (len(post), *self.weight_shape)
         if not self.shared:
             return Outer(post.transpose(1, 2).flatten(0, 1), x.transpose(1, 2).flatten(0, 1), shape)
         return Outer(post.flatten(1, 2), x.flatten(1, 2), shape)
 
-    def back(self, weight: Weights, post: Activity) -> Flat:
+    def back(self, weight: Weights, post: Activity, winner: Tensor | None = None) -> Flat:
         """Σ_i W_ij post_i: (members, batch, positions, neurons) to (members, batch, units below)."""
+        del winner
         if not self.shared:
             return torch.einsum("ebpn,epnk->ebpk", post, weight).flatten(2)
         return torch.bmm(post.flatten(1, 2), weight).view(*post.shape[:2], -1)
@@ -74,6 +97,16 @@ class Layer:
     def summarise(self, z: Activity, kind: Summary) -> Flat:
         """What the modulatory circuit sees: the mean over positions, or all units."""
         return z.mean(2) if kind == "mean" else z.flatten(2)
+
+    def features(self, z: Activity) -> Flat:
+        """What a linear probe sees: all units."""
+        return z.flatten(2)
+
+    def per_synapse(self, post: Tensor, pre: Tensor, winner: Tensor | None) -> Tensor:
+        """Σ_t post_i pre_j of every synapse: (members, time, batch, positions, …) to (members, batch, positions,
+        neurons, fan_in)."""
+        del winner
+        return torch.einsum("etbpn,etbpk->ebpnk", post, pre)
 
     def route(self, signal: Flat, kind: Summary) -> Activity:
         """Adjoint of `summarise`: a summary-shaped signal to (members, batch, positions, neurons)."""

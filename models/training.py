@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -75,8 +75,8 @@ def build_network(settings: Settings, task: Task) -> Network:
 def labelled(network: Network) -> Network:
     """The network with a label beside every patch of the input."""
     first, *others = network.layers
-    first = replace(first, fan_in=first.fan_in + network.classes)
-    return Network(first.positions * first.fan_in, (first, *others), network.classes)
+    first = first.with_more_inputs(network.classes)
+    return Network(first.sites * first.inputs_per_site, (first, *others), network.classes)
 
 
 Batched: TypeAlias = RateSimulator | SnnTorchSimulator | ReferenceSimulator  # one stimulus per call
@@ -221,9 +221,9 @@ class Ensemble:
 
     def _with_label(self, inputs: Tensor, label: Tensor) -> Tensor:
         """The label beside every patch of the input: (members, batch, input neurons)."""
-        positions = self.network.layers[0].positions
-        patches = inputs.reshape(*inputs.shape[:2], positions, -1)
-        return torch.cat([patches, label[:, :, None].expand(-1, -1, positions, -1)], dim=3).flatten(2)
+        sites = self.network.layers[0].sites
+        patches = inputs.reshape(*inputs.shape[:2], sites, -1)
+        return torch.cat([patches, label[:, :, None].expand(-1, -1, sites, -1)], dim=3).flatten(2)
 
     def _analog_code(self) -> Tensor:
         code = np.stack([np.asarray(task.analog, dtype=np.float64) for task in self.tasks])

@@ -70,7 +70,7 @@ class Outer:
 class PerMember:
     """One update for each member of the ensemble."""
 
-    parts: tuple[Outer, ...]
+    parts: tuple[Update, ...]
 
     def value(self) -> Tensor:
         return torch.cat([part.value() for part in self.parts])

@@ -11,7 +11,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from plastic.models.convolution import Convolution
 from plastic.models.learning import Learner, Observation
 from plastic.models.parameters import he_std, initial_parameters, specification
 from plastic.models.rate import RateSimulator
@@ -21,12 +23,28 @@ from plastic.rules import Rule, Signals
 from plastic.rules.rule import Modulator, ThirdFactor
 
 BATCH, CLASSES = 24, 5
+LOWER = 0.3  # of a standard deviation: mean weight of layers that pool, for units that are partly shut
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": torch.relu, "tanh": torch.tanh, "linear": lambda a: a}
+
+
+def images(whole_circuit: bool) -> Network:
+    """Maps of 6 × 6, pooled to 3 × 3, pooled to 1 × 1 with a remainder."""
+    common = {"kernel": 3, "whole_circuit": whole_circuit}
+    layers = (
+        Convolution(36, 2 * 9, 4, side=6, channels=2, cells=2, **common),
+        Convolution(9, 4 * 9, 5, side=6, channels=4, pool=2, cells=1, **common),
+        Convolution(1, 5 * 9, 8, side=3, channels=5, pool=2, cells=1, **common),
+    )
+    return Network(72, layers, CLASSES)
+
+
 NETWORKS = {
     "dense": dense(12, (10, 9, 8), CLASSES),
     "tree-shared": tree(8, 3, 2, (7, 6, 5), CLASSES, shared=True),
     "tree-local": tree(8, 3, 2, (7, 6), CLASSES, shared=False),
+    "convolution": images(whole_circuit=True),
 }
+LATERAL = NETWORKS | {"convolution-grid": images(whole_circuit=False)}  # for rules whose circuit is the layer's own
 
 
 class MaskedReLU(torch.autograd.Function):
@@ -45,19 +63,45 @@ class MaskedReLU(torch.autograd.Function):
         return grad * factor, None
 
 
-def project(layer, weight: Tensor, x: Tensor) -> Tensor:
-    """W x of one layer: (batch, positions, neurons)."""
+def project(layer, weight: Tensor, x: Tensor, real: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """W x of one layer, the largest of each window where it pools: (batch, positions, neurons).
+
+    `real`: weights and input of the pass that says which is the largest, where that is another one.
+    """
+    if isinstance(layer, Convolution):
+        drive = convolve(layer, weight, x)
+        _, largest = F.max_pool2d(convolve(layer, *(real or (weight, x))), layer.pool, return_indices=True)
+        return drive.flatten(2).gather(2, largest.flatten(2)).movedim(1, 2)
     patches = x.reshape(len(x), layer.positions, layer.fan_in)
     return torch.einsum("bpk,nk->bpn" if layer.shared else "bpk,pnk->bpn", patches, weight)
+
+
+def convolve(layer: Convolution, weight: Tensor, x: Tensor) -> Tensor:
+    """(batch, neurons, row, column), before pooling."""
+    image = x.reshape(len(x), layer.side, layer.side, layer.channels).movedim(3, 1)
+    kernel = weight.reshape(layer.neurons, layer.kernel, layer.kernel, layer.channels).movedim(3, 1)
+    return F.conv2d(image, kernel, padding=layer.kernel // 2)
+
+
+def summary_of(layer, z: Tensor, kind: str) -> Tensor:
+    """What a circuit sees of z (batch, positions, neurons)."""
+    if kind == "mean":
+        return z.mean(1)
+    if isinstance(layer, Convolution) and not layer.whole_circuit:
+        side = layer.side // layer.pool
+        maps = z.reshape(len(z), side, side, layer.neurons).movedim(3, 1)
+        return F.avg_pool2d(maps, side // layer.cells).movedim(1, 3).flatten(1)
+    return z.flatten(1)
 
 
 def forward(network: Network, weights: list[Tensor], x: Tensor, rho, cut: bool, unit_rms: bool = False) -> list:
     """Layer outputs (batch, positions, neurons) for one member; `cut` detaches every layer's input."""
     outputs = []
     for layer, weight in zip(network.layers, weights, strict=True):
-        below = (x.detach() if cut else x).reshape(len(x), layer.positions, layer.fan_in)
-        if unit_rms:
-            below = below / below.norm(dim=-1, keepdim=True) * layer.fan_in**0.5
+        below = (x.detach() if cut else x).flatten(1)
+        if unit_rms:  # of every patch; of the whole map in convolutions
+            below = below if isinstance(layer, Convolution) else below.reshape(len(x), layer.positions, layer.fan_in)
+            below = below / below.norm(dim=-1, keepdim=True) * below.shape[-1] ** 0.5
         x = rho(project(layer, weight, below))
         outputs.append(x)
     return outputs
@@ -70,6 +114,9 @@ class Case:
         self.rule, self.network, self.activation = rule, network, activation
         specified = specification(network, rule, he_std(network))
         self.parameters = initial_parameters(specified, [seed], torch.float64, torch.device("cpu"))
+        for index, (layer, std) in enumerate(zip(network.layers, he_std(network), strict=True)):
+            if isinstance(layer, Convolution) and layer.pool > 1:  # the largest of a window is above zero too often
+                self.parameters[f"layer{index + 1}.weight"] -= LOWER * std
         draw = torch.Generator().manual_seed(seed)
         randn = functools.partial(torch.randn, generator=draw, dtype=torch.float64)
         self.before, self.inputs = randn(batch, network.inputs), randn(batch, network.inputs)
@@ -91,7 +138,8 @@ class Case:
         rho = rho or ACTIVATIONS[self.activation]
         run = functools.partial(forward, self.network, self.layers(weights), rho=rho, cut=cut)
         now, past = (run(x=x, unit_rms=self.rule.normalised_input) for x in (self.inputs, self.before))
-        seen = [x.mean(1) if self.rule.summary == "mean" else x.flatten(1) for x in (*now, *past)]
+        layers = [*self.network.layers, *self.network.layers]
+        seen = [summary_of(n, x, self.rule.summary) for n, x in zip(layers, (*now, *past), strict=True)]
         return list(zip(seen[: self.depth], seen[self.depth :], strict=True))
 
     def updates(self, rule: Rule | None = None) -> tuple[dict[str, Tensor], list[Observation]]:

@@ -21,6 +21,7 @@ from harness import (
 from torch import Tensor
 
 from plastic.errors import PlasticError
+from plastic.models.convolution import Convolution
 from plastic.models.topology import Layer, dense
 from plastic.rules import BP, DFA, DRTP, FA, SDFA, USF, DFAProduct, EProp, Rule
 
@@ -34,12 +35,15 @@ class OtherWayBack(torch.autograd.Function):
     def forward(ctx, x: Tensor, weight: Tensor, back: Tensor, layer: Layer) -> Tensor:
         ctx.save_for_backward(x, back)
         ctx.layer = layer
+        ctx.weight = weight
         return project(layer, weight, x)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
         x, back = ctx.saved_tensors
         layer = ctx.layer
+        if isinstance(layer, Convolution):
+            return convolution_with_another_way_back(layer, x, ctx.weight, back, grad)
         patches = x.reshape(len(x), layer.positions, layer.fan_in)
         if layer.shared:
             down = torch.einsum("bpn,nk->bpk", grad, back)
@@ -48,6 +52,15 @@ class OtherWayBack(torch.autograd.Function):
             down = torch.einsum("bpn,pnk->bpk", grad, back)
             weight = torch.einsum("bpn,bpk->pnk", grad, patches)
         return down.reshape(x.shape), weight, None, None
+
+
+def convolution_with_another_way_back(layer: Convolution, x: Tensor, weight: Tensor, back: Tensor, grad: Tensor):
+    """Autograd for the weights, and for the input of a layer that has `back` for weights but the real winners."""
+    below, own = x.detach().requires_grad_(), weight.detach().requires_grad_()
+    with torch.enable_grad():
+        up = torch.autograd.grad(project(layer, own, below), own, grad)[0]
+        down = torch.autograd.grad(project(layer, back, below, real=(weight, x)), below, grad)[0]
+    return down, up, None, None
 
 
 def way_back(case: Case, index: int) -> Tensor:
@@ -84,12 +97,14 @@ def test_fa_and_usf_are_autograd_with_another_way_back(rule, mask: str, topology
 
 
 def unmasked_product(case: Case, index: int, error: Tensor) -> Tensor:
-    """Bᵉ: the gradient of ⟨readout, e⟩ in a network whose upper layers are linear."""
+    """Bᵉ: the gradient of ⟨readout, e⟩ in a network whose upper layers are linear, but pool as they did."""
     weights = case.weights()
+    outputs = forward(case.network, case.layers(weights), case.inputs, torch.relu, cut=True)
     below = torch.zeros(len(case.inputs), case.network.layers[index].units, dtype=torch.float64, requires_grad=True)
     x = below
-    for layer, weight in zip(case.network.layers[index + 1 :], case.layers(weights)[index + 1 :], strict=True):
-        x = project(layer, weight, x)
+    for i in range(index + 1, case.depth):
+        weight = case.layers(weights)[i]
+        x = project(case.network.layers[i], weight, x, real=(weight, outputs[i - 1]))
     score = ((x.flatten(1) @ weights["readout.weight"].T) * error).sum()
     return torch.autograd.grad(score, below)[0]
 

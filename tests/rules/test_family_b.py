@@ -11,7 +11,16 @@ import math
 import losses
 import pytest
 import torch
-from harness import NETWORKS, Case, assert_equal_to_gradient, assert_mixed, assert_same_on_numpy, first_mixed, forward
+from harness import (
+    LATERAL,
+    NETWORKS,
+    Case,
+    assert_equal_to_gradient,
+    assert_mixed,
+    assert_same_on_numpy,
+    first_mixed,
+    forward,
+)
 from torch import Tensor
 
 from plastic.errors import PlasticError
@@ -74,11 +83,11 @@ CLAPP_PP = [
 ]
 
 
-@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("topology", LATERAL)
 @pytest.mark.parametrize("rule", CLAPP_PP, ids=lambda r: f"{r.feedback}-{r.f}-{r.negatives}-{r.summary}")
 def test_clapp_pp(rule: CLAPPpp, topology: str) -> None:
     def make(seed: int) -> Case:
-        case = Case(rule, NETWORKS[topology], seed=seed)
+        case = Case(rule, LATERAL[topology], seed=seed)
         pairs = case.responses(case.weights())
         for index, (z, c) in enumerate(pairs):
             for name, context in (("B", c), ("B_top", pairs[-1][1])):
@@ -111,13 +120,13 @@ def test_clapp_pp(rule: CLAPPpp, topology: str) -> None:
     torch.testing.assert_close(shown(seen).sum(), total.detach())
 
 
-@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("topology", LATERAL)
 @pytest.mark.parametrize("summary", ["flat", "mean"])
 @pytest.mark.parametrize("sides", ["current", "both"])
 @pytest.mark.parametrize("negatives", [1, 5, 23])
 def test_infonce(negatives: int, sides: str, summary: str, topology: str) -> None:
     rule = InfoNCE(negatives=negatives, sides=sides, summary=summary, temperature=0.5)
-    case = Case(rule, NETWORKS[topology], "tanh")
+    case = Case(rule, LATERAL[topology], "tanh")
     for name, matrix in case.parameters.items():
         if name.endswith(".B"):
             matrix *= 10
@@ -133,11 +142,11 @@ def test_infonce(negatives: int, sides: str, summary: str, topology: str) -> Non
     torch.testing.assert_close(shown(seen).sum(), total.detach())
 
 
-@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("topology", LATERAL)
 @pytest.mark.parametrize("summary", ["flat", "mean"])
 @pytest.mark.parametrize("sides", ["current", "both"])
 def test_simclr(sides: str, summary: str, topology: str) -> None:
-    case = Case(SimCLR(sides=sides, summary=summary), NETWORKS[topology], "relu")
+    case = Case(SimCLR(sides=sides, summary=summary), LATERAL[topology], "relu")
     found, seen = case.updates()
     weights, y = case.weights(), case.fixation[:, 0]
     total = total_loss(case, weights, lambda z, c, _: losses.nt_xent(z, c, y, 0.2))
@@ -147,14 +156,14 @@ def test_simclr(sides: str, summary: str, topology: str) -> None:
     torch.testing.assert_close(shown(seen).sum(), total.detach())
 
 
-@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("topology", LATERAL)
 @pytest.mark.parametrize("fixations", ["all", "some"])
 @pytest.mark.parametrize("summary", ["flat", "mean"])
 @pytest.mark.parametrize("sides", ["current", "both"])
 @pytest.mark.parametrize("rule", [LPL, VICReg, BarlowTwins])
 def test_rules_of_batch_statistics(rule, sides: str, summary: str, fixations: str, topology: str) -> None:
     def make(seed: int) -> Case:
-        case = Case(rule(sides=sides, summary=summary), NETWORKS[topology], "relu", seed)
+        case = Case(rule(sides=sides, summary=summary), LATERAL[topology], "relu", seed)
         if fixations == "all":
             case.fixation[:] = 1
         for index in range(case.depth if rule is VICReg else 0):  # deviations below and above 1
@@ -190,14 +199,14 @@ def test_barlow_with_frozen_statistics_is_another_rule() -> None:
         assert cosine < 0.95, f"layer {index + 1}: cosine {cosine:.3f} to the gradient with frozen statistics"
 
 
-@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("topology", LATERAL)
 @pytest.mark.parametrize("similarity", ["cosine", "squared"])
 @pytest.mark.parametrize("summary", ["flat", "mean"])
 @pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("sides", ["current", "both"])
 def test_simsiam(sides: str, centred: bool, summary: str, similarity: str, topology: str) -> None:
     rule = SimSiam(sides=sides, summary=summary, similarity=similarity, centred=centred)
-    case = Case(rule, NETWORKS[topology], "relu")
+    case = Case(rule, LATERAL[topology], "relu")
     found, seen = case.updates()
     weights, y = case.weights(), case.fixation[:, 0]
 
@@ -211,7 +220,7 @@ def test_simsiam(sides: str, centred: bool, summary: str, similarity: str, topol
     torch.testing.assert_close(shown(seen).sum(), total.detach())
 
 
-@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("topology", LATERAL)
 @pytest.mark.parametrize("summary", ["flat", "mean"])
 def test_espp(summary: str, topology: str) -> None:
     rule = ESPP(summary=summary, threshold_fixation=0.9, threshold_saccade=0.9, input_threshold=0.4)
@@ -219,7 +228,7 @@ def test_espp(summary: str, topology: str) -> None:
     def gates(case: Case) -> list[Tensor]:
         return [o.third.current.gate for o in case.updates()[1]]
 
-    case = first_mixed(lambda seed: Case(rule, NETWORKS[topology], "relu", seed), gates)
+    case = first_mixed(lambda seed: Case(rule, LATERAL[topology], "relu", seed), gates)
     found, seen = case.updates()
     weights, y = case.weights(), case.fixation[:, 0]
     outputs = forward(case.network, case.layers(weights), case.inputs, torch.relu, cut=True)
@@ -234,12 +243,12 @@ def test_espp(summary: str, topology: str) -> None:
     assert_equal_to_gradient(found, total_loss(case, weights, loss), weights)
 
 
-@pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("topology", LATERAL)
 @pytest.mark.parametrize("summary", ["flat", "mean"])
 @pytest.mark.parametrize("temperature", [0.1, 1.0])
 @pytest.mark.parametrize("rule", [ForwardForward, SCFF])
 def test_forward_forward(rule, temperature: float, summary: str, topology: str) -> None:
-    case = Case(rule(summary=summary, threshold=0.8, temperature=temperature), NETWORKS[topology], "relu")
+    case = Case(rule(summary=summary, threshold=0.8, temperature=temperature), LATERAL[topology], "relu")
     found, seen = case.updates()
     weights, y = case.weights(), case.fixation[:, 0]
     total = total_loss(case, weights, lambda z, c, _: losses.forward_forward(z, y, 0.8, temperature))
@@ -247,7 +256,8 @@ def test_forward_forward(rule, temperature: float, summary: str, topology: str) 
     torch.testing.assert_close(shown(seen).sum(), total.detach())
     for observation in seen:  # the layers read a direction: every patch has a root mean square of 1
         pre = observation.response.eligibility.pre
-        torch.testing.assert_close(pre.square().mean(-1), torch.ones_like(pre[..., 0]))
+        mean = pre.square().mean((-1, -2) if topology.startswith("convolution") else -1)
+        torch.testing.assert_close(mean, torch.ones_like(mean))
 
 
 @pytest.mark.parametrize("topology", NETWORKS)
