@@ -156,7 +156,7 @@ class Program:
         for index, layer in enumerate(self.layers, 1):
             arrays[f"layer{index}.weight"] = layer.weight
             arrays[f"layer{index}.post_factor"] = layer.constants.post_factor
-            data = dataclasses.asdict(dataclasses.replace(layer, weight=None))
+            data = dataclasses.asdict(layer)
             del data["weight"], data["constants"]["post_factor"]
             layers.append(data)
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

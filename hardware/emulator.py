@@ -1,0 +1,219 @@
+"""The integer emulator: Lava's fixed-point arithmetic for networks that learn, bit for bit, and fast.
+
+Rounding, shifts, clipping, random streams and order of updates are those of lava-nc 0.10.0 (seen by
+running it; tests/hardware compares them). Many chips run side by side: the same program, each with
+its own weights, random numbers and stimuli.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plastic.hardware import kernels
+from plastic.hardware.circuit import IntegerCircuit
+from plastic.hardware.program import WEIGHT_BITS, ChipLayer, Plasticity, Program
+
+Ints = NDArray[np.integer[Any]]
+UNIT = 1 << 53  # a random number in [0, 1) has 53 bits
+Y_TAU = 65535  # what a three-factor rule's y1, y2, y3 decay with
+WEIGHT_SEED = 2  # of the stream that rounds weights and tags, whatever the program's seed
+STREAMS = 4  # seeds that one projection takes: of its position p, seed + 4 p, … + 2 for y
+
+
+def decay_table(tau: float) -> NDArray[np.int64]:
+    """What remains of 0 … 127 after a step, and below which random number it is one more: (2, 128)."""
+    left = np.exp(-1 / np.array([tau]))[0] * np.arange(128)
+    whole = np.floor(left)
+    return np.array([whole, [math.ceil(fraction * UNIT) for fraction in left - whole]], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Stimulated:
+    """What happened in one stimulus."""
+
+    spikes: list[NDArray[np.uint8]]  # per layer: (chips, time, units)
+    counts: NDArray[np.int64]  # (chips, units of all layers)
+    arrived: NDArray[np.int64]  # spikes that arrived at each layer: (chips, layers)
+
+
+class Stream:
+    """One of Lava's random streams: a first number goes unused, then the last of `per_step` is used in each step."""
+
+    def __init__(self, seed: int, per_step: int, skipped: int = 0) -> None:
+        bits = np.random.PCG64(seed)
+        bits.advance(1 + per_step * skipped)
+        self._generator, self._per_step = np.random.Generator(bits), per_step
+
+    def steps(self, count: int) -> NDArray[np.int64]:
+        drawn = self._generator.random(count * self._per_step)[self._per_step - 1 :: self._per_step]
+        return (drawn * UNIT).astype(np.int64)
+
+
+class Halves:
+    """Rounding to nearest: one half, always."""
+
+    def steps(self, count: int) -> NDArray[np.int64]:
+        return np.full(count, UNIT // 2)
+
+
+class Emulator:
+    """Some chips with the same program.
+
+    seeds: one per chip, added to the seeds of the program's random streams; weights: per layer (chips,
+    positions, neurons, fan_in), and circuit state (chips, …) per name, where they are not the program's.
+    """
+
+    def __init__(
+        self, program: Program, seeds: Sequence[int] = (0,), weights: Sequence[Ints] | None = None,
+        state: dict[str, NDArray[np.int64]] | None = None, steps: int = 0,
+    ) -> None:  # fmt: skip
+        self.program, self.chips, self.steps = program, len(seeds), steps
+        given = weights or [np.broadcast_to(la.weight, (self.chips, *la.weight.shape)) for la in program.layers]
+        self.layers = [
+            _Layer(layer, weight, program, seeds, steps) for layer, weight in zip(program.layers, given, strict=True)
+        ]
+        own = {k: np.repeat(np.asarray(v)[None], self.chips, 0) for k, v in program.state.items()}
+        self.circuit = IntegerCircuit(
+            program.circuit, [la.units for la in program.layers], program.inputs, program.time_steps,
+            [la.modulator_scale for la in program.layers], [la.modulator_shift for la in program.layers],
+            own | (state or {}),
+        )  # fmt: skip
+        self._weight_random = _stream(program, WEIGHT_SEED, 1, steps)
+
+    @property
+    def weights(self) -> list[NDArray[np.int16]]:
+        """Per layer (chips, positions, neurons, fan_in)."""
+        return [np.ascontiguousarray(layer.weight.swapaxes(2, 3)).astype(np.int16) for layer in self.layers]
+
+    @property
+    def tags(self) -> list[NDArray[np.int16]]:
+        """Per layer (chips, positions, neurons, fan_in)."""
+        return [np.ascontiguousarray(layer.tag.swapaxes(2, 3)).astype(np.int16) for layer in self.layers]
+
+    def stimulus(self, spikes: Ints) -> Stimulated:
+        """All steps of a stimulus on every chip; spikes: (chips, time, inputs) of 0 and 1."""
+        below = np.ascontiguousarray(spikes, dtype=np.uint8)
+        random = self._weight_random.steps(below.shape[1])
+        which = np.arange(self.chips)
+        seen, arrived = [], []
+        for layer in self.layers:
+            arrived.append(below[:, :-1].sum((1, 2), dtype=np.int64))  # the last step's come too late
+            below = layer.respond(below, which, random)
+            seen.append(below)
+        self.steps += below.shape[1]
+        counts = np.concatenate([one.sum(1, dtype=np.int64) for one in seen], axis=1)
+        return Stimulated(seen, counts, np.stack(arrived, axis=1))
+
+    def learn(self, stimulated: Stimulated, fixation: Ints, target: Ints) -> NDArray[np.int32]:
+        """The step after it: modulators (chips, units), which are returned, change weights and clear tags.
+
+        fixation: ±1 (chips,); target: one-hot (chips, classes).
+        """
+        modulator = self.circuit.end(stimulated.counts, stimulated.arrived, fixation, target)
+        random, start = int(self._weight_random.steps(1)[0]), 0
+        for layer in self.layers:
+            layer.conclude(np.ascontiguousarray(modulator[:, start : start + layer.units]), random)
+            start += layer.units
+        self.steps += 1
+        return modulator
+
+    def features(self, spikes: Ints, chip: int = 0) -> list[NDArray[np.uint8]]:
+        """Spikes of every layer, (examples, time, units), for inputs (examples, time, inputs), as the chip is now."""
+        below, which = np.ascontiguousarray(spikes, dtype=np.uint8), np.full(len(spikes), chip)
+        seen = []
+        for layer in self.layers:
+            below = layer.respond(below, which, None)
+            seen.append(below)
+        return seen
+
+
+def _stream(program: Program, seed: int, per_step: int, skipped: int) -> Stream | Halves:
+    return Halves() if program.rounding == "nearest" else Stream(seed, per_step, skipped)
+
+
+NOTHING = Plasticity((), (), 0, 1, 0)
+
+
+class _Layer:
+    """State and constants of one layer on all chips, as the kernels take them."""
+
+    def __init__(self, layer: ChipLayer, weight: Ints, program: Program, seeds: Sequence[int], steps: int) -> None:
+        chips, rule, neurons = len(seeds), layer.plasticity or NOTHING, layer.constants
+        self.units, self.learns = layer.units, layer.plasticity is not None
+        self.weight = np.ascontiguousarray(initial(np.asarray(weight), layer.weight_bits).swapaxes(2, 3))
+        self.tag = np.zeros_like(self.weight)
+        self.x1 = np.zeros((chips, layer.positions, layer.fan_in), np.int32)
+        self.constants = np.array(
+            [neurons.current_decay, neurons.membrane_decay, neurons.threshold, neurons.post_factor_shift,
+             layer.weight_exponent]
+        )  # fmt: skip
+        self.post_factor, self.period = neurons.post_factor.astype(np.int32), program.learning_period
+        self.products, self.simple = encode(rule)
+        self.impulse, self.bits = rule.trace_impulse, layer.weight_bits
+        self.decay, self.resting = decay_table(rule.trace_tau), decay_table(Y_TAU)
+        first = [[rule.seed + seed + STREAMS * p for p in range(layer.positions)] for seed in seeds]
+        self._x = [[_stream(program, one, 2, steps) for one in row] for row in first]
+        self._y = [[_stream(program, one + 2, 2, steps) for one in row] for row in first]
+
+    def respond(self, below: NDArray[np.uint8], which: Ints, random: NDArray[np.int64] | None) -> NDArray[np.uint8]:
+        """Spikes of all steps, from rest; with random numbers it learns on the way."""
+        steps, learns = below.shape[1], self.learns and random is not None
+        spikes = np.zeros((len(below), steps, self.units), np.uint8)
+        self.x1[:] = 0
+        x_random, y_random = self._randoms(steps) if random is not None else (NONE, NONE)
+        kernels.respond(
+            below, spikes, which, learns, self.period, self.weight, self.tag, self.x1, self.constants,
+            self.post_factor, self.impulse, self.products, self.simple, self.bits, self.decay, self.resting, x_random,
+            y_random, random if random is not None else NONE[0, 0],
+        )  # fmt: skip
+        return spikes
+
+    def conclude(self, modulator: NDArray[np.int32], random: int) -> None:
+        """The learning step."""
+        x_random, y_random = self._randoms(1)
+        if self.learns:
+            kernels.conclude(
+                modulator, self.weight, self.tag, self.x1, self.products, self.bits, self.decay, self.resting,
+                x_random[..., 0], y_random[..., 0], random,
+            )  # fmt: skip
+
+    def _randoms(self, steps: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(chips, positions, steps) each."""
+        x, y = (np.array([[one.steps(steps) for one in row] for row in streams]) for streams in (self._x, self._y))
+        return x, y
+
+
+NONE = np.zeros((1, 1, 1), np.int64)
+
+
+def initial(weight: Ints, bits: int) -> NDArray[np.int32]:
+    """Weights as the chip stores them when it starts: signed ones lose their last bit, and those below `bits`."""
+    lost = WEIGHT_BITS - bits + 1
+    return (weight.astype(np.int32) >> lost) << lost
+
+
+def encode(rule: Plasticity) -> tuple[NDArray[np.int32], int]:
+    """The products as the kernels take them, and the index of the one that may take the fast way (−1: none)."""
+    rows: list[list[int]] = []
+    simple = -1
+    for target, products in ((kernels.TO_WEIGHT, rule.weight_change), (kernels.TO_TAG, rule.tag_change)):
+        for product in products:
+            row = [target, 0, 0, 0, product.mantissa, product.shift, product.exponent + 7] + [0] * 7
+            for factor in product.factors:
+                if factor.variable in ("y1", "y2", "y3"):
+                    at = 7 + 2 * (int(factor.variable[1]) - 1)
+                    row[at : at + 2] = [1, factor.constant]
+                else:
+                    row[1] |= {"x1": kernels.X1, "t": kernels.TAG, "w": kernels.WEIGHT}[factor.variable]
+                    row[2 if factor.variable == "x1" else 3] = factor.constant
+            plain = not any(row[2:4]) and not any(row[8:13:2])
+            if target == kernels.TO_TAG and row[1] == kernels.X1 and plain and product.mantissa > 0:
+                simple = len(rows)
+            rows.append(row)
+    return np.array(rows, np.int32).reshape(-1, kernels.PRODUCT_FIELDS), simple

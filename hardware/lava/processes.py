@@ -1,0 +1,249 @@
+"""Neurons and modulatory circuit as Lava processes, in fixed and in floating point.
+
+A stimulus of `time_steps` steps is followed by one learning step, in which the neurons, at rest, send
+y1 = 64 + modulator and y3 = 64. In every other step y1 = 64, y2 = post factor, y3 = 0. Lava cannot
+join or split ports, so a port that several processes feed is as long as all of them together; each
+fills its own part, and Lava adds up what arrives.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.proc.dense.models import PyLearningDenseModelBitApproximate
+
+OFFSET, CLEAR = 64, 64  # y1 = 64 + modulator; y3 in the learning step
+STAY = float(np.exp(1 / 65535))  # three-factor rules let y1, y2, y3 decay with time constant 65535
+
+
+class Population(AbstractProcess):
+    """Leaky integrate-and-fire neurons that send spikes, post factor and modulator.
+
+    above, at: length of what goes to the layer above, and where these neurons stand in it; units, first:
+    the same of what goes to and comes from the modulatory circuit; constants: see the models.
+    """
+
+    def __init__(self, *, neurons, above, at, units, first, time_steps, period, constants, **others):
+        super().__init__(
+            neurons=neurons, above=above, at=at, units=units, first=first, time_steps=time_steps, period=period,
+            constants=constants, **others,
+        )  # fmt: skip
+        self.a_in = InPort(shape=(neurons,))
+        self.m_in = InPort(shape=(units,))
+        self.s_out = OutPort(shape=(above,))
+        self.c_out = OutPort(shape=(units,))
+        self.y1_out, self.y2_out, self.y3_out = (OutPort(shape=(neurons,)) for _ in range(3))
+        self.u = Var(shape=(neurons,), init=0)
+        self.v = Var(shape=(neurons,), init=0)
+
+
+class Modulation(AbstractProcess):
+    """The modulatory circuit: counts spikes, and tells every neuron its modulator after the stimulus.
+
+    circuit: an object whose `end(counts, arrived, fixation, target)` gives the modulators (1, units);
+    fixation, target: (stimuli,) and (stimuli, classes); below: for each layer the part of x_in or s_in that
+    arrives at it, as ("x" or "s", first, last).
+    """
+
+    def __init__(self, *, units, inputs, time_steps, circuit, fixation, target, below, **others):
+        super().__init__(
+            units=units, inputs=inputs, time_steps=time_steps, circuit=circuit, fixation=fixation, target=target,
+            below=below, **others,
+        )  # fmt: skip
+        self.s_in = InPort(shape=(units,))
+        self.x_in = InPort(shape=(inputs,))
+        self.m_out = OutPort(shape=(units,))
+        self.raster = Var(shape=(time_steps, units), init=0)
+        self.modulator = Var(shape=(units,), init=0)
+
+
+class _PopulationModel(PyLoihiProcessModel):
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        for name in ("neurons", "above", "at", "units", "first", "time_steps", "period", "constants"):
+            setattr(self, name, proc_params[name])
+
+    def run_spk(self):
+        current = self.a_in.recv()
+        own = slice(self.first, self.first + self.neurons)
+        modulator = self.m_in.recv()[own]
+        phase = (self.time_step - 1) % (self.time_steps + 1)
+        if phase == self.time_steps:
+            self.u[:], self.v[:] = 0, 0
+            self._send(np.zeros(self.neurons, bool), modulator, np.zeros_like(self.v), CLEAR)
+            return
+        spike, post_factor = self._integrate(current)
+        counted = (phase + 1) % self.period == 0
+        self._send(spike, np.zeros_like(modulator), post_factor if counted else np.zeros_like(post_factor), 0)
+
+    def _send(self, spike, modulator, post_factor, clear):
+        above, circuit = np.zeros(self.above, self.spikes), np.zeros(self.units, self.spikes)
+        above[self.at : self.at + self.neurons] = spike
+        circuit[self.first : self.first + self.neurons] = spike
+        self.s_out.send(above)
+        self.c_out.send(circuit)
+        self.y1_out.send(self._sent(OFFSET + modulator))
+        self.y2_out.send(self._sent(post_factor))
+        self.y3_out.send(self._sent(np.full(self.neurons, clear)))
+
+
+@implements(proc=Population, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FixedPopulation(_PopulationModel):
+    """Integers; constants: (du, dv, threshold, post-factor table, its shift). u and v are those of Lava's LIF."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    m_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    c_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    y2_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    y3_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    u: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    v: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    spikes = np.int32
+
+    def _integrate(self, current):
+        du, dv, threshold, table, shift = self.constants
+        limit = 2**23
+        now = _shrunk(self.u, 4096 - (du + 1)) + (current.astype(np.int64) << 6)
+        now = np.where(now > limit, now - 2 * limit, np.where(now <= -limit, now + 2 * limit, now))
+        membrane = np.clip(_shrunk(self.v, 4096 - dv) + now, -limit + 1, limit - 1)
+        distance = membrane - (threshold << 6)
+        spike = distance > 0
+        self.u[:], self.v[:] = now, np.where(spike, 0, membrane)
+        return spike, table[np.minimum(np.abs(distance) >> shift, len(table) - 1)]
+
+    def _sent(self, value):
+        return value.astype(np.int32)
+
+
+def _shrunk(value, by):
+    """value · by / 4096, towards zero."""
+    product = value.astype(np.int64) * by
+    return np.sign(product) * (np.abs(product) >> 12)
+
+
+@implements(proc=Population, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class FloatPopulation(_PopulationModel):
+    """float64; constants: (membrane decay, threshold, post factor as a function of the distance to it)."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    m_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    c_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y2_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    y3_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    u: np.ndarray = LavaPyType(np.ndarray, float)
+    v: np.ndarray = LavaPyType(np.ndarray, float)
+    spikes = float
+
+    def _integrate(self, current):
+        decay, threshold, post_factor = self.constants
+        membrane = decay * self.v + current
+        spike = membrane > threshold
+        self.v[:] = np.where(spike, 0.0, membrane)
+        return spike, post_factor(membrane - threshold)
+
+    def _sent(self, value):
+        return value * STAY  # so that it is `value` when the learning engine, having let it decay, uses it
+
+
+class _ModulationModel(PyLoihiProcessModel):
+    def __init__(self, proc_params):
+        super().__init__(proc_params)
+        for name in ("units", "time_steps", "circuit", "fixation", "target", "below"):
+            setattr(self, name, proc_params[name])
+        self.arrived = np.zeros((1, len(self.below)), np.int64)
+
+    def run_spk(self):
+        stimulus, phase = divmod(self.time_step - 1, self.time_steps + 1)
+        learning = phase == self.time_steps
+        self.m_out.send(self.modulator if learning else np.zeros_like(self.modulator))
+        given = {"s": self.s_in.recv(), "x": self.x_in.recv()}
+        if learning:
+            return
+        if phase == 0:
+            self.arrived[:] = 0
+        self.raster[phase] = given["s"]
+        if phase < self.time_steps - 1:  # what is sent in the last step arrives too late
+            for layer, (port, first, last) in enumerate(self.below):
+                self.arrived[0, layer] += int(given[port][first:last].sum())
+        else:
+            counts = np.rint(self.raster.sum(0)).astype(np.int64)[None]
+            at = stimulus % len(self.fixation)
+            told = self.circuit.end(counts, self.arrived, self.fixation[at : at + 1], self.target[at : at + 1])
+            self.modulator = told[0].astype(self.modulator.dtype)
+
+
+@implements(proc=Modulation, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class FixedModulation(_ModulationModel):
+    """Integers from −64 to 63 as modulators."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    x_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
+    m_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    raster: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    modulator: np.ndarray = LavaPyType(np.ndarray, np.int32)
+
+
+@implements(proc=Modulation, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class FloatModulation(_ModulationModel):
+    """float64."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    x_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
+    m_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    raster: np.ndarray = LavaPyType(np.ndarray, float)
+    modulator: np.ndarray = LavaPyType(np.ndarray, float)
+
+
+class _Half:
+    """In place of a random stream: always one half, so that everything rounds to nearest."""
+
+    random_trace_decay = 0.5
+    random_impulse_addition = 128
+    random_stochastic_round = 0.5
+
+    def advance(self):
+        pass
+
+
+class RoundingLearningDense(PyLearningDenseModelBitApproximate):
+    """Lava's fixed-point LearningDense where its rounding is chosen; arithmetic and order are Lava's.
+
+    Parameters of the process: rounding, "stochastic" (Lava's own) or "nearest"; weight_bits, 8 (Lava's own)
+    or fewer: then learned weights are multiples of 2^(8 − weight_bits).
+    """
+
+    def _init_randoms(self):
+        super()._init_randoms()
+        if self.proc_params["rounding"] == "nearest":
+            self._x_random = self._y_random = self._conn_var_random = _Half()
+
+    def _stochastic_round_synaptic_variable(self, syn_var_name, syn_var_values, random):
+        lost = 8 - self.proc_params["weight_bits"] if syn_var_name == "weights" else 0
+        step = 2 ** (7 + lost)
+        whole = syn_var_values / step
+        return ((np.floor(whole) + (random < whole % 1)) * step).astype(syn_var_values.dtype)
+
+    def _saturate_synaptic_variable(self, syn_var_name, syn_var_val):
+        value = super()._saturate_synaptic_variable(syn_var_name, syn_var_val)
+        lost = 8 - self.proc_params["weight_bits"] if syn_var_name == "weights" else 0
+        return (value >> lost) << lost

@@ -1,0 +1,64 @@
+"""An integer program on Lava's processes, in the bit-accurate fixed point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plastic.hardware.circuit import IntegerCircuit
+from plastic.hardware.program import ChipLayer, Program
+from plastic.hardware.rules import rule_string
+from plastic.hardware.shim import load_lava
+
+PATIENCE = 120  # seconds that Lava may take for one stimulus
+
+
+def integer_circuit(program: Program) -> IntegerCircuit:
+    """The program's circuit for one chip."""
+    layers = program.layers
+    return IntegerCircuit(
+        program.circuit, [la.units for la in layers], program.inputs, program.time_steps,
+        [la.modulator_scale for la in layers], [la.modulator_shift for la in layers],
+        {name: np.array(value)[None] for name, value in program.state.items()},
+    )  # fmt: skip
+
+
+def run_fixed(
+    program: Program, spikes: NDArray[Any], fixation: NDArray[Any], target: NDArray[Any], *, seed: int = 0,
+    tags: bool = False, weights_every: int = 1, timeout: int = PATIENCE,
+) -> Iterator[Any]:  # fmt: skip
+    """What each stimulus does on Lava (plastic.hardware.lava_network.Seen); one chip.
+
+    spikes: (stimuli, time, inputs) of 0 and 1; fixation: ±1 (stimuli,); target: one-hot (stimuli, classes);
+    seed: added to the seeds of the program.
+    """
+    load_lava()
+    from plastic.hardware.lava_network import LavaNetwork
+
+    network = LavaNetwork(
+        [_layer(layer, seed) for layer in program.layers], integer_circuit(program), spikes, fixation, target,
+        rounding=program.rounding, period=program.learning_period,
+    )  # fmt: skip
+    yield from network.run(tags, weights_every, timeout)
+
+
+def _layer(layer: ChipLayer, seed: int) -> Any:
+    from plastic.hardware.lava_network import LayerSpec
+
+    c, rule = layer.constants, layer.plasticity
+    constants = (c.current_decay, c.membrane_decay, c.threshold, c.post_factor, c.post_factor_shift)
+    learning: dict[str, Any] = {}
+    if rule is not None:
+        learning = {
+            "dw": rule_string(rule.weight_change),
+            "dt": rule_string(rule.tag_change),
+            "x1_impulse": rule.trace_impulse,
+            "x1_tau": rule.trace_tau,
+        }
+    first = rule.seed + seed if rule is not None else 0
+    return LayerSpec(
+        layer.weight.astype(np.int32), constants, learning, first, layer.weight_exponent, layer.weight_bits
+    )
