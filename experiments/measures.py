@@ -9,15 +9,26 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
 
 from plastic.config import Config
 from plastic.data.random import generator
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.synonyms import exchange
 from plastic.data.task import Examples
+from plastic.errors import PlasticError
+from plastic.models.learning import Learner
+from plastic.models.parameters import Parameters, needs_readout
+from plastic.models.rate import RateSimulator
 from plastic.models.training import Ensemble
+from plastic.models.update import Update
+from plastic.rules import BP, Rule
 
 Measure = Callable[[Ensemble, int, Config], Any]
+NOISE = (0.0, 0.05, 0.1, 0.2, 0.4)  # standard deviation, in root mean squares of the layer's weights
+ALIGNED = 1024  # training strings that weight changes are compared on
 EXCHANGED = 1000  # test strings whose synonyms are exchanged
 
 
@@ -55,6 +66,45 @@ def invariance(ensemble: Ensemble, index: int, config: Config) -> list[list[floa
     return [[round(value, 6) for value in row] for row in zip(*columns, strict=True)]
 
 
+def alignment(ensemble: Ensemble, index: int, config: Config) -> list[float | None]:
+    """Cosine between the rule's weight changes and those of backpropagation, layer by layer.
+
+    At the present weights (readout included), on the same training strings; for rate networks and
+    rules that have a readout. None where a layer's change is zero.
+    """
+    name, settings = config.rule, ensemble.settings
+    if settings.spiking is not None or not needs_readout(settings.rule):
+        raise PlasticError(f"the measure alignment is for rate networks and rules with an output error, not {name!r}.")
+    task = ensemble.tasks[index]
+    chosen = generator(config.seed, "alignment").permutation(len(task.train))[:ALIGNED]
+    inputs = ensemble.encode(task.train.inputs[None, chosen], "alignment", 0)
+    target = inputs.new_tensor(np.eye(ensemble.network.classes)[task.train.labels[None, chosen]])
+    parameters = {k: v[index : index + 1] for k, v in ensemble.learner.parameters.items()}
+    own, exact = (_changes(ensemble, rule, parameters, inputs, target) for rule in (settings.rule, BP()))
+    return [_cosine(own[key], exact[key]) for key in own if key.endswith(".weight") and key in exact]
+
+
+def _changes(
+    ensemble: Ensemble, rule: Rule, parameters: Parameters, inputs: torch.Tensor, target: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """What the rule would add to every weight, which stays as it is."""
+    asked: dict[str, torch.Tensor] = {}
+
+    def optimizer(name: str, weight: torch.Tensor, update: Update, state: dict[str, torch.Tensor]) -> None:
+        del weight, state
+        asked[name] = update.value().double().flatten()
+
+    learner = Learner(ensemble.network, rule, parameters, optimizer, frozenset(parameters))
+    simulator = RateSimulator(ensemble.network, rule, ensemble.settings.activation)
+    learner.learn(simulator.respond(parameters, inputs), torch.ones_like(target[..., :1]), target)
+    return asked
+
+
+def _cosine(a: torch.Tensor, b: torch.Tensor) -> float | None:
+    norms = float(a.norm() * b.norm())
+    return None if norms == 0 else round(float(a @ b) / norms, 6)
+
+
 def _some(examples: Examples, count: int) -> Examples:
     latents = {k: v[:count] for k, v in examples.latents.items()}
     return Examples(examples.inputs[:count], examples.labels[:count], latents)
@@ -65,4 +115,44 @@ def _ratio(here: np.ndarray, there: np.ndarray, others: np.ndarray) -> float:
     return float(((here - there) ** 2).sum(1).mean()) / between if between > 0 else 0.0
 
 
-MEASURES: dict[str, Measure] = {"probe": probe, "invariance": invariance}
+def weight_noise(ensemble: Ensemble, index: int, config: Config) -> dict[str, float]:
+    """Test accuracy of the class when every weight is disturbed, at the top layer.
+
+    Noise is Gaussian, its standard deviation a share of the root mean square of the layer's weights. The
+    probe was fitted before the noise and does not know of it.
+    """
+    task, found = ensemble.tasks[index], {}
+    readout = Readout(ensemble.features(index, task.train, "probe-train")[-1], task.train.labels)
+    weights = {k: v for k, v in ensemble.learner.parameters.items() if k.endswith(".weight")}
+    for share in NOISE:
+        random, kept = generator(config.seed, "weight-noise"), {k: v[index].clone() for k, v in weights.items()}
+        for name in sorted(weights):
+            own = weights[name][index]
+            noise = torch.as_tensor(random.standard_normal(own.shape)).to(own)
+            own += share * own.square().mean().sqrt() * noise
+        answers = readout(ensemble.features(index, task.test, "probe-test")[-1])
+        found[str(share)] = round(float(np.mean(answers == task.test.labels)), 6)
+        for name, value in kept.items():
+            weights[name][index] = value
+    return found
+
+
+class Readout:
+    """The linear probe of plastic.probes as a function of activity."""
+
+    def __init__(self, train: np.ndarray, labels: np.ndarray) -> None:
+        self.scaler = StandardScaler().fit(train)
+        ridge = Ridge(alpha=0.01 * len(train), solver="cholesky")
+        self.ridge = ridge.fit(self.scaler.transform(train), np.eye(int(labels.max()) + 1)[labels])
+
+    def __call__(self, activity: np.ndarray) -> np.ndarray:
+        answers: np.ndarray = self.ridge.predict(self.scaler.transform(activity)).argmax(1)
+        return answers
+
+
+MEASURES: dict[str, Measure] = {
+    "probe": probe,
+    "invariance": invariance,
+    "alignment": alignment,
+    "weight_noise": weight_noise,
+}

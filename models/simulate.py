@@ -76,6 +76,7 @@ def make_settings(config: Config) -> Settings:
         spike_input=SpikeInput(spiking.time_steps, cast(Any, spiking.coding), spiking.input_rate),
         batch=training.batch,
         fixation_probability=config.stimuli.fixation_probability,
+        fixation_error=config.stimuli.fixation_error,
         optimizer=training.optimizer or "sgd",
         weight_bound=training.weight_bound,
         recompute_context=training.context == "recomputed",

@@ -56,6 +56,7 @@ class Settings:
     spike_input: SpikeInput = field(default_factory=SpikeInput)
     batch: int = 128
     fixation_probability: float = 0.5
+    fixation_error: float = 0.0
     optimizer: str = "adam"
     weight_bound: float = float("inf")
     recompute_context: bool = False
@@ -121,7 +122,9 @@ class Ensemble:
         self.network = build_network(settings, tasks[0])
         self.simulator = make_simulator(settings, self.network)
         self.learner = self._learner(learning_rates)
-        self.stream = Stream(self.tasks, self.seeds, settings.batch, settings.fixation_probability)
+        self.stream = Stream(
+            self.tasks, self.seeds, settings.batch, settings.fixation_probability, settings.fixation_error
+        )
         self.learned = 0  # stimuli per stream
         self._before: Tensor | None = None
         self._shown: Tensor | None = None  # of the stimulus before: inputs or labels, as the rule is shown them

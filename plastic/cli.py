@@ -15,6 +15,7 @@ import tyro
 from plastic.commands.about import Cite, Doctor, Rules
 from plastic.commands.check import Check
 from plastic.commands.export import Export
+from plastic.commands.figure import Figure
 from plastic.commands.simulate import Simulate
 from plastic.commands.sweep import Sweep
 from plastic.config import Config
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "check": Check,
     "export": Export,
     "sweep": Sweep,
+    "figure": Figure,
     "rules": Rules,
     "cite": Cite,
     "doctor": Doctor,

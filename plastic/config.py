@@ -53,6 +53,8 @@ class Stimuli:
     """Test examples, never shown in training (default 4000 strings or what is left; 360 digits)."""
     fixation_probability: float = 0.5
     """Probability that the next stimulus is of the same object."""
+    fixation_error: float = 0.0
+    """Probability that the network is told the wrong thing: saccade at a fixation, or the other way round."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ POSITIVE = {
     "training": ("steps", "batch", "learning_rate", "weight_bound"),
 }
 FRACTIONS = {
-    "stimuli": ("fixation_probability",),
+    "stimuli": ("fixation_probability", "fixation_error"),
     "spiking": ("membrane_decay", "trace_decay", "input_rate"),
 }
 

@@ -28,18 +28,22 @@ class Stimulus:
     """One stimulus for every stream of every member of an ensemble (members, batch, …)."""
 
     inputs: NDArray[Any]  # (members, batch, positions)
-    fixation: NDArray[np.bool_]  # (members, batch)
+    fixation: NDArray[np.bool_]  # as the network is told: (members, batch)
     labels: NDArray[np.int64]  # (members, batch)
 
 
 class Stream:
-    """Streams of all members of an ensemble, drawn together, each from its own seed."""
+    """Streams of all members of an ensemble, drawn together, each from its own seed.
+
+    With probability `fixation_error` the network is told the opposite of what the gaze did.
+    """
 
     def __init__(
-        self, tasks: Sequence[Task], seeds: Sequence[int], batch: int, fixation_probability: float = 0.5
-    ) -> None:
+        self, tasks: Sequence[Task], seeds: Sequence[int], batch: int, fixation_probability: float = 0.5,
+        fixation_error: float = 0.0,
+    ) -> None:  # fmt: skip
         self.tasks, self.seeds, self.batch = list(tasks), list(seeds), batch
-        self.fixation_probability = fixation_probability
+        self.fixation_probability, self.fixation_error = fixation_probability, fixation_error
         self.order, self.start, self.end, self.first, self.total = _tables(self.tasks, batch)
         self.offset = np.cumsum([0] + [len(t.objects) for t in self.tasks])
         self.views = [copy(t.view) for t in self.tasks]  # a view may remember what it showed last
@@ -72,7 +76,15 @@ class Stream:
             self.place = places[step] = self._move(stays[step], where[step], holds)
         index = self.order[places].reshape(shape)
         fixation = stays.reshape(shape)
-        return self._show(index, fixation, random), fixation, self.labels[index]
+        return self._show(index, fixation, random), fixation ^ self._errors(block), self.labels[index]
+
+    def _errors(self, block: int) -> NDArray[np.bool_]:
+        """Where the network is told the opposite; from numbers of their own, so the stimuli stay the same."""
+        shape = (BLOCK, self.batch)
+        if self.fixation_error == 0:
+            return np.zeros((BLOCK, len(self.tasks), self.batch), dtype=np.bool_)
+        draws = [generator(seed, "fixation-error", block).random(shape) for seed in self.seeds]
+        return np.stack(draws, axis=1) < self.fixation_error
 
     def _move(
         self, stays: NDArray[np.bool_], where: NDArray[np.float64], holds: NDArray[np.bool_]

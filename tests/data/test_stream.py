@@ -193,3 +193,17 @@ def test_draws_do_not_repeat_from_block_to_block() -> None:
 def test_a_single_object_leaves_the_gaze_nowhere_to_go() -> None:
     with pytest.raises(PlasticError, match="--train-size"):
         Stream([numbered([2, 2, 2])], [0], 4)
+
+
+@pytest.mark.parametrize("error", [0.1, 0.3])
+def test_wrong_fixation_signals_change_what_is_told_and_nothing_else(error: float) -> None:
+    task = numbered([k % 5 for k in range(40)])
+    right = stacked(run(Stream([task], [3], 16), 3 * BLOCK))
+    wrong = stacked(run(Stream([task], [3], 16, fixation_error=error), 3 * BLOCK))
+    assert np.array_equal(right[0], wrong[0])
+    assert np.array_equal(right[2], wrong[2])
+    flipped = right[1] != wrong[1]
+    deviation = (error * (1 - error) / flipped.size) ** 0.5
+    assert abs(flipped.mean() - error) < 4 * deviation
+    assert 0 < flipped[right[1]].mean() < 1, "both fixations and saccades are misreported"
+    assert 0 < flipped[~right[1]].mean() < 1

@@ -1,0 +1,111 @@
+"""plastic figure: numbers, picture and command from a sweep; partial stores; what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from plastic.cli import main
+from plastic.experiments.figure import FOLDER, NAMES
+from plastic.experiments.sweep import read_sweep
+
+SMALL = """
+name = "rhm-efficiency"
+question = "q"
+measures = ["probe", "invariance"]
+
+[settings]
+backend = "rate"
+width = 8
+batch = 8
+steps = 20
+test_size = 50
+probes = 0
+
+[[arm]]
+name = "bp"
+rule = "bp"
+
+[[arm]]
+name = "clapp"
+rule = "clapp"
+
+[[grid]]
+levels = 3
+train_size = [40, 80]
+seed = [0, 1]
+"""
+
+
+@pytest.mark.parametrize("file", sorted({file for _, file in NAMES.values()}))
+def test_the_sweeps_that_come_with_plastic_can_be_read(file: str) -> None:
+    sweep = read_sweep(FOLDER / file)
+    assert len(sweep.members()) == sum(len(pack) for pack in sweep.packs()) > 10
+
+
+def test_the_efficiency_sweep_has_what_was_asked() -> None:
+    """Eight rules, six sizes, five seeds at L = 3."""
+    members = [
+        m
+        for m in read_sweep(FOLDER / "rhm_efficiency.toml").members()
+        if (m.config.stimuli.levels, m.config.stimuli.synonyms) == (3, 4)
+    ]
+    assert {(m.config.stimuli.symbols, m.config.stimuli.classes, m.config.stimuli.branching) for m in members} == {
+        (8, 8, 2)
+    }
+    assert {"bp", "clapp", "dfa", "vicreg", "none"} <= {m.arm for m in members}
+    sizes = {m.config.stimuli.train_size for m in members}
+    seeds = {m.config.seed for m in members}
+    assert (len({m.arm for m in members}), len(sizes), len(seeds)) == (8, 6, 5)
+    assert len(members) == 240
+    assert not seeds & {100, 101}, "those were tuned on"
+
+
+def test_a_figure_is_made_from_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "small.toml"
+    file.write_text(SMALL.replace("[40, 80]", "[40]"))
+    assert main(["sweep", str(file), "--out", "store"]) == 0
+    file.write_text(SMALL)
+    common = ["--sweep", str(file), "--store", "store", "--out", "here"]
+    assert main(["figure", "rhm-efficiency", *common, "--partial", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["missing"] == {"bp, L=3, m=4, P=80": 2, "clapp, L=3, m=4, P=80": 2}
+    assert (said["networks"], said["networks_in_all"]) == (4, 8)
+    assert main(["figure", "rhm-efficiency", *common, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["missing"] == {}
+    content = json.loads(Path("here/rhm-efficiency.json").read_text())
+    assert content["command"] == f"plastic figure rhm-efficiency --sweep {file}"
+    assert set(content["p_star"]["L=3"]) == set(content["p_star_interval"]["L=3"]) == {"bp", "clapp"}
+    assert content["p_star"]["L=3"]["bp"] is None, "nothing is learned in 20 steps"
+    assert [len(errors) for errors in content["points"]["L=3"]["bp"].values()] == [2, 2]
+    assert Path("here/rhm-efficiency.png").stat().st_size > 10_000
+    assert main(["figure", "synonyms", *common, "--partial"]) == 0
+    entry = json.loads(Path("here/synonyms.json").read_text())["rules"]["clapp"]["80"]
+    assert (len(entry["S"]), len(entry["S"][0]), entry["seeds"]) == (3, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonesuch"], "no figure 'nonesuch'"),
+        (["masking", "--partial", "--store", "empty"], "no result in 'empty'"),
+        (["masking", "--sweep", "none.toml"], "cannot read the sweep 'none.toml'"),
+        (["masking", "--workers", "0"], "--workers is 0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(["figure", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
