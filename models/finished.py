@@ -41,7 +41,7 @@ class FinishedRun:
     @property
     def initial(self) -> Weights:
         """The weights that the run began with, by name."""
-        return {k: v[0].double().cpu().numpy() for k, v in self.ensemble.learner.parameters.items()}
+        return {k: v[0].double().cpu().numpy().copy() for k, v in self.ensemble.learner.parameters.items()}
 
 
 def open_finished(path: Path) -> FinishedRun:

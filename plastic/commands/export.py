@@ -21,6 +21,12 @@ class Writers:
     """One for each format: writes command.out, whole or not at all, and returns what to tell of it."""
 
     @staticmethod
+    def brian2(command: Export) -> Record:
+        from plastic.models.brian2_script import export_brian2
+
+        return export_brian2(command.source, command.out)
+
+    @staticmethod
     def nir(command: Export) -> Record:
         from plastic.hardware.nir import export_nir
 
@@ -28,6 +34,7 @@ class Writers:
 
 
 FORMATS: dict[str, Callable[[Export], Record]] = {
+    "brian2": Writers.brian2,
     "nir": Writers.nir,
 }
 
@@ -37,9 +44,11 @@ class Export:
     """Write a run in the form that other tools read.
 
     Formats:
+      brian2   a readable Brian2 script (OUT.py, its data beside it as OUT.npz) that repeats the run without plastic
       nir      network and trained weights for NIR's readers (HDF5), the rule as metadata
 
     Examples:
+      plastic export runs/one-stream --to brian2 one_stream.py && python one_stream.py
       plastic export runs/demo --to nir demo.nir
       plastic export runs/demo --to nir demo.nir --dt 0.0001   # for snnTorch's reader, which assumes 0.1 ms
     """

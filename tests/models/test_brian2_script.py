@@ -1,0 +1,246 @@
+"""Exported Brian2 scripts, run where plastic cannot be imported, beside the runs that they repeat."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from plastic.cli import main
+from plastic.config import Architecture, Config, Stimuli, Training, resolve
+from plastic.data.stream import Stimulus
+from plastic.errors import PlasticError
+from plastic.models.brian2_script import _refuse, arrays, export_brian2, script
+from plastic.models.finished import FinishedRun, open_finished
+from plastic.models.learning import Eligibility, Response, Watch
+from plastic.models.simulate import make_settings, make_task
+from plastic.models.step import Traces
+from plastic.models.topology import Layer
+from plastic.models.training import Ensemble
+from plastic.rules import BUILT_IN
+
+pytest.importorskip("brian2")
+pytestmark = pytest.mark.usefixtures("numpy_code")
+ROOT = Path(__file__).parents[2]
+STIMULI = 40
+SIZE = ["--steps", str(STIMULI), "--width", "10", "--probes", "0", "--train-size", "64", "--test-size", "60"]
+ONE = ["--backend", "brian2"]
+FOUR = ["--backend", "snntorch", "--dtype", "float64", "--batch", "4"]
+RUNS = {
+    "clapp": ["--rule", "clapp", *ONE],
+    "clapp, both sides, emitted, every third step": [
+        "--rule", "clapp", "--rule-options", "sides=both", "symmetric=false", *ONE, "--weights", "local",
+        "--trace-timing", "emitted", "--learning-period", "3",
+    ],
+    "clapp++, two contexts, four streams": ["--rule", "clapp++", "--rule-options", "feedback=both", *FOUR],
+    "infonce, pooled, four streams": ["--rule", "infonce", "--rule-options", "summary=mean", "negatives=2", *FOUR],
+    "eprop, learned, adam": ["--rule", "eprop", "--rule-options", "feedback=learned", "--optimizer", "adam", *ONE],
+    "dfa, bounded, dense": ["--rule", "dfa", "--topology", "dense", "--weight-bound", "0.5", *ONE],
+    "usf, no mask, triangular": ["--rule", "usf", "--mask", "none", "--surrogate", "triangular", *ONE],
+    "product": ["--rule", "dfa-product", "--rule-options", "upper_mask=sample", *ONE],
+    "own file": ["--rule", str(ROOT / "docs/examples/my_rule.py:Overlap"), *ONE],
+}  # fmt: skip
+
+
+class Spikes:
+    """An observer that keeps all spikes: per layer, time × (stream, unit)."""
+
+    def __init__(self) -> None:
+        self.layers: dict[int, list[NDArray[np.float64]]] = {}
+        self.traces: Traces = {}
+
+    def begin(self, step: int) -> tuple[Watch | None, Traces]:
+        self.traces = {}
+        return None, self.traces
+
+    def end(self, step: int, stimulus: Stimulus) -> None:
+        for index, parts in self.traces.items():
+            spike = torch.cat([part.spike for part in parts], dim=1)[0]
+            self.layers.setdefault(index, []).append(spike.flatten(1).numpy())
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_script_gives_the_spikes_and_weights_of_the_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plastic.models.simulate.draw_run", lambda *arguments: None)
+    assert main(["simulate", *SIZE, *RUNS[name], "--learning-rate", "0.05", "--out", str(tmp_path / "run")]) == 0
+    there = tmp_path / "there"
+    there.mkdir()
+    assert main(["export", str(tmp_path / "run"), "--to", "brian2", str(there / "again.py")]) == 0
+    assert sorted(p.name for p in there.iterdir()) == ["again.npz", "again.py"]
+
+    finished, seen = open_finished(tmp_path / "run"), Spikes()
+    finished.ensemble.train(STIMULI, seen)  # the run once more, for its spikes
+
+    done = run_alone(there, "again.py", "--save", "found.npz")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = np.load(there / "found.npz")
+    for number in (1, 2):
+        ours = np.concatenate(seen.layers[number - 1])
+        theirs = np.zeros_like(ours)
+        theirs[found[f"layer{number}.step"], found[f"layer{number}.neuron"]] = 1
+        np.testing.assert_array_equal(ours, theirs)
+        assert 0.01 < ours.mean() < 0.8
+    for name, final in finished.final.items():
+        moved = np.abs(final - np.load(there / "again.npz")[f"initial/{name}"]).max()
+        np.testing.assert_allclose(found[f"weights/{name}"], final, rtol=0, atol=1e-9 * max(moved, 1e-3))
+        assert moved > 1e-3 or name.endswith(".B"), name  # fixed feedback does not learn
+
+
+def run_alone(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """The script in a process in which plastic cannot be imported; Brian2 without a compiler."""
+    hidden = folder / "hidden"
+    hidden.mkdir(exist_ok=True)
+    (hidden / "plastic.py").write_text("raise ImportError('plastic is not here')\n")
+    (folder / "brian_preferences").write_text("codegen.target = 'numpy'\n")
+    return subprocess.run(
+        [sys.executable, *command], cwd=folder, env={"PYTHONPATH": str(hidden), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+
+def test_plastic_cannot_be_imported_there(tmp_path: Path) -> None:
+    assert "plastic is not here" in run_alone(tmp_path, "-c", "import plastic").stderr
+
+
+def test_a_script_says_when_it_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plastic.models.simulate.draw_run", lambda *arguments: None)
+    assert main(["simulate", *SIZE, *RUNS["clapp"], "--out", str(tmp_path / "run")]) == 0
+    assert main(["export", str(tmp_path / "run"), "--to", "brian2", str(tmp_path / "again.py")]) == 0
+    text = (tmp_path / "again.py").read_text()
+    assert text.count("opened = short > 0") == 1
+    (tmp_path / "again.py").write_text(text.replace("opened = short > 0", "opened = short > 1"))
+    assert run_alone(tmp_path, "again.py").returncode == 1
+    assert run_alone(tmp_path, "again.py", str(STIMULI + 1)).returncode == 2
+
+
+def untrained(rule: str, streams: int, *options: str, **network: Any) -> FinishedRun:
+    """A run as it begins; its weights stand for those that it ended with."""
+    training = Training(steps=2, batch=streams, learning_rate=0.1)
+    small = Architecture(width=6, **network)
+    config = resolve(
+        Config(
+            rule,
+            "snntorch",
+            None,
+            options,
+            Stimuli(train_size=64, test_size=60),
+            small,
+            training=training,
+            dtype="float64",
+        )
+    )
+    ensemble = Ensemble(make_settings(config), [make_task(config)], [0], [0.1])
+    run = FinishedRun(Path("here"), config, ensemble, {})
+    return dataclasses.replace(run, final=run.initial)
+
+
+def written(run: FinishedRun, folder: Path) -> Any:
+    """The script of a run as a module."""
+    _refuse(run)
+    (folder / "it.py").write_text(script(run, "it.py", "it.npz"))
+    np.savez(folder / "it.npz", **arrays(run))
+    spec = importlib.util.spec_from_file_location("written_script", folder / "it.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CASES = [(rule.name, streams, ()) for rule in BUILT_IN for streams in (1, 3)] + [
+    ("clapp", 1, ("sides=both", "symmetric=false")),
+    ("clapp", 2, ("summary=mean",)),
+    ("clapp++", 1, ("feedback=both", "negatives=saccade", "f=softplus")),
+    ("bp", 3, ("mask=none", "upper_mask=batch")),
+    ("eprop", 1, ("feedback=symmetric",)),
+    ("eprop", 2, ("feedback=learned",)),
+    ("dfa-product", 3, ("upper_mask=batch",)),
+    ("usf", 1, ("magnitude=random",)),
+    ("simclr", 3, ("sides=current",)),
+]
+
+
+@pytest.mark.parametrize("shared", ["shared", "local"])
+@pytest.mark.parametrize(("rule", "streams", "options"), CASES)
+def test_every_rule_learns_in_the_script_as_in_the_learner(
+    rule: str, streams: int, options: tuple[str, ...], shared: str, tmp_path: Path
+) -> None:
+    """Two stimuli with responses from a hat, so that held contexts and eligibilities enter."""
+    if (refused := why_not(rule, streams, *options)) is not None:
+        pytest.skip(refused)
+    run = untrained(rule, streams, *options, weights=shared)
+    module, ensemble = written(run, tmp_path), run.ensemble
+    random = np.random.default_rng(5)
+    layers = [fake_layer(module, *shape) for shape in module.LAYERS]
+    for number in range(2):
+        responses = [
+            random_response(layer, shown, random) for layer, shown in zip(ensemble.network.layers, layers, strict=True)
+        ]
+        fixation = torch.as_tensor(module.FIXATION[number], dtype=torch.float64)[None, :, None]
+        target = torch.eye(ensemble.network.classes, dtype=torch.float64)[module.LABELS[number]][None]
+        ensemble.learner.learn(responses, fixation, target)
+        module.learn(layers, number)
+    moved = 0
+    for name, value in ensemble.learner.parameters.items():
+        np.testing.assert_allclose(module.weights[name], value[0].numpy(), rtol=1e-9, atol=1e-12, err_msg=name)
+        moved += not np.allclose(value[0].numpy(), run.final[name], atol=1e-9)
+    assert moved or rule == "none"
+
+
+def why_not(rule: str, streams: int, *options: str) -> str | None:
+    try:
+        _refuse(untrained(rule, streams, *options))
+    except PlasticError as error:
+        return str(error)
+    return None
+
+
+def fake_layer(module: Any, positions: int, neurons: int, fan_in: int) -> Any:
+    layer = object.__new__(module.Layer)
+    layer.shape = (module.STREAMS, positions, neurons, fan_in)
+    layer.neurons, layer.synapses = SimpleNamespace(), SimpleNamespace()
+    layer.neurons.count = np.zeros(int(np.prod(layer.shape[:3])))
+    layer.context, layer.eligibility_before = np.zeros_like(layer.seen()), None
+    return layer
+
+
+def random_response(layer: Layer, shown: Any, random: np.random.Generator) -> Response:
+    """The same response for the learner and, as what Brian2 would hold, for the script."""
+    steps, shape = 20, shown.shape
+    count = random.integers(0, 9, shape[:3]).astype(float)
+    post, summed = random.random(shape[:3]), random.random(shape)
+    shown.neurons.count, shown.neurons.post_sum = count.ravel(), post.ravel() * steps
+    shown.synapses.eligibility = summed.ravel()
+    inside = (torch.as_tensor(x)[None] for x in (count / steps, post, summed))
+    activity, factor, eligibility = inside
+    return Response(activity, factor, Eligibility(layer, summed=eligibility))
+
+
+def test_what_a_script_cannot_repeat_is_refused(tmp_path: Path) -> None:
+    for rule, streams, named in (
+        ("ff", 1, "needs inputs that spikes are not"),
+        ("infonce", 1, "it needs 2"),
+        ("barlow", 3, "which a script does not compute"),
+    ):
+        assert named in (why_not(rule, streams) or "")
+    assert "mask=batch" in (why_not("dfa", 3, "mask=batch") or "")
+    assert why_not("dfa", 1, "mask=batch") is None
+    with pytest.raises(PlasticError, match=r"end it in \.py"):
+        export_brian2(tmp_path, tmp_path / "x.txt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_most_rules_become_scripts() -> None:
+    able = [rule.name for rule in BUILT_IN if why_not(rule.name, 1) is None or why_not(rule.name, 3) is None]
+    assert len(able) >= 14
