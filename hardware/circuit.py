@@ -37,11 +37,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Modulated:
-    """What the circuit tells one layer: nodes of the modulator (one number per unit), gate and loss (−1: none)."""
+    """What the circuit tells one layer: the node of the modulator, one number per unit. Of gate, loss and dendrite,
+    which are only shown, too (−1: there is none)."""
 
     modulator: int
     gate: int = -1
     loss: int = -1
+    dendrite: int = -1
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ class Stimulated:
     spikes: list[NDArray[np.uint8]]  # per layer: (chips, time, units)
     counts: NDArray[np.int64]  # (chips, units of all layers)
     arrived: NDArray[np.int64]  # spikes that arrived at each layer: (chips, layers)
+    signals: list[NDArray[np.int32]]  # where asked for, per layer: membranes before the reset and post factors,
+    # (2, chips, time, units)
 
 
 class Stream:
@@ -96,19 +98,20 @@ class Emulator:
         """Per layer (chips, positions, neurons, fan_in)."""
         return [np.ascontiguousarray(layer.tag.swapaxes(2, 3)).astype(np.int16) for layer in self.layers]
 
-    def stimulus(self, spikes: Ints) -> Stimulated:
-        """All steps of a stimulus on every chip; spikes: (chips, time, inputs) of 0 and 1."""
+    def stimulus(self, spikes: Ints, looks: bool = False) -> Stimulated:
+        """All steps of a stimulus on every chip; spikes: (chips, time, inputs) of 0 and 1; looks: show signals."""
         below = np.ascontiguousarray(spikes, dtype=np.uint8)
         random = self._weight_random.steps(below.shape[1])
         which = np.arange(self.chips)
-        seen, arrived = [], []
+        seen, arrived, signals = [], [], []
         for layer in self.layers:
             arrived.append(below[:, :-1].sum((1, 2), dtype=np.int64))  # the last step's come too late
-            below = layer.respond(below, which, random)
+            signals.append(np.zeros((2, *below.shape[:2], layer.units), np.int32) if looks else NO_SIGNALS)
+            below = layer.respond(below, which, random, signals[-1])
             seen.append(below)
         self.steps += below.shape[1]
         counts = np.concatenate([one.sum(1, dtype=np.int64) for one in seen], axis=1)
-        return Stimulated(seen, counts, np.stack(arrived, axis=1))
+        return Stimulated(seen, counts, np.stack(arrived, axis=1), signals if looks else [])
 
     def learn(self, stimulated: Stimulated, fixation: Ints, target: Ints) -> NDArray[np.int32]:
         """The step after it: modulators (chips, units), which are returned, change weights and clear tags.
@@ -128,7 +131,7 @@ class Emulator:
         below, which = np.ascontiguousarray(spikes, dtype=np.uint8), np.full(len(spikes), chip)
         seen = []
         for layer in self.layers:
-            below = layer.respond(below, which, None)
+            below = layer.respond(below, which, None, NO_SIGNALS)
             seen.append(below)
         return seen
 
@@ -161,8 +164,10 @@ class _Layer:
         self._x = [[_stream(program, one, 2, steps) for one in row] for row in first]
         self._y = [[_stream(program, one + 2, 2, steps) for one in row] for row in first]
 
-    def respond(self, below: NDArray[np.uint8], which: Ints, random: NDArray[np.int64] | None) -> NDArray[np.uint8]:
-        """Spikes of all steps, from rest; with random numbers it learns on the way."""
+    def respond(
+        self, below: NDArray[np.uint8], which: Ints, random: NDArray[np.int64] | None, signals: NDArray[np.int32]
+    ) -> NDArray[np.uint8]:
+        """Spikes of all steps, from rest; with random numbers it learns on the way. Fills `signals`, if given."""
         steps, learns = below.shape[1], self.learns and random is not None
         spikes = np.zeros((len(below), steps, self.units), np.uint8)
         self.x1[:] = 0
@@ -170,7 +175,7 @@ class _Layer:
         kernels.respond(
             below, spikes, which, learns, self.period, self.weight, self.tag, self.x1, self.constants,
             self.post_factor, self.impulse, self.products, self.simple, self.bits, self.decay, self.resting, x_random,
-            y_random, random if random is not None else NONE[0, 0],
+            y_random, random if random is not None else NONE[0, 0], signals is not NO_SIGNALS, signals,
         )  # fmt: skip
         return spikes
 
@@ -190,6 +195,7 @@ class _Layer:
 
 
 NONE = np.zeros((1, 1, 1), np.int64)
+NO_SIGNALS = np.zeros((2, 1, 1, 1), np.int32)
 
 
 def initial(weight: Ints, bits: int) -> NDArray[np.int32]:

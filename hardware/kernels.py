@@ -42,8 +42,8 @@ def _decay(value, table, threshold, random):
 
 
 @njit(cache=True)
-def _neurons(current, u, v, spike, y2, constants, post_factor):
-    """One step of the neurons of one position: membranes, spikes, and post factor before the reset."""
+def _neurons(current, u, v, spike, y2, constants, post_factor, before):
+    """One step of the neurons of one position: spikes; membranes before the reset, and their post factors."""
     keep_u, keep_v = 4095 - constants[0], 4096 - constants[1]
     threshold, shift, last = constants[2] << MEMBRANE_SHIFT, constants[3], len(post_factor) - 1
     for i in range(len(v)):
@@ -60,6 +60,7 @@ def _neurons(current, u, v, spike, y2, constants, post_factor):
         membrane = min(max(decayed + now, -MEMBRANE_LIMIT + 1), MEMBRANE_LIMIT - 1)
         y2[i] = post_factor[min(abs(membrane - threshold) >> shift, last)]
         spike[i] = 1 if membrane > threshold else 0
+        before[i] = membrane
         v[i] = 0 if membrane > threshold else membrane
 
 
@@ -184,7 +185,7 @@ def _trace(x1, arriving, impulse, table, threshold, random):
 @njit(cache=True, parallel=True)
 def respond(
     below, spikes, which, learns, period, weight, tag, x1, constants, post_factor, impulse, products, simple, bits,
-    decay, resting, x_random, y_random, w_random,
+    decay, resting, x_random, y_random, w_random, looks, seen,
 ):  # fmt: skip
     """One layer through all steps of a stimulus, from rest, on many chips.
 
@@ -192,7 +193,8 @@ def respond(
     which: whose weights each chip has; weight, tag: (chips, positions, fan_in, neurons); x1: (chips,
     positions, fan_in), left as it is in the end; decay: (2, 128), what remains of a trace and its
     threshold; resting: the same of y1 to y3; randoms of 53 bits: (chips, positions, time), and (time,)
-    for weights and tags.
+    for weights and tags; looks: whether `seen` is filled, with membranes before the reset and post factors,
+    (2, chips, time, units).
     """
     _, positions, fan_in, neurons = weight.shape
     for number in prange(len(spikes) * positions):
@@ -203,23 +205,27 @@ def respond(
         _course(
             below[chip, :, inputs], spikes[chip, :, units], learns, period, weight[own, position],
             tag[own, position], x1[own, position], constants, post_factor, impulse, products, simple, bits, decay,
-            resting, x_random[own, position], y_random[own, position], w_random,
+            resting, x_random[own, position], y_random[own, position], w_random, looks,
+            seen[:, chip if looks else 0, :, units],
         )  # fmt: skip
 
 
 @njit(cache=True)
 def _course(
     below, spikes, learns, period, weight, tag, x1, constants, post_factor, impulse, products, simple, bits, decay,
-    resting, x_random, y_random, w_random,
+    resting, x_random, y_random, w_random, looks, seen,
 ):  # fmt: skip
     """One position of a layer through all steps of a stimulus."""
     fan_in, neurons = weight.shape
     u, v, y2 = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
     y1, y3, current = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
+    before = np.zeros(neurons, np.int32)
     coefficient = np.zeros((max(len(products), 1), neurons), np.int32)
     first, second = np.zeros((fan_in, neurons), np.int32), np.zeros((fan_in, neurons), np.int32)
     for time in range(len(below)):
-        _neurons(current, u, v, spikes[time], y2, constants, post_factor)
+        _neurons(current, u, v, spikes[time], y2, constants, post_factor, before)
+        if looks:
+            seen[0, time], seen[1, time] = before, y2
         _synaptic_input(weight, below[time], constants[4], current)
         if not learns:
             continue

@@ -1,0 +1,73 @@
+"""What a network's signals reach in a float run: from these ranges the quantiser chooses its scales."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from plastic.data.task import Task
+from plastic.hardware.quantiser import Ranges
+from plastic.models.learning import Observation
+from plastic.models.observer import Look
+from plastic.models.training import Ensemble, Settings
+
+BEYOND = 99.9  # percentile of eligibilities and modulators that is called the largest
+LOOKS = 40
+
+
+@dataclass
+class _Watched:
+    """One layer's signals over a run."""
+
+    weight: float = 0.0
+    eligibility: list[NDArray[Any]] = field(default_factory=list)
+    modulator: list[NDArray[Any]] = field(default_factory=list)
+
+    def ranges(self) -> Ranges:
+        e, m = np.concatenate(self.eligibility), np.concatenate(self.modulator)
+        e, m = e[e != 0], np.abs(m[m != 0])
+        if not len(e) or not len(m):
+            return Ranges(self.weight, float(e.max(initial=1e-6)), float(m.max(initial=1e-6)))
+        return Ranges(
+            self.weight,
+            float(np.percentile(e, BEYOND)),
+            float(np.percentile(m, BEYOND)),
+            float(e.mean()),
+            float(m.mean()),
+        )
+
+
+def float_run(
+    settings: Settings, task: Task, seed: int, learning_rate: float, stimuli: int, streams: int
+) -> list[Ranges]:
+    """Ranges over a run of the float network on snnTorch, with that many streams learning at the same rate each.
+
+    Several streams are there for speed: their updates add up, so the run gets as far as `stimuli` times
+    `streams` stimuli of one.
+    """
+    given = replace(
+        settings, backend="snntorch", batch=streams, dtype=torch.float32, optimizer="sgd", device=torch.device("cpu")
+    )
+    ensemble = Ensemble(given, [task], [seed], [learning_rate])
+    watched = [_Watched() for _ in ensemble.network.layers]
+    generator = np.random.default_rng(seed)
+
+    def watch(index: int, seen: Observation) -> None:
+        eligibility = seen.response.eligibility.per_synapse()[0].numpy().ravel()
+        watched[index].eligibility.append(generator.choice(eligibility, min(20_000, eligibility.size)))
+        watched[index].modulator.append(seen.modulator[0].numpy().ravel())
+
+    every = max(1, stimuli // LOOKS)
+    done = 0
+    while done < stimuli:
+        ensemble.train(1, Look(watch, None))
+        ensemble.train(min(every, stimuli - done) - 1)
+        done += min(every, stimuli - done)
+        for index, one in enumerate(watched):
+            weight = ensemble.learner.parameters[f"layer{index + 1}.weight"]
+            one.weight = max(one.weight, float(weight.abs().max()))
+    return [one.ranges() for one in watched]

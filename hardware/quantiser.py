@@ -1,0 +1,293 @@
+"""From a float network and the ranges of a float run to the integer program of a chip.
+
+Scales, integers per float unit, per layer: weights S_w (and membranes, 64 S_w) so that the largest
+weight fits and the threshold is whole; traces x1 by their impulse, post factors by the table's peak;
+tags so that the largest eligibility fits; modulators so that the learning rate comes out exactly:
+
+    S_w · η = tag · modulator · gain of dw        tag = x1 · y2 · gain of dt
+
+Gains are mantissa · 2^(exponent − shift), and fixed point has 2^shift less of them than floating point
+(3 bits for x1·y2, 5 for t·y1), which is why they are chosen here and not written into the rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plastic.errors import PlasticError
+from plastic.hardware.circuit import ONE
+from plastic.hardware.compiler import Compiled
+from plastic.hardware.program import (
+    EXPONENTS,
+    MANTISSAS,
+    MODULATOR_MAX,
+    TAG_MAX,
+    TRACE_MAX,
+    WEIGHT_BITS,
+    WEIGHT_MAX,
+    ChipLayer,
+    Factor,
+    Neurons,
+    Plasticity,
+    Product,
+    Profile,
+    Program,
+    Rounding,
+)
+from plastic.models.reference import POST_FACTOR
+from plastic.models.step import SpikingStep
+from plastic.models.topology import Layer, Network
+from plastic.rules.rule import Rule
+
+TABLE = 512  # entries of the post factor
+FAN_IN_MAX = 2**17 // WEIGHT_MAX  # more could leave the 24 bits of the synaptic current
+HEADROOM = 1.25  # weights may grow by this beyond what the float run saw
+SEED_STEP = 1000  # between the random streams of two layers
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """What one layer's signals reached in a float run: the largest weight, and for eligibility and modulator the
+    largest that counts (0.1 % of those that are not zero are larger) and the typical one (their mean)."""
+
+    weight: float
+    eligibility: float
+    modulator: float
+    typical_eligibility: float = 0.0
+    typical_modulator: float = 0.0
+
+
+@dataclass(frozen=True)
+class Chip:
+    """What is asked of the chip."""
+
+    rounding: Rounding = "stochastic"
+    weight_bits: int = WEIGHT_BITS
+    profile: Profile = "sim-3f"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What a layer loses on the chip."""
+
+    layer: int
+    threshold: int  # of the neurons, in weight steps
+    weight_step: float  # the smallest change of a weight, in thresholds
+    typical_update: float  # η · modulator · eligibility where both are typical, in weight steps
+    weights_beyond: float  # fraction of the initial weights that are clipped
+    largest_weight: float  # of the float run, as a fraction of what fits
+    largest_tag: float  # the same of the eligibility
+    largest_modulator: float
+    modulator_levels: int  # what the largest modulator is on the chip, up to 63
+    membrane_decay: float  # β that the chip has
+    trace_decay: float  # λ that the chip has
+
+    @property
+    def expected(self) -> str:
+        """What to expect of it, in a few words."""
+        if self.weights_beyond > 0.001 or self.largest_weight > 1:
+            return "weights saturate"
+        if self.modulator_levels < 8:
+            return "modulators are coarse; a larger learning rate has more levels"
+        if self.typical_update < 0.5:
+            return "a typical update is below half a step: rounding to nearest loses it, stochastic rounding does not"
+        return "fits"
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A program and what it cost."""
+
+    program: Program
+    report: tuple[LayerReport, ...]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The float network."""
+
+    rule: Rule
+    network: Network
+    step: SpikingStep
+    time_steps: int
+    learning_rate: float
+    parameters: Mapping[str, NDArray[np.float64]] = field(repr=False)
+
+
+def quantise(
+    rule: Rule, network: Network, step: SpikingStep, time_steps: int, learning_rate: float,
+    parameters: Mapping[str, NDArray[Any]], ranges: list[Ranges], compiled: Compiled, chip: Chip | None = None,
+) -> Quantised:  # fmt: skip
+    """The integer program of a float network.
+
+    parameters: all weights by name, (positions, neurons, fan_in) or, where there is one position or the
+    positions share them, (neurons, fan_in); ranges: one per layer; compiled: see plastic.hardware.compiler.
+    Raises PlasticError for what does not fit, with the limit, the value and what would fit.
+    """
+    chip = chip or Chip()
+    source = _Source(rule, network, step, time_steps, learning_rate, {k: np.asarray(v) for k, v in parameters.items()})
+    check_fits(network, step, chip)
+    pairs = [_layer(source, chip, i, layer, r) for i, (layer, r) in enumerate(zip(network.layers, ranges, strict=True))]
+    layers, reports, scales = zip(*pairs, strict=True)
+    description = {"rule": rule.name, "equation": rule.equation, "third_factor": rule.third}
+    program = Program(
+        network.inputs, network.classes, time_steps, step.learning_period, layers, compiled.circuit,
+        initial_state(compiled, source.parameters), chip.rounding, chip.profile, scales, description,
+    )  # fmt: skip
+    return Quantised(program, reports)
+
+
+def initial_state(compiled: Compiled, parameters: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
+    """What the circuit holds at the beginning, in fixed point: its parameters, and zeros."""
+    state = {}
+    for name, shape in compiled.states.items():
+        value = np.asarray(parameters[name]) if name in parameters else np.zeros(shape)
+        if np.abs(value).max(initial=0) > 32:
+            raise PlasticError(
+                f"the circuit weight {name!r} reaches {np.abs(value).max():.3g}, and a chip's circuit holds up to 32; "
+                "lower the learning rate or the scale of the rule's circuit."
+            )
+        state[name] = np.round(value * ONE).astype(np.int64)
+    return state
+
+
+def check_fits(network: Network, step: SpikingStep, chip: Chip) -> None:
+    """PlasticError for constants and sizes that the chip does not have, whatever the weights are."""
+    if step.trace_timing != "emitted":
+        raise PlasticError(
+            "the learning engine of the chip lets a spike enter its trace when it is emitted; leave --trace-timing "
+            "out, or take --trace-timing emitted."
+        )
+    if not 2 <= chip.weight_bits <= WEIGHT_BITS:
+        raise PlasticError(f"--weight-bits is {chip.weight_bits}; the chip's weights have 2 to {WEIGHT_BITS}.")
+    for number, layer in enumerate(network.layers, 1):
+        if layer.shared and layer.positions > 1:
+            raise PlasticError(
+                f"layer {number} shares its weights over {layer.positions} positions, and every synapse of the chip "
+                "has its own; take --weights local."
+            )
+        if layer.fan_in > FAN_IN_MAX:
+            raise PlasticError(
+                f"a neuron of layer {number} has {layer.fan_in} inputs, whose sum may leave the 24 bits of the "
+                f"synaptic current; at most {FAN_IN_MAX} fit: lower --width, or take --topology tree."
+            )
+    decay = trace_decay(step.trace_decay)[1]
+    if abs(decay - step.trace_decay) > 0.02:
+        raise PlasticError(
+            f"the trace decay {step.trace_decay} has no time constant of whole steps near it (the nearest has "
+            f"{decay:.3f}); take --trace-decay {decay:.3f}, or one from 0.6 to 0.9999."
+        )
+
+
+def trace_decay(decay: float) -> tuple[int, float]:
+    """The whole time constant whose decay is nearest, and that decay."""
+    if decay >= 1:
+        return 65535, math.exp(-1 / 65535)
+    exact = -1 / math.log(max(decay, 1e-9))
+    tau = min(
+        (t for t in {max(1, math.floor(exact)), max(1, math.ceil(exact))}),
+        key=lambda t: abs(math.exp(-1 / t) - decay),
+    )
+    return min(tau, 65535), math.exp(-1 / min(tau, 65535))
+
+
+def gains(shift: int) -> list[tuple[float, int, int]]:
+    """All positive gains of a product with that shift, smallest first, with mantissa and exponent."""
+    odd = range(EXPONENTS[0], EXPONENTS[1] + 1)
+    unique = {m * 2.0 ** (e - shift): (m, e) for e in odd for m in range(1, MANTISSAS[1] + 1)}
+    return sorted((gain, mantissa, exponent) for gain, (mantissa, exponent) in unique.items())
+
+
+def _layer(
+    source: _Source, chip: Chip, index: int, layer: Layer, ranges: Ranges
+) -> tuple[ChipLayer, LayerReport, dict[str, float]]:
+    step = source.step
+    weight = source.parameters[f"layer{index + 1}.weight"].reshape(layer.positions, layer.neurons, layer.fan_in)
+    threshold = math.floor(WEIGHT_MAX * step.threshold / (HEADROOM * max(ranges.weight, 1e-9)))
+    if threshold < 4:
+        raise PlasticError(
+            f"weights of layer {index + 1} reach {ranges.weight:.3g} with a threshold of {step.threshold}, so a weight "
+            f"step would be {step.threshold / max(threshold, 1):.2g} of it; a quarter is the most: lower the "
+            "learning rate or set --weight-bound."
+        )
+    scale = min(threshold, 2**17 - 1) / step.threshold  # S_w
+    grain = 2 ** (WEIGHT_BITS + 1 - chip.weight_bits)  # initial weights lose what is below this
+    whole = np.round(weight * scale / grain) * grain
+    highest = WEIGHT_MAX + 1 - grain
+    clipped = np.clip(whole, -WEIGHT_MAX - 1, highest).astype(np.int16)
+    constants, post_scale = _neurons(step, source.rule.mask, threshold, scale, ranges, source.time_steps)
+    plasticity, scales = _plasticity(source, chip, index, ranges, scale, post_scale)
+    shift = 24 + math.floor(14 - math.log2(scales["modulator"]))
+    factor = round(scales["modulator"] * 2.0 ** (shift - 24))
+    program = ChipLayer(
+        layer.positions, layer.fan_in, layer.neurons, clipped, 0, chip.weight_bits, constants,
+        plasticity if source.rule.learns else None, factor, shift,
+    )  # fmt: skip
+    lost = source.learning_rate * ranges.typical_modulator * ranges.typical_eligibility * scale
+    levels = min(round(scales["modulator"] * ranges.modulator), MODULATOR_MAX)
+    coarse = 2 ** (WEIGHT_BITS - chip.weight_bits)
+    report = LayerReport(
+        index + 1, threshold, coarse / scale, lost / coarse, float((whole != clipped).mean()),
+        ranges.weight * scale / WEIGHT_MAX, ranges.eligibility * scales["tag"] / TAG_MAX,
+        ranges.modulator * scales["modulator"] / MODULATOR_MAX, levels, 1 - constants.membrane_decay / 4096,
+        trace_decay(step.trace_decay)[1],
+    )  # fmt: skip
+    return program, report, {"weight": scale} | scales
+
+
+def _neurons(
+    step: SpikingStep, mask: str, threshold: int, scale: float, ranges: Ranges, time_steps: int
+) -> tuple[Neurons, int]:
+    """The constants of the neurons, and what the post factor's peak is on the chip."""
+    impulse = _impulse(step, time_steps)
+    peaks = [peak for peak in (127, 63, 31, 15) if peak * impulse * gains(3)[0][0] * ranges.eligibility <= TAG_MAX]
+    if not peaks:
+        raise PlasticError(
+            f"the eligibility reaches {ranges.eligibility:.3g}, and a tag of 255 holds at most "
+            f"{TAG_MAX / (15 * impulse * gains(3)[0][0]):.3g} of it; shorten the stimuli (--time-steps)."
+        )
+    reach = 8 * 64 * scale * step.threshold  # the table ends at 8 thresholds
+    shift = max(0, math.ceil(math.log2(reach / TABLE)))
+    distance = (np.arange(TABLE) + 0.5) * 2**shift / (64 * scale)
+    psi = np.ones(1) if mask == "none" else POST_FACTOR[step.surrogate](distance, step.slope)
+    table = np.round(peaks[0] * psi).astype(np.int32)
+    decay = min(max(round(4096 * (1 - step.membrane_decay)), 0), 4095 if step.membrane_decay > 0 else 4096)
+    return Neurons(4095, decay, min(threshold, 2**17 - 1), table, shift), peaks[0]
+
+
+def _impulse(step: SpikingStep, time_steps: int) -> int:
+    """The largest impulse with which a trace of spikes in every step stays below 127."""
+    decay = trace_decay(step.trace_decay)[1]
+    return max(1, math.floor(TRACE_MAX * (1 - decay) / (1 - decay**time_steps)))
+
+
+def _plasticity(
+    source: _Source, chip: Chip, index: int, ranges: Ranges, scale: float, post_scale: int
+) -> tuple[Plasticity, dict[str, float]]:
+    """The learning rule of a layer, and its scales."""
+    impulse, (tau, _) = _impulse(source.step, source.time_steps), trace_decay(source.step.trace_decay)
+    unit = impulse * post_scale  # x1 · y2 per unit of eligibility
+    fitting = [gain for gain in gains(3) if gain[0] * unit * ranges.eligibility <= TAG_MAX]
+    tag_gain, tag_mantissa, tag_exponent = fitting[-1]
+    tag = unit * tag_gain
+    needed = source.learning_rate * scale / tag  # modulator scale times gain of dw
+    wanted = needed * max(ranges.modulator, 1e-12) / MODULATOR_MAX
+    choices = gains(5)
+    if wanted > choices[-1][0]:
+        raise PlasticError(
+            f"the learning rate {source.learning_rate} of layer {index + 1} needs a gain of {wanted:.3g}, and the "
+            f"learning engine has at most {choices[-1][0]:.3g}; lower --learning-rate."
+        )
+    gain, mantissa, exponent = next(one for one in choices if one[0] >= wanted)
+    dw = Product((Factor("t"), Factor("y1", -64)), mantissa, exponent)
+    dt = Product((Factor("x1"), Factor("y2")), tag_mantissa, tag_exponent)
+    clear = Product((Factor("t"), Factor("y3")), -1, -1)
+    plasticity = Plasticity((dw,), (dt, clear), impulse, tau, chip.seed + SEED_STEP * index)
+    return plasticity, {"trace": impulse, "post_factor": post_scale, "tag": tag, "modulator": needed / gain}
