@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from plastic.commands.about import Cite, Doctor, Rules
+from plastic.commands.align import Align
 from plastic.commands.check import Check
 from plastic.commands.export import Export
 from plastic.commands.figure import Figure
@@ -23,6 +24,7 @@ from plastic.config_file import read_config
 from plastic.errors import PlasticError
 
 COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
+    "align": Align,
     "check": Check,
     "export": Export,
     "sweep": Sweep,

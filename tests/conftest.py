@@ -1,12 +1,16 @@
 """One thread, so that results do not depend on the machine.
 
 `pytest --unsupported`: what does not run where, with the reason; each such cell must refuse clearly.
+`pytest --measured FILE`: the errors that the tests of the rules measured, by rule (largest of each), as JSON.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,6 +24,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--unsupported", action="store_true", help="run only the cells that are excluded: each must raise PlasticError"
     )
+    parser.addoption("--measured", metavar="FILE", help="write the measured errors of every rule to this JSON file")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (path := session.config.getoption("--measured")) and (harness := sys.modules.get("harness")):
+        errors = {
+            kind: {rule: {"largest": max(values), "comparisons": len(values)} for rule, values in rules.items()}
+            for kind, rules in harness.MEASURED.items()
+        }
+        Path(path).write_text(json.dumps(errors, indent=1) + "\n", encoding="utf-8")
 
 
 def pytest_configure(config: pytest.Config) -> None:

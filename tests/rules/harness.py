@@ -151,6 +151,7 @@ class Case:
             found[name] = update.value()[0].clone()
 
         rule = rule or self.rule
+        under_test(rule)
         learner = Learner(self.network, rule, self.parameters, collect, self.plastic)
         simulator = RateSimulator(self.network, rule, self.activation)
         responses = simulator.respond(self.parameters, self.inputs[None], self.before[None])
@@ -158,13 +159,35 @@ class Case:
         return found, [seen[i] for i in range(self.depth)]
 
 
+MEASURED: dict[str, dict[str, list[float]]] = {"autograd": {}, "by hand": {}}  # relative errors by rule
+_now = [""]
+
+
+def under_test(rule: Rule) -> None:
+    """What is compared from here on is this rule's."""
+    _now[0] = rule.name
+
+
+def measured(kind: str, error: float) -> None:
+    """Keep a relative error of the rule under test, for `pytest --measured FILE`."""
+    MEASURED[kind].setdefault(_now[0], []).append(error)
+
+
 def assert_equal_to_gradient(found: dict[str, Tensor], loss: Tensor, weights: dict[str, Tensor]) -> None:
     """found = −∂loss/∂weights to a relative error of 1e-8, for every weight that was updated."""
     names = sorted(found)
     for name, gradient in zip(names, torch.autograd.grad(loss, [weights[n] for n in names]), strict=True):
         assert gradient.norm() > 1e-6, f"{name}: nothing to compare"
-        error = (found[name] + gradient).norm() / gradient.norm()
+        error = float((found[name] + gradient).norm() / gradient.norm())
         assert error < 1e-8, f"{name}: relative error {error:.2e}"
+        measured("autograd", error)
+
+
+def assert_by_hand(found: float | Tensor, expected: float, tolerance: float = 1e-12) -> None:
+    """One synapse's update is the number that was worked out by hand."""
+    error = abs(float(found) - expected) / (abs(expected) or 1.0)
+    assert error <= tolerance, f"{float(found)} instead of {expected}"
+    measured("by hand", error)
 
 
 def assert_mixed(gate: Tensor) -> None:

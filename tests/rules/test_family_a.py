@@ -6,16 +6,20 @@ the broadcast s held fixed; the product forms are gradients of networks whose ma
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from harness import (
     NETWORKS,
     Case,
     MaskedReLU,
+    assert_by_hand,
     assert_equal_to_gradient,
     assert_mixed,
     assert_same_on_numpy,
     forward,
+    measured,
     project,
 )
 from torch import Tensor
@@ -23,7 +27,7 @@ from torch import Tensor
 from plastic.errors import PlasticError
 from plastic.models.convolution import Convolution
 from plastic.models.topology import Layer, dense
-from plastic.rules import BP, DFA, DRTP, FA, SDFA, USF, DFAProduct, EProp, Rule
+from plastic.rules import BP, DFA, DRTP, FA, SDFA, USF, DFAProduct, EProp, LastLayer, NoLearning, Rule
 
 MASKS = ["sample", "batch", "none"]
 
@@ -188,41 +192,68 @@ def test_the_same_lines_run_on_numpy(rule: Rule) -> None:
     assert_same_on_numpy(rule, Case(rule, NETWORKS["tree-shared"]))
 
 
-def one_synapse(rule: Rule) -> tuple[float, dict[str, Tensor], float, float]:
-    """Two neurons in a row, x = 2, W_1 = 0.5, W_2 = 3, two classes, target the first.
-
-    Returns the update of W_1, all weights, and the error e_0 of the first class.
-    """
+def in_a_row(rule: Rule) -> Case:
+    """Two neurons in a row, x = 2, W_1 = 0.5, W_2 = 3, two classes, target the first."""
     case = Case(rule, dense(1, (1, 1), 2), batch=1)
-    case.parameters["layer1.weight"][0] = 0.5
-    case.parameters["layer2.weight"][0] = 3.0
-    case.parameters["readout.weight"][0] = torch.tensor([[0.2], [-0.1]], dtype=torch.float64)
+    weights = {"layer1.weight": [[0.5]], "layer2.weight": [[3.0]], "readout.weight": [[0.2], [-0.1]]}
+    for name, value in weights.items():
+        if name in case.parameters:
+            case.parameters[name][0] = torch.tensor(value, dtype=torch.float64)
     case.inputs, case.target = torch.full((1, 1), 2.0).double(), torch.tensor([[1.0, 0.0]]).double()
-    found, _ = case.updates()
+    return case
+
+
+def two_neurons(rule: Rule) -> tuple[dict[str, Tensor], float]:
+    """All updates, and the error e_0 of the first class; that of the second is −e_0."""
     z = 3.0 * 0.5 * 2.0
-    a, b = 2.718281828459045 ** (0.2 * z), 2.718281828459045 ** (-0.1 * z)
-    return float(found["layer1.weight"]), case.parameters, a / (a + b) - 1, b / (a + b)
+    return in_a_row(rule).updates()[0], math.exp(0.2 * z) / (math.exp(0.2 * z) + math.exp(-0.1 * z)) - 1
+
+
+def one_synapse(rule: Rule) -> tuple[float, dict[str, Tensor], float, float]:
+    """The update of W_1, all weights, and both errors."""
+    found, e0 = two_neurons(rule)
+    return float(found["layer1.weight"]), in_a_row(rule).parameters, e0, -e0
 
 
 def test_one_synapse_of_each_rule_by_hand() -> None:
     x = 2.0
     update, w, e0, e1 = one_synapse(SDFA())
     b0, b1 = (float(v) for v in w["layer1.B"].flatten())
-    assert update == pytest.approx(-(-b0 + b1) * x, rel=1e-12)
+    assert_by_hand(update, -(-b0 + b1) * x)
     update, w, e0, e1 = one_synapse(DRTP())
-    assert update == pytest.approx(-float(w["layer1.B"].flatten()[0]) * x, rel=1e-12)
+    assert_by_hand(update, -float(w["layer1.B"].flatten()[0]) * x)
     update, w, e0, e1 = one_synapse(EProp())
     b0, b1 = (float(v) for v in w["layer1.B"].flatten())
-    assert update == pytest.approx(-(b0 * e0 + b1 * e1) * x, rel=1e-12)
-    for rule in (EProp(feedback="symmetric"), DFAProduct(), DFAProduct(upper_mask="sample")):
+    assert_by_hand(update, -(b0 * e0 + b1 * e1) * x)
+    update, w, e0, e1 = one_synapse(DFA())
+    b0, b1 = (float(v) for v in w["layer1.B"].flatten())
+    assert_by_hand(update, -(b0 * e0 + b1 * e1) * x)
+    for rule in (BP(), EProp(feedback="symmetric"), DFAProduct(), DFAProduct(upper_mask="sample")):
         update, w, e0, e1 = one_synapse(rule)
-        assert update == pytest.approx(-3.0 * (0.2 * e0 - 0.1 * e1) * x, rel=1e-12)
+        assert_by_hand(update, -3.0 * (0.2 * e0 - 0.1 * e1) * x)
     update, w, e0, e1 = one_synapse(FA())
     (first,), (b0, b1) = w["layer1.B"].flatten().tolist(), w["layer2.B"].flatten().tolist()
-    assert update == pytest.approx(-first * (b0 * e0 + b1 * e1) * x, rel=1e-12)
+    assert_by_hand(update, -first * (b0 * e0 + b1 * e1) * x)
     update, w, e0, e1 = one_synapse(USF())
     size = 2**0.5  # fan-in 1 at both layers above
-    assert update == pytest.approx(-size * (size * e0 - size * e1) * x, rel=1e-12)
+    assert_by_hand(update, -size * (size * e0 - size * e1) * x)
+
+
+def test_one_synapse_of_the_controls_by_hand() -> None:
+    found, e0 = two_neurons(LastLayer())
+    assert_by_hand(found["layer1.weight"], 0.0)
+    assert_by_hand(found["layer2.weight"], -(0.2 * e0 - 0.1 * -e0) * 0.5 * 2.0)
+    found, _ = two_neurons(NoLearning())
+    assert_by_hand(sum(float(update.abs().sum()) for update in found.values()), 0.0)
+
+
+@pytest.mark.parametrize("topology", NETWORKS)
+def test_no_learning_is_the_gradient_of_nothing(topology: str) -> None:
+    case = Case(NoLearning(), NETWORKS[topology])
+    found, seen = case.updates()
+    assert len(seen) == case.depth
+    assert not found
+    measured("autograd", 0.0)
 
 
 def test_unknown_kinds_of_feedback_are_refused() -> None:

@@ -15,6 +15,7 @@ from harness import (
     LATERAL,
     NETWORKS,
     Case,
+    assert_by_hand,
     assert_equal_to_gradient,
     assert_mixed,
     assert_same_on_numpy,
@@ -350,8 +351,8 @@ def test_one_synapse_of_clapp_pp_by_hand() -> None:
     # positives: stream 0 has u = .8·.5·1 = .4, open; stream 1 has .8·1.5·2 = 2.4, shut
     # negatives: stream 0 sees z1, 1 + .8·1.5·1, open; stream 1 sees z0, 1 + .8·.5·2, open
     by_hand = 0.8 * v["c0"] * 1.0 - 0.8 * v["c0"] * 3.0 - 0.8 * v["c1"] * 1.0
-    assert found["layer1.weight"] == pytest.approx(by_hand, rel=1e-12)
-    assert found["layer1.B"] == pytest.approx(v["z0"] * v["c0"] - v["z1"] * v["c0"] - v["z0"] * v["c1"], rel=1e-12)
+    assert_by_hand(found["layer1.weight"], by_hand)
+    assert_by_hand(found["layer1.B"], v["z0"] * v["c0"] - v["z1"] * v["c0"] - v["z0"] * v["c1"])
 
 
 def test_one_synapse_of_infonce_by_hand() -> None:
@@ -360,9 +361,9 @@ def test_one_synapse_of_infonce_by_hand() -> None:
     wrong0 = 1 / (1 + math.exp(0.8 * v["c0"] * (v["z0"] - v["z1"])))
     wrong1 = 1 / (1 + math.exp(0.8 * v["c1"] * (v["z1"] - v["z0"])))
     by_hand = wrong0 * 0.8 * v["c0"] * (1.0 - 3.0) + wrong1 * 0.8 * v["c1"] * (3.0 - 1.0)
-    assert found["layer1.weight"] == pytest.approx(by_hand, rel=1e-12)
+    assert_by_hand(found["layer1.weight"], by_hand)
     by_hand = wrong0 * v["c0"] * (v["z0"] - v["z1"]) + wrong1 * v["c1"] * (v["z1"] - v["z0"])
-    assert found["layer1.B"] == pytest.approx(by_hand, rel=1e-12)
+    assert_by_hand(found["layer1.B"], by_hand)
 
 
 def test_one_synapse_of_the_statistics_rules_by_hand() -> None:
@@ -370,11 +371,11 @@ def test_one_synapse_of_the_statistics_rules_by_hand() -> None:
     found, v = two_streams(LPL(sides="current"))
     pull = -2 / 2 * ((v["z0"] - v["c0"]) * 1.0 + (v["z1"] - v["c1"]) * 3.0)
     push = ((0.5 - mean) * 1.0 + (1.5 - mean) * 3.0) / (variance + 1e-4)
-    assert found["layer1.weight"] == pytest.approx(pull + push, rel=1e-12)
+    assert_by_hand(found["layer1.weight"], pull + push)
     found, _ = two_streams(VICReg(sides="current"))
     sigma = math.sqrt(variance + 1e-4)
     push = ((0.5 - mean) * 1.0 + (1.5 - mean) * 3.0) / (2 * sigma)
-    assert found["layer1.weight"] == pytest.approx(25 * pull + 25 * push, rel=1e-12)
+    assert_by_hand(found["layer1.weight"], 25 * pull + 25 * push)
     found, _ = two_streams(BarlowTwins(sides="current"))
     sigma, sigma_c = math.sqrt(0.25 + 1e-5), math.sqrt(1.0 * 0.25 + 1e-5)  # biased variances of z and c
     z_hat, c_hat = 0.5 / sigma, 0.5 / sigma_c
@@ -382,24 +383,66 @@ def test_one_synapse_of_the_statistics_rules_by_hand() -> None:
     g = 2 / 2 * (1 - correlation) * c_hat  # of stream 1; stream 0 has the opposite
     own = g * z_hat
     dendrite = (g - z_hat * own) / sigma
-    assert found["layer1.weight"] == pytest.approx(dendrite * 3.0 - dendrite * 1.0, rel=1e-6)
+    assert_by_hand(found["layer1.weight"], dendrite * 3.0 - dendrite * 1.0, 1e-9)
     assert pre_mean == 2.0
 
 
 def test_one_synapse_of_simsiam_and_goodness_by_hand() -> None:
     found, v = two_streams(SimSiam(sides="current", similarity="squared", centred=False))
     h0, h1 = v["c0"] - 0.8 * v["z0"], v["c1"] - 0.8 * v["z1"]
-    assert found["layer1.weight"] == pytest.approx(0.8 * (h0 * 1.0 + h1 * 3.0), rel=1e-12)
-    assert found["layer1.P"] == pytest.approx(h0 * v["z0"] + h1 * v["z1"], rel=1e-12)
+    assert_by_hand(found["layer1.weight"], 0.8 * (h0 * 1.0 + h1 * 3.0))
+    assert_by_hand(found["layer1.P"], h0 * v["z0"] + h1 * v["z1"])
     found, _ = two_streams(ForwardForward(temperature=1.0))  # inputs have RMS 1: x = 1, z = .5 in both streams
     gate = 1 / (1 + math.exp(0.25 - 1.0))
-    assert found["layer1.weight"] == pytest.approx(2 * gate * 2 * 0.5 * 1.0, rel=1e-12)
+    assert_by_hand(found["layer1.weight"], 2 * gate * 2 * 0.5 * 1.0)
+
+
+def test_one_synapse_of_scff_by_hand() -> None:
+    """A pair of different objects, (3, 0) and (1, 2): their sum (4, 2), scaled to a root mean square of 1."""
+    case = Case(SCFF(threshold=0.1, temperature=0.5), dense(2, (1,), 2), "relu", batch=1)
+    case.parameters["layer1.weight"][0] = torch.tensor([[0.5, -0.25]])
+    case.inputs = torch.tensor([[3.0 + 1.0, 0.0 + 2.0]], dtype=torch.float64)
+    case.fixation[:] = -1
+    found, _ = case.updates()
+    rms = math.sqrt((4**2 + 2**2) / 2)
+    z = (0.5 * 4 - 0.25 * 2) / rms
+    wrong = 1 / (1 + math.exp(-(z**2 - 0.1) / 0.5))  # how active it is for a pair that does not belong together
+    for index, x in enumerate((4 / rms, 2 / rms)):
+        assert_by_hand(found["layer1.weight"][0, index], -wrong * 2 * z / 0.5 * x)
+
+
+def two_layers(rule: Rule) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """Two neurons in a row, W_1 = 0.5, W_2 = 0.75, B = 0.8, two streams at a fixation: the updates, and z and c
+    of the top for both streams."""
+    case = Case(rule, dense(1, (1, 1), 2), "relu", batch=2)
+    for name, value in (("layer1.weight", 0.5), ("layer2.weight", 0.75), ("layer2.B", 0.8)):
+        case.parameters[name][0] = value
+    case.before = torch.tensor([[2.0], [4.0]], dtype=torch.float64)
+    case.inputs = torch.tensor([[1.0], [3.0]], dtype=torch.float64)
+    case.fixation[:] = 1
+    found, _ = case.updates()
+    return found, {"z0": 0.375, "z1": 1.125, "c0": 0.75, "c1": 1.5}
+
+
+def test_one_synapse_of_the_references_by_hand() -> None:
+    found, v = two_layers(BPCLAPPpp())
+    # .8 z0 c0 = .225 and .8 z0 c1, .8 z1 c0 are open; .8 z1 c1 = 1.35 is shut
+    top0 = 0.8 * v["c0"] - 0.8 * v["c1"]  # stream 0: true for its own context, false for that of stream 1
+    top1 = -0.8 * v["c0"]
+    assert_by_hand(found["layer2.weight"], top0 * 0.5 * 1.0 + top1 * 0.5 * 3.0)
+    assert_by_hand(found["layer1.weight"], 0.75 * (top0 * 1.0 + top1 * 3.0))
+    found, v = two_layers(BPInfoNCE(negatives=1))
+    wrong0 = 1 / (1 + math.exp(0.8 * v["c0"] * (v["z0"] - v["z1"])))
+    wrong1 = 1 / (1 + math.exp(0.8 * v["c1"] * (v["z1"] - v["z0"])))
+    top0 = 0.8 * (wrong0 * v["c0"] - wrong1 * v["c1"])
+    assert_by_hand(found["layer2.weight"], top0 * 0.5 * (1.0 - 3.0))
+    assert_by_hand(found["layer1.weight"], 0.75 * top0 * (1.0 - 3.0))
 
 
 def test_one_synapse_of_espp_by_hand() -> None:
     found, v = two_streams(ESPP())  # one neuron: its echo is 1; z < 2 x, so both gates are open
     assert v["z0"] < 2 * 1.0
-    assert found["layer1.weight"] == pytest.approx(1.0 + 3.0, rel=1e-12)
+    assert_by_hand(found["layer1.weight"], 1.0 + 3.0)
 
 
 def test_one_synapse_of_simclr_by_hand() -> None:
@@ -426,7 +469,7 @@ def test_one_synapse_of_simclr_by_hand() -> None:
     by_hand = ((1 - p_pair) * 1 + (0 - p_c1) * 1 + (1 - q_pair) * 1) / 2 * 2.0
     # first neuron of z_1: as candidate of c_0
     by_hand += (0 - q_z1) * 1 / 2 * 2.0
-    assert float(found["layer1.weight"][0, 1]) == pytest.approx(by_hand, rel=1e-12)
+    assert_by_hand(float(found["layer1.weight"][0, 1]), by_hand)
 
 
 def test_impossible_options_are_refused() -> None:

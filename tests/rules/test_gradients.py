@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from harness import assert_by_hand, assert_equal_to_gradient, under_test
 from torch import Tensor
 
 from plastic.models.learning import Learner, Observation
@@ -63,6 +64,7 @@ class Case:
 
     def updates(self) -> tuple[dict[str, Tensor], list[Observation]]:
         """What the Learner would add to each weight, and what it saw."""
+        under_test(self.rule)
         found: dict[str, Tensor] = {}
         seen: list[Observation] = []
 
@@ -75,15 +77,6 @@ class Case:
         )
         learner.learn(responses, self.fixation[None], self.target[None], lambda _, o: seen.append(o))
         return found, seen
-
-
-def assert_equal_to_gradient(found: dict[str, Tensor], loss: Tensor, weights: dict[str, Tensor]) -> None:
-    names = sorted(found)
-    gradients = torch.autograd.grad(loss, [weights[n] for n in names])
-    for name, gradient in zip(names, gradients, strict=True):
-        assert gradient.norm() > 1e-6, f"{name}: nothing to compare"
-        error = (found[name] + gradient).norm() / gradient.norm()
-        assert error < 1e-8, f"{name}: relative error {error:.2e}"
 
 
 def scale_predictions(case: Case) -> None:
@@ -253,8 +246,10 @@ def test_one_clapp_synapse_by_hand() -> None:
     c, z = 0.5 * 2.0, 0.5 * 1.0 + 0.25 * 2.0
     assert 0.8 * z * c < 1  # the hinge is open
     gate, dendrite, post = 1.0, 0.8 * c, 1.0
-    assert found["layer1.weight"].tolist() == [[gate * dendrite * post * 1.0, gate * dendrite * post * -2.0]]
-    assert found["layer1.W_pred"].tolist() == [[gate * z * c]]
+    assert_by_hand(found["layer1.weight"][0, 0], gate * dendrite * post * 1.0)
+    assert_by_hand(found["layer1.weight"][0, 1], gate * dendrite * post * -2.0)
+    assert_by_hand(found["layer1.W_pred"], gate * z * c)
     case.fixation[:] = -1  # a saccade: −1 · (W_pred c), the hinge 1 + 0.8 is open as well
     found, _ = case.updates()
-    assert found["layer1.weight"].tolist() == [[-dendrite, 2 * dendrite]]
+    assert_by_hand(found["layer1.weight"][0, 0], -dendrite)
+    assert_by_hand(found["layer1.weight"][0, 1], 2 * dendrite)

@@ -1,0 +1,119 @@
+"""plastic align."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from plastic.config import Architecture, Config, Stimuli, Training, resolve
+from plastic.errors import PlasticError
+from plastic.rules import load_rule, rule_class
+
+
+@dataclass(frozen=True)
+class Align:
+    """Does a rule push the weights where a reference would push them?
+
+    Trains a rate network by each rule and compares, per layer and along the way, the rule's update with
+    the reference's on the same batch, weights and negatives: cosine and ratio of norms. With
+    --activation linear --topology dense also cos(B^l, Qᵀ B^L Q), which is 1 where a local update is the
+    global one (Wu et al. 2026).
+
+    Examples:
+      plastic align --rules dfa,fa,usf --reference bp
+      plastic align --rules clapp++,clapp --reference bp-clapp++
+      plastic align --rules clapp++,clapp++:feedback=dfb --reference bp-clapp++ --topology dense --activation linear
+    """
+
+    rules: str = "dfa,fa,clapp++"
+    """Rules separated by commas, with options as NAME:KEY=VALUE:KEY=VALUE."""
+    reference: str = "bp"
+    """The rule that they are compared with: bp, bp-clapp++, bp-infonce or another."""
+    stimuli: tyro.conf.OmitArgPrefixes[Stimuli] = dataclasses.field(default_factory=Stimuli)
+    network: tyro.conf.OmitArgPrefixes[Architecture] = dataclasses.field(default_factory=Architecture)
+    training: tyro.conf.OmitArgPrefixes[Training] = dataclasses.field(default_factory=Training)
+    comparisons: int = 10
+    """Times that updates are compared, beside once before training."""
+    seed: int = 0
+    """One seed for data and weights."""
+    device: str = "auto"
+    """auto: the GPU if there is one; cpu or cuda."""
+    out: Path | None = None
+    """The picture (default align-REFERENCE.png); the numbers go beside it as .json."""
+    json: bool = False
+    """Print one JSON object, as the last line."""
+
+    def run(self) -> int:
+        from plastic.align_picture import draw_alignment
+        from plastic.models.align import align
+        from plastic.models.simulate import make_settings, make_task
+
+        if self.comparisons < 1:
+            raise PlasticError(f"--comparisons is {self.comparisons}; it must be at least 1.")
+        arms = [parse_arm(text) for text in self.rules.split(",") if text.strip()]
+        if not arms:
+            raise PlasticError("--rules names no rule; write them as --rules dfa,clapp++.")
+        reference = rule_class(self.reference)
+        out = self.out or Path(f"align-{reference.name}.png")
+        if not out.parent.is_dir():
+            raise PlasticError(f"there is no folder {str(out.parent)!r} for the picture; choose another --out.")
+        console, found = Console(stderr=self.json), dict[str, Any]()
+        configs = {name: resolve(self._config(rule, options)) for name, rule, options in arms}
+        with Progress(console=console, transient=True) as progress:
+            for name, config in progress.track(configs.items(), description="rules"):
+                training = config.training
+                assert training.steps is not None
+                assert training.learning_rate is not None
+                rows = align(
+                    make_settings(config), reference, make_task(config), config.seed, training.learning_rate,
+                    training.steps, self.comparisons,
+                )  # fmt: skip
+                found[name] = rows
+        for name, rows in found.items():
+            console.print(table(name, reference.name, rows))
+        draw_alignment(out, reference.name, found)
+        record = {"reference": reference.name, "rules": found, "picture": str(out)}
+        out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        console.print(f"picture: {out}  numbers: {out.with_suffix('.json')}", soft_wrap=True)
+        if self.json:
+            print(json.dumps(record))
+        return 0
+
+    def _config(self, rule: str, options: tuple[str, ...]) -> Config:
+        return Config(
+            rule=rule, backend="rate", rule_options=options, stimuli=self.stimuli, network=self.network,
+            training=self.training, seed=self.seed, device=self.device,
+        )  # fmt: skip
+
+
+def parse_arm(text: str) -> tuple[str, str, tuple[str, ...]]:
+    """NAME:KEY=VALUE:… as what is shown, the rule and its options; the rule is loaded, so that it exists."""
+    parts = text.strip().split(":")
+    options = tuple(part for part in parts if "=" in part)
+    rule = ":".join(part for part in parts if "=" not in part)  # also FILE.py:CLASS
+    load_rule(rule, dict(item.split("=", 1) for item in options))
+    return " ".join([rule, *options]), rule, options
+
+
+def table(name: str, reference: str, rows: list[dict[str, Any]]) -> Table:
+    """Per layer: cosine and norm ratio before, half way and at the end of training."""
+    shown = [rows[0], rows[len(rows) // 2], rows[-1]]
+    result = Table(title=f"{name} beside {reference}: cosine of the updates (ratio of their norms)")
+    result.add_column("layer", justify="right")
+    for row in shown:
+        result.add_column(f"after {row['step']} stimuli", justify="right")
+    lateral = sorted(rows[0].get("lateral", {}))
+    for matrix in lateral:
+        result.add_column(f"cos({matrix}, Qᵀ{matrix}Q) at the end", justify="right")
+    for layer in range(len(rows[0]["cosine"])):
+        cells = [f"{row['cosine'][layer]:+.3f} ({row['norm_ratio'][layer]:.2g})" for row in shown]
+        result.add_row(str(layer + 1), *cells, *(f"{rows[-1]['lateral'][m][layer]:+.3f}" for m in lateral))
+    return result
