@@ -23,6 +23,7 @@ from plastic.errors import PlasticError
 from plastic.models.allocator import keep_freed_memory
 from plastic.models.brian2_equations import Equations
 from plastic.models.learning import Observation, Watch
+from plastic.models.parallel import share_of_this_process
 from plastic.models.parameters import layer_name
 from plastic.models.step import SpikingStep, Traces, TraceTiming
 from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
@@ -82,6 +83,7 @@ def make_settings(config: Config) -> Settings:
         recompute_context=training.context == "recomputed",
         device=choose_device("cpu" if config.backend in DOUBLE else config.device),
         dtype=torch.float64 if config.dtype == "float64" else torch.float32,
+        share=share_of_this_process(),
     )
 
 
@@ -154,6 +156,9 @@ def simulate(
     `report` gets a dict per display step: step, steps, and the metrics of metrics.jsonl.
     Returns rule, backend, seed, probe_accuracy and untrained_accuracy (a list, one per layer),
     chance, wall_seconds, run (the folder), and the probes of all latents.
+    Where torchrun started several processes, they share the streams (plastic.models.parallel); the
+    first one writes, reports and returns, the others return an empty dict. Metrics of a stimulus are
+    those of the first process' streams.
     Raises PlasticError for settings that cannot be, before anything is written, and for runs that
     diverge.
     """
@@ -163,6 +168,12 @@ def simulate(
     ensemble = Ensemble(
         make_settings(config), [make_task(config)], [config.seed], [config.training.learning_rate or 0.0]
     )
+    share = ensemble.settings.share
+    if share.size > 1 and resume is not None:
+        raise PlasticError("a run that several processes share leaves no checkpoint; leave --resume out.")
+    if share.rank > 0:
+        ensemble.train(config.training.steps or 0)
+        return {}
     untrained = ensemble.probe()
     if resume is not None:
         folder, saved = RunFolder.open(resume)
@@ -252,7 +263,8 @@ class _Course:
         if len(row) > 1:
             self.folder.append_metrics(row)
             self.report(row | {"steps": self.steps})
-        if step in self.probed and not self.first <= step < self.last:
+        alone = self.ensemble.settings.share.size == 1
+        if step in self.probed and alone and not self.first <= step < self.last:
             saved = {k: v.cpu().numpy() for k, v in self.ensemble.snapshot().items()}
             self.folder.write_arrays(CHECKPOINT, saved)
 

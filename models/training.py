@@ -20,6 +20,7 @@ from plastic.models.brian2 import Brian2Simulator, load_brian2
 from plastic.models.learning import Held, Learner, Observation, Response, Watch
 from plastic.models.observer import Look, Observer
 from plastic.models.optimizer import make_optimizer
+from plastic.models.parallel import Share
 from plastic.models.parameters import he_std, initial_parameters, specification, spiking_std
 from plastic.models.rate import RateSimulator
 from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
@@ -62,6 +63,7 @@ class Settings:
     recompute_context: bool = False
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
+    share: Share = field(default_factory=Share)  # the streams of this process, where there are several
 
 
 def build_network(settings: Settings, task: Task) -> Network:
@@ -101,6 +103,7 @@ def _check_backend(settings: Settings, members: int) -> None:
     backend = settings.backend if settings.spiking is not None else "rate"
     if (reason := refusal(settings.rule, backend, settings.batch)) is not None:
         raise PlasticError(reason)
+    settings.share.check(settings.rule, settings.batch, settings.spiking is not None)
     if backend in ("rate", "snntorch"):
         return
     if members > 1:
@@ -140,7 +143,7 @@ class Ensemble:
         specified = specification(self.network, rule, std)
         parameters = initial_parameters(specified, self.seeds, settings.dtype, settings.device)
         rates = torch.tensor(list(learning_rates), dtype=settings.dtype, device=settings.device)
-        optimizer = make_optimizer(settings.optimizer, rates, settings.weight_bound)
+        optimizer = settings.share.summing(make_optimizer(settings.optimizer, rates, settings.weight_bound))
         plastic = frozenset(name for name, synapses in specified.items() if synapses.plastic)
         if isinstance(self.simulator, ReferenceSimulator):
             return ReferenceLearner(
@@ -158,7 +161,7 @@ class Ensemble:
             return
         for step in range(self.learned + 1, self.learned + steps + 1):
             watch, traces = observer.begin(step)
-            stimulus = self.stream.next()
+            stimulus = self.settings.share.part(self.stream.next())
             self._learn(stimulus, self._respond(self.simulator, stimulus, traces), watch)
             observer.end(step, stimulus)
 

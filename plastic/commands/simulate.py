@@ -59,6 +59,8 @@ class Simulate:
         unit = "spikes/step" if config.backend in SPIKING else "a.u."
         with LiveDisplay(console, f"{config.rule} on {config.backend}", unit) as display:
             result = simulate(config, self.out, display.update, self.resume)
+        if not result:  # one of several processes, not the first
+            return 0
         console.print(result_table(result, config))
         console.print(f"run folder: {result['run']}  picture: {result['run']}/picture.png", soft_wrap=True)
         if self.json:
