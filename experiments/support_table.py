@@ -1,13 +1,35 @@
-"""The table of rules × backends in the README, made from what the backends say.
+"""Which rule runs on which backend: the table in the README and the page docs/backends.md, made from what the
+backends say.
 
-python -m plastic.experiments.support_table
+python -m plastic.experiments.support_table                            the table
+python -m plastic.experiments.support_table --page > docs/backends.md  the page, with the reasons
 """
 
 from __future__ import annotations
 
+import sys
+
 from plastic.config import BACKENDS, ONLINE
 from plastic.models.support import refusal
-from plastic.rules import all_rules
+from plastic.rules import Rule, all_rules, load_rule
+
+STREAMS = 128
+TRACED = {
+    "statistics": "mean and variance",
+    "covariance": "covariance",
+    "cross_covariance": "covariance between views",
+}
+
+
+def verdict(rule: type[Rule], backend: str) -> tuple[str, str]:
+    """✓, ✓¹ (with the rule's options for one stream) or –; and those options, or the reason."""
+    streams = 1 if backend in ONLINE else STREAMS
+    reason = refusal(rule(), backend, streams)
+    if reason is None:
+        return "✓", ""
+    if rule.one_stream and refusal(load_rule(rule.name, dict(rule.one_stream)), backend, streams) is None:
+        return "✓¹", " ".join(f"{key}={value}" for key, value in rule.one_stream.items())
+    return "–", reason
 
 
 def support_table() -> str:
@@ -17,11 +39,72 @@ def support_table() -> str:
         "|---|---|" + ":-:|" * len(BACKENDS),
     ]
     for name, rule in all_rules().items():
-        runs = (refusal(rule(), backend, 1 if backend in ONLINE else 128) is None for backend in BACKENDS)
         third = rule.third.replace("|", "\\|")
-        lines.append(f"| `{name}` | {third} | {' | '.join('✓' if yes else '–' for yes in runs)} |")
+        lines.append(f"| `{name}` | {third} | {' | '.join(verdict(rule, b)[0] for b in BACKENDS)} |")
     return "\n".join(lines)
 
 
+def online_form(rule: type[Rule]) -> str:
+    """What one stream changes: where averages come from, and what negatives are."""
+    parts = []
+    if rule.one_stream:
+        parts.append("with " + ", ".join(f"`--rule-options {k}={v}`" for k, v in rule.one_stream.items()))
+    if rule().reads_statistics:
+        parts.append("slow traces of " + ", ".join(name for key, name in TRACED.items() if key in rule.reads))
+    return "; ".join(parts) or "the same"
+
+
+def refusals() -> list[str]:
+    """One line per cell that is refused, with the sentence that the command says."""
+    return [
+        f"- `{name}` on `{backend}`: {text}"
+        for name, rule in all_rules().items()
+        for backend in BACKENDS
+        for mark, text in [verdict(rule, backend)]
+        if mark == "–"
+    ]
+
+
+def backends_page() -> str:
+    """docs/backends.md."""
+    lines = ["| rule | " + " | ".join(f"`{b}`" for b in BACKENDS) + " | with one stream |"]
+    lines.append("|---|" + ":-:|" * len(BACKENDS) + "---|")
+    for name, rule in all_rules().items():
+        marks = " | ".join(verdict(rule, backend)[0] for backend in BACKENDS)
+        lines.append(f"| `{name}` | {marks} | {online_form(rule)} |")
+    return PAGE.format(table="\n".join(lines), refusals="\n".join(refusals()))
+
+
+PAGE = """# Which rule runs where
+
+Made by `python -m plastic.experiments.support_table --page > docs/backends.md`; a test compares it.
+
+{table}
+
+✓¹: with the options of the last column. `brian2` runs one stream, online; the other backends run as
+many as `--batch` says, and one as well.
+
+## One stream
+
+A rule that averages over stimuli averages over a batch, or online by slow traces: every neuron keeps
+a trace of its mean and of its variance, lateral synapses one of the covariance. They forget with the
+time constant `--statistics-time-constant` (in stimuli, default 100) and are debiased: stimulus k
+counts exp(−(n − k)/τ) at stimulus n, so they need no priming. `--statistics traces` is the default
+where there is one stream, `batch` where there are several; either may be chosen. The traces are part
+of the checkpoint, as the short memories are.
+
+A rule that compares a response with others takes its negatives from the streams beside it, or online
+from saccades (`negatives=saccade`) or from a short memory (`negatives_from=memory`): the last
+response to each of the objects that the gaze has left.
+
+## Refused
+
+{refusals}
+
+Two more things are refused with a sentence, whatever the rule: more than one stream on `brian2`, and
+`float32` on `reference` and `brian2`.
+"""
+
+
 if __name__ == "__main__":
-    print(support_table())
+    print(backends_page() if "--page" in sys.argv[1:] else support_table(), end="" if "--page" in sys.argv else "\n")

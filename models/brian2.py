@@ -56,9 +56,13 @@ class _Projection:
     def response(self, steps: int) -> Response:
         shape = (1, 1, self.layer.positions, self.layer.neurons)
         eligibility = Eligibility(self.layer, summed=self.read("eligibility").view(*shape, self.layer.fan_in))
+        arrived = None
+        if "arrivals" in self.neurons.variables:
+            arrived = self.read("arrivals").mean().view(1, 1) / (steps * self.layer.fan_in)
         return Response(
-            (self.read("count") / steps).view(shape), (self.read("post_sum") / steps).view(shape), eligibility
-        )
+            (self.read("count") / steps).view(shape), (self.read("post_sum") / steps).view(shape), eligibility,
+            input_activity=arrived,
+        )  # fmt: skip
 
     def read(self, name: str) -> Tensor:
         owner = self.synapses if name in ("eligibility", "pre_trace") else self.neurons

@@ -40,18 +40,27 @@ class Equations:
     time_steps: int
     mask: str  # which ψ enters; one stream has no batch to average over
     sums_post: bool  # rules that read the layer above need the mean ψ
+    counts_arrivals: bool = False  # for rules that read the activity of a layer's inputs
 
-    neuron = """du/dt = -u / tau_m : 1  # membrane, in thresholds
+    always = """du/dt = -u / tau_m : 1  # membrane, in thresholds
 psi : 1                 # post factor
 count : 1               # spikes since the stimulus began
 post_sum : 1            # sum of psi since the stimulus began"""
+    arrivals = "arrivals : 1            # spikes that arrived since the stimulus began"
     threshold = "u > theta"
     reset = "u = 0\ncount += 1"
     synapse = """w : 1  # weight, in thresholds
 dpre_trace/dt = -pre_trace / tau_x : 1 (clock-driven)
 eligibility : 1"""
-    neuron_at_rest = "u = 0\ncount = 0\npost_sum = 0"
     synapse_at_rest = "pre_trace = 0\neligibility = 0"
+
+    @property
+    def neuron(self) -> str:
+        return self.always + (f"\n{self.arrivals}" if self.counts_arrivals else "")
+
+    @property
+    def neuron_at_rest(self) -> str:
+        return "u = 0\ncount = 0\npost_sum = 0" + ("\narrivals = 0" if self.counts_arrivals else "")
 
     @property
     def post_factor(self) -> str:
@@ -61,9 +70,10 @@ eligibility : 1"""
     @property
     def on_pre(self) -> dict[str, str]:
         """By pathway: `arrive` in the slot synapses, `emit` after the thresholds."""
+        arrive = "u_post += w" + ("\narrivals_post += 1" if self.counts_arrivals else "")
         if self.step.trace_timing == "emitted":
-            return {"arrive": "u_post += w", "emit": "pre_trace += 1"}
-        return {"arrive": "u_post += w\npre_trace += 1"}
+            return {"arrive": arrive, "emit": "pre_trace += 1"}
+        return {"arrive": f"{arrive}\npre_trace += 1"}
 
     @property
     def eligibility(self) -> str:
@@ -75,7 +85,7 @@ eligibility : 1"""
 
     @classmethod
     def of(cls, rule: Rule, step: SpikingStep, time_steps: int) -> Equations:
-        return cls(step, time_steps, rule.mask, "above" in rule.reads)
+        return cls(step, time_steps, rule.mask, "above" in rule.reads, "input_activity" in rule.reads)
 
     def constants(self) -> dict[str, float]:
         """theta and slope, and the time constants in ms."""

@@ -18,7 +18,8 @@ from torch import Tensor
 from plastic.errors import PlasticError
 from plastic.models.optimizer import Optimizer, State
 from plastic.models.parameters import Parameters, circuit_weights, layer_name, needs_readout, readout_layer
-from plastic.models.statistics import batch_statistics, cross_covariance
+from plastic.models.recall import recalled
+from plastic.models.statistics import SlowTraces
 from plastic.models.topology import Layer, Network
 from plastic.models.update import Outer, PerMember, Update, Whole, open_rows
 from plastic.models.upward import Upward, masked
@@ -128,6 +129,7 @@ class Learner:
     plastic: frozenset[str]  # names of the weights that learn
     state: State = field(default_factory=dict)
     held: list[Held | None] = field(default_factory=list)
+    traces: SlowTraces | None = None  # of statistics; None: those of the batch
 
     def __post_init__(self) -> None:
         self.held = self.held or [None] * len(self.network.layers)
@@ -213,13 +215,9 @@ class Learner:
         if "input_activity" in reads:
             assert response.input_activity is not None
             optional["input_activity"] = response.input_activity[..., None]
-        if reads & {"statistics", "covariance", "cross_covariance"}:
-            over = self.rule.averaged_over
-            weight = (fixation > 0).to(fixation) if over == "fixations" else torch.ones_like(fixation)
-            now, past = (batch_statistics(x, weight, "covariance" in reads) for x in (activity, context))
-            optional |= {"statistics": now, "context_statistics": past}
-            if "cross_covariance" in reads:
-                optional["cross_covariance"] = cross_covariance(activity, context, weight)
+        if self.rule.reads_statistics or self.rule.memory_slots:
+            known = None if response.before is None and self.held[index] is None else context
+            optional |= recalled(self.rule, layer_name(index), activity, known, fixation, self.traces, self.state)
         last = index == len(self.network.layers) - 1
         return Signals(activity, context, fixation, last=last, **optional)
 

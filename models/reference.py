@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
+from plastic.models.reference_recall import Above, at, masked, recalled
 from plastic.models.step import SpikingStep
 from plastic.models.topology import Layer, Network
 from plastic.rules.rule import Rule, Signals, ThirdFactor
@@ -41,6 +42,7 @@ class LayerState:
     eligibility: Array  # e
     spike_count: Array
     post_sum: Array  # Σ_t ψ
+    arrived: Array  # spikes per input: (batch, 1)
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class LayerResponse:
     activity: Array  # z, spikes per step
     post_factor: Array  # mean ψ
     eligibility: Array
+    input_activity: Array  # spikes per step and input: (batch, 1)
 
 
 @dataclass(frozen=True)
@@ -69,24 +72,6 @@ class Held:
 
     context: Array  # (batch, summary units)
     eligibility: Array | None  # with sides = both
-
-
-@dataclass(frozen=True)
-class Above:
-    """The projection to the layer above, as a rule may read it (plastic.rules.rule.Above)."""
-
-    weight: Array
-    credited: Array  # modulator × post factor of the layer above
-
-    def down(self, weight: Array | None = None) -> Array:
-        chosen = self.weight if weight is None else weight
-        positions = range(self.credited.shape[1])
-        return np.concatenate([self.credited[:, p] @ _at(chosen, p) for p in positions], axis=1)
-
-
-def _at(weight: Array, position: int) -> Array:
-    """The weights (neurons, fan_in) of one position: its own, or those that all share."""
-    return weight[position] if weight.ndim == 3 else weight
 
 
 def at_rest(layer: Layer, batch: int) -> LayerState:
@@ -98,6 +83,7 @@ def at_rest(layer: Layer, batch: int) -> LayerState:
         eligibility=np.zeros((*neurons, layer.fan_in)),
         spike_count=np.zeros(neurons),
         post_sum=np.zeros(neurons),
+        arrived=np.zeros((batch, 1)),
     )
 
 
@@ -107,7 +93,7 @@ def advance(
 ) -> LayerStep:  # fmt: skip
     """One layer through one step. `arriving`: spikes of the layer below one step ago; `emitted`: now."""
     pre_spike = arriving.reshape(state.pre_trace.shape)
-    current = np.stack([pre_spike[:, p] @ _at(weight, p).T for p in range(layer.positions)], axis=1)
+    current = np.stack([pre_spike[:, p] @ at(weight, p).T for p in range(layer.positions)], axis=1)
     membrane = constants.membrane_decay * state.membrane + current
     psi = POST_FACTOR[constants.surrogate](membrane - constants.threshold, constants.slope)
     state.spike = np.where(membrane > constants.threshold, 1.0, 0.0)
@@ -118,14 +104,8 @@ def advance(
         state.eligibility += masked(psi, mask)[:, :, :, None] * state.pre_trace[:, :, None, :]
     state.spike_count += state.spike
     state.post_sum += psi
+    state.arrived += pre_spike.mean((1, 2))[:, None]
     return LayerStep(pre_spike, state.pre_trace, membrane, psi, state.spike)
-
-
-def masked(post_factor: Array, mask: str) -> Array:
-    """ψ of the sample, its mean over the batch, or 1."""
-    if mask == "batch":
-        return np.broadcast_to(post_factor.mean(0), post_factor.shape)
-    return post_factor if mask == "sample" else np.ones_like(post_factor)
 
 
 def respond(
@@ -145,7 +125,7 @@ def respond(
             emitted = state.spike
         if trace is not None:
             trace.append(shown)
-    return [LayerResponse(s.spike_count / steps, s.post_sum / steps, s.eligibility) for s in states]
+    return [LayerResponse(s.spike_count / steps, s.post_sum / steps, s.eligibility, s.arrived / steps) for s in states]
 
 
 @dataclass
@@ -161,7 +141,8 @@ class Reference:
     optimizer: str = "sgd"
     weight_bound: float = float("inf")
     held: list[Held | None] = field(default_factory=list)
-    state: dict[str, Array] = field(default_factory=dict)  # of the optimizer
+    state: dict[str, Array] = field(default_factory=dict)  # of the optimizer, statistics and memories
+    statistics_decay: float | None = None  # of slow traces per stimulus; None: statistics of the batch
 
     def __post_init__(self) -> None:
         self.held = self.held or [None] * len(self.network.layers)
@@ -175,27 +156,37 @@ class Reference:
         reads = self.rule.reads
         given: dict[str, Any] = {"target": target if "target" in reads else None}
         above = None
-        if reads & {"error", "above"}:
-            error = self.error(responses, target)
-            above = Above(self.weights["readout.weight"], -error[:, None])
-            given["error"] = error
+        if "error" in reads:
+            given["error"] = error = self.error(responses, target)
+            above = Above(self.weights["readout.weight"], -error[:, None], np.ones_like(error[:, None]))
         if "top_context" in reads:
             given["top_context"] = self.context(len(responses) - 1, responses[-1])
         factors: list[ThirdFactor] = []
         for index in reversed(range(len(responses))):
             response = responses[index]
-            seen, context = self.summary(response.activity), self.context(index, response)
-            chain: Any = above if "above" in reads else None  # without products of weights: see support.py
-            last = index == len(responses) - 1
-            signals = Signals(activity=seen, context=context, fixation=fixation, above=chain, last=last, **given)
-            third = self.rule.third_factor(signals, self.circuit_weights(index))
+            third = self.rule.third_factor(
+                self.signals(index, response, fixation, above if "above" in reads else None, given),
+                self.circuit_weights(index),
+            )
             factors.insert(0, third)
-            if chain is not None:
-                credited = self.routed(index, third.current.value) * masked(
-                    response.post_factor, self.rule.feedback_mask
-                )
-                above = Above(self.weights[f"layer{index + 1}.weight"], credited)
+            psi = response.post_factor
+            credited = self.routed(index, third.current.value) * masked(psi, self.rule.feedback_mask)
+            above = Above(self.weights[f"layer{index + 1}.weight"], credited, psi, above)
         return factors
+
+    def signals(
+        self, index: int, response: LayerResponse, fixation: Array, above: Above | None, given: dict[str, Any]
+    ) -> Signals:
+        """What one layer's circuit reads."""
+        seen, context = self.summary(response.activity), self.context(index, response)
+        known = None if self.held[index] is None else context
+        more = recalled(
+            self.rule, f"layer{index + 1}", seen, known, fixation, self.statistics_decay, self.state
+        )  # fmt: skip
+        if "input_activity" in self.rule.reads:
+            more["input_activity"] = response.input_activity
+        last = index == len(self.network.layers) - 1
+        return Signals(seen, context, fixation, above=above, last=last, **given, **more)
 
     def learn(self, responses: list[LayerResponse], factors: list[ThirdFactor], target: Array) -> dict[str, Array]:
         """W += η m e and all that learns beside it; then hold this stimulus. Returns the updates."""
@@ -206,7 +197,7 @@ class Reference:
             for name, product in third.learn.items():
                 post = product.modulator * product.post
                 updates[f"layer{index + 1}.{name}"] = np.einsum("bi,bj->ij", post, product.pre)
-        if self.rule.reads & {"error", "above"}:
+        if "error" in self.rule.reads:
             features = responses[-1].activity.reshape(len(target), -1)
             updates["readout.weight"] = -np.einsum("bi,bj->ij", self.error(responses, target), features)
         for index, response in enumerate(responses):

@@ -52,7 +52,8 @@ class ReferenceSimulator:
                 traces[index] = [LayerTrace(**{k: _outside(np.stack([s[k] for s in shown])) for k in shown[0]})]
             one = responses[index]
             eligibility = Eligibility(layer, summed=_outside(one.eligibility))
-            yield Response(_outside(one.activity), _outside(one.post_factor), eligibility)
+            arrived = _outside(one.input_activity[:, 0])
+            yield Response(_outside(one.activity), _outside(one.post_factor), eligibility, input_activity=arrived)
 
     def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:
         """Spike counts per step of all units of every layer: (1, batch, units) each."""
@@ -74,7 +75,9 @@ class ReferenceLearner(Learner):
         shown = list(responses)
         truth = self._reference()
         inside = [
-            reference.LayerResponse(_inside(r.activity), _inside(r.post), _inside(r.eligibility.per_synapse()))
+            reference.LayerResponse(
+                _inside(r.activity), _inside(r.post), _inside(r.eligibility.per_synapse()), _arrived(r)
+            )
             for r in shown
         ]
         factors = truth.third_factors(inside, _inside(fixation), _inside(target))
@@ -101,7 +104,13 @@ class ReferenceLearner(Learner):
             self.weight_bound,
             [None if held is None else _held_inside(held) for held in self.held],
             {name: value.numpy() for name, value in self.state.items()},
+            None if self.traces is None else self.traces.decay,
         )
+
+
+def _arrived(response: Response) -> reference.Array:
+    assert response.input_activity is not None
+    return _inside(response.input_activity)[:, None]
 
 
 def _held_inside(held: Held) -> reference.Held:

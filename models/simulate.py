@@ -81,6 +81,8 @@ def make_settings(config: Config) -> Settings:
         optimizer=training.optimizer or "sgd",
         weight_bound=training.weight_bound,
         recompute_context=training.context == "recomputed",
+        statistics=training.statistics,
+        statistics_time_constant=training.statistics_time_constant,
         device=choose_device("cpu" if config.backend in DOUBLE else config.device),
         dtype=torch.float64 if config.dtype == "float64" else torch.float32,
         share=share_of_this_process(),

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+from plastic.config import ONLINE
 from plastic.rules.rule import Rule
 
-ELEMENTARY = frozenset({"error", "target", "above", "top_context"})  # signals that the reference computes
 
+def refusal(rule: Rule, backend: str, streams: int, statistics: str | None = None) -> str | None:
+    """Why the rule cannot run on this backend with so many streams, as one sentence; None if it can.
 
-def refusal(rule: Rule, backend: str, streams: int) -> str | None:
-    """Why the rule cannot run on this backend with so many streams, as one sentence; None if it can."""
+    `statistics`: batch or traces; without it, batch on the backends that run several streams.
+    """
+    statistics = statistics or ("traces" if backend in ONLINE else "batch")
+    if streams < 2 and rule.reads_statistics and statistics == "batch":
+        return (
+            f"rule {rule.name!r} averages over streams, and {backend} was given {streams}; raise --batch, or take "
+            "--statistics traces."
+        )
     if streams < rule.smallest_batch:
         return (
-            f"rule {rule.name!r} averages over streams or compares them, so it needs {rule.smallest_batch} of them "
-            f"and {backend} was given {streams}; raise --batch, on the backend rate or snntorch."
+            f"rule {rule.name!r} compares streams, so it needs {rule.smallest_batch} of them and {backend} was given "
+            f"{streams}; raise --batch, on the backend rate or snntorch{_with_one_stream(rule)}."
         )
-    if backend == "rate":
-        return None
-    if rule.normalised_input or rule.presentation != "single":
+    if backend != "rate" and (rule.normalised_input or rule.presentation != "single"):
         return (
             f"rule {rule.name!r} needs inputs that spikes are not (normalised, or two stimuli in one); take "
             "--backend rate."
         )
-    if backend == "brian2" and "input_activity" in rule.reads:
-        return f"rule {rule.name!r} reads the activity of a layer's inputs, which brian2 does not count; take snntorch."
-    missing = sorted(rule.reads - ELEMENTARY)
-    if backend == "reference" and (missing or ("above" in rule.reads and "error" not in rule.reads)):
-        return (
-            f"rule {rule.name!r} reads signals that the backend reference does not compute "
-            f"({', '.join(missing) or 'a loss at the top layer'}); take --backend snntorch or rate."
-        )
     return None
+
+
+def _with_one_stream(rule: Rule) -> str:
+    options = " ".join(f"{key}={value}" for key, value in rule.one_stream.items())
+    return f", or take --rule-options {options}" if options else ""

@@ -25,6 +25,7 @@ from plastic.models.parameters import he_std, initial_parameters, specification,
 from plastic.models.rate import RateSimulator
 from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
 from plastic.models.snntorch import SnnTorchSimulator
+from plastic.models.statistics import SlowTraces, decay_per_stimulus
 from plastic.models.step import SpikingStep, Traces
 from plastic.models.support import refusal
 from plastic.models.topology import Network, dense, tree
@@ -61,9 +62,18 @@ class Settings:
     optimizer: str = "adam"
     weight_bound: float = float("inf")
     recompute_context: bool = False
+    statistics: str | None = None  # batch or traces; None: traces where there is one stream
+    statistics_time_constant: float = 100.0  # of slow traces, in stimuli
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     share: Share = field(default_factory=Share)  # the streams of this process, where there are several
+
+    @property
+    def slow_traces(self) -> SlowTraces | None:
+        """In the place of batch statistics; None: those."""
+        if (self.statistics or ("traces" if self.batch == 1 else "batch")) == "batch":
+            return None
+        return SlowTraces(decay_per_stimulus(self.statistics_time_constant))
 
 
 def build_network(settings: Settings, task: Task) -> Network:
@@ -101,7 +111,8 @@ def make_simulator(settings: Settings, network: Network) -> Simulator:
 def _check_backend(settings: Settings, members: int) -> None:
     """PlasticError for what the backend cannot do or where it is missing, before anything is written."""
     backend = settings.backend if settings.spiking is not None else "rate"
-    if (reason := refusal(settings.rule, backend, settings.batch)) is not None:
+    kind = "batch" if settings.slow_traces is None else "traces"
+    if (reason := refusal(settings.rule, backend, settings.batch, kind)) is not None:
         raise PlasticError(reason)
     settings.share.check(settings.rule, settings.batch, settings.spiking is not None)
     if backend in ("rate", "snntorch"):
@@ -147,10 +158,10 @@ class Ensemble:
         plastic = frozenset(name for name, synapses in specified.items() if synapses.plastic)
         if isinstance(self.simulator, ReferenceSimulator):
             return ReferenceLearner(
-                self.network, rule, parameters, optimizer, plastic,
+                self.network, rule, parameters, optimizer, plastic, traces=settings.slow_traces,
                 learning_rate=learning_rates[0], optimizer_kind=settings.optimizer, weight_bound=settings.weight_bound,
             )  # fmt: skip
-        return Learner(self.network, rule, parameters, optimizer, plastic)
+        return Learner(self.network, rule, parameters, optimizer, plastic, traces=settings.slow_traces)
 
     @torch.inference_mode()
     def train(self, steps: int, observer: Observer | None = None) -> None:

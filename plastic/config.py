@@ -116,6 +116,10 @@ class Training:
     """Weights are clipped to ± this."""
     context: Annotated[str, choice("held", "recomputed")] = "held"
     """Rate backend: hold the response to the stimulus before, or compute it again with the present weights."""
+    statistics: Annotated[str | None, choice("batch", "traces")] = None
+    """Means and covariances for rules that read them: of the batch, or slow traces (default with one stream)."""
+    statistics_time_constant: float = 100.0
+    """Stimuli over which slow traces forget."""
     probes: int = 8
     """Times that the linear probes are fitted along the way, for the learning curve."""
 
@@ -164,13 +168,13 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
         "coding": ("poisson", "regular", "latency"),
         "surrogate": SURROGATES,
     },
-    "training": {"optimizer": ("adam", "sgd"), "context": ("held", "recomputed")},
+    "training": {"optimizer": ("adam", "sgd"), "context": ("held", "recomputed"), "statistics": ("batch", "traces")},
 }
 POSITIVE = {
     "stimuli": ("levels", "train_size", "test_size"),
     "network": ("width", "depth"),
     "spiking": ("time_steps", "learning_period", "threshold", "slope"),
-    "training": ("steps", "batch", "learning_rate", "weight_bound"),
+    "training": ("steps", "batch", "learning_rate", "weight_bound", "statistics_time_constant"),
 }
 FRACTIONS = {
     "stimuli": ("fixation_probability", "fixation_error"),
@@ -260,6 +264,7 @@ def resolve(config: Config) -> Config:
         batch=batch,
         optimizer=optimizer,
         learning_rate=training.learning_rate or rate,
+        statistics=training.statistics or ("traces" if batch == 1 else "batch"),
     )
     dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
     mask = load_rule(config.rule, config.options()).mask

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plastic.cli import parse
-from plastic.experiments.support_table import support_table
+from plastic.experiments.support_table import backends_page, support_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,6 +16,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_table_of_rules_is_what_the_backends_say() -> None:
     assert support_table() in README
+
+
+def test_the_page_of_backends_is_what_they_say() -> None:
+    assert (ROOT / "docs/backends.md").read_text(encoding="utf-8") == backends_page()
 
 
 def test_the_example_rule_is_the_file() -> None:

@@ -79,10 +79,12 @@ class BarlowTwins(Rule):
         now, before = signals.statistics, signals.context_statistics
         assert now is not None
         assert before is not None
-        here, pairs = is_positive(signals.fixation), now.count + is_positive(1 - now.count)  # at least 1
+        here, known = is_positive(signals.fixation), now.count + is_positive(1 - now.count)  # at least 1
+        pairs = here.sum(-2)[..., None]
+        pairs = pairs + is_positive(1 - pairs)  # of this batch, at least 1
         sigma, sigma_before = self._sigma(now), self._sigma(before)
         z, c = (signals.activity - now.mean) / sigma, (signals.context - before.mean) / sigma_before
-        biased = (pairs - 1) / pairs  # from a variance that is unbiased
+        biased = (known - 1) / known  # from a variance that is unbiased
         correlation = biased * signals.cross_covariance / sigma.mT / sigma_before
         current = Modulator(here, self._dendrite(z, c, correlation, pairs) / sigma)
         context = None

@@ -46,7 +46,8 @@ class BPInfoNCE(InfoNCE):
         layer_scalars="y (saccade) and a softmax over K + 1 sums zᵀ B c of the top layer",
         broadcast="a chain through all layers above, one number per neuron",
         memory="c held for one stimulus; eligibility held until the chain arrives",
-        batch_statistics="K negatives, the responses of other streams",
+        batch_statistics="K negatives, the responses of other streams (with negatives_from=memory: no, "
+        "K responses of the top layer are remembered)",
     )
     reads: ClassVar[frozenset[str]] = frozenset({"above"})
     sides_supported: ClassVar[tuple[Sides, ...]] = ("current",)

@@ -70,6 +70,7 @@ class CLAPPpp(Rule):
     )
     reads: ClassVar[frozenset[str]] = frozenset({"top_context"})
     citation: ClassVar[str] = DFAProduct.citation
+    one_stream: ClassVar[Mapping[str, str]] = {"negatives": "saccade"}
 
     summary: Summary = "flat"  # B joins the positions (the paper's two-dimensional dependence)
     feedback: str = "lateral"

@@ -31,6 +31,14 @@ def is_positive(x: Array) -> Array:
     return xp.astype(x > 0, x.dtype)
 
 
+def per_stimulus(count: Array, batch: int) -> Array:
+    """1/(B − 1) for statistics of the batch itself, n/(n − 1)/B for those that know of n stimuli: how much
+    each of the B stimuli weighs in an unbiased average. 0 while nothing is known."""
+    xp: Any = array_namespace(count)
+    known = count > 1 + 1e-6
+    return xp.where(known, count / xp.where(known, count - 1, count * 0 + 1), count * 0) / batch
+
+
 def rectify(x: Array) -> Array:
     """max(0, x)."""
     return x * (x > 0)

@@ -9,9 +9,19 @@ At a fixation of stream b, its own response is the true one, and those of the st
 Each negative has a scalar of its own. With `sides = both` the held stimulus is credited as well,
 with Σ_n M_n (Bᵀ z_n)_i. A published mean over the batch is η/batch here.
 
+`negatives_from` = memory is the online form, for one stream: the present response asks which of the
+held ones it belongs to,
+
+    L     = −log softmax_n(zᵀ B k_n / τ) at k_0 = c
+    ΔW_ij = η · Σ_n M_n (B k_n)_i · ψ(u_i) · x̄_j,    ΔB = η · z Σ_n M_n k_nᵀ
+
+k_1 … k_K are the last responses to the K objects that the gaze has left, a queue as in MoCo, but of
+the network itself: no second, slowly moving one. They are not credited.
+
 A. van den Oord, Y. Li, O. Vinyals, "Representation learning with contrastive predictive coding",
 arXiv 1807.03748; layerwise: S. Löwe, P. O'Connor, B. S. Veeling, "Putting an end to end-to-end:
-gradient-isolated learning of representations", NeurIPS 2019.
+gradient-isolated learning of representations", NeurIPS 2019; queue: K. He, H. Fan, Y. Wu, S. Xie,
+R. Girshick, "Momentum contrast for unsupervised visual representation learning", CVPR 2020.
 """
 
 from __future__ import annotations
@@ -23,7 +33,8 @@ from typing import Any, ClassVar
 from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
-from plastic.rules.expressions import contrasted, is_positive, softmax_among, through
+from plastic.rules.expressions import contrasted, dot, is_positive, softmax_among, through
+from plastic.rules.memory import check_negatives_from, contrast, with_memory
 from plastic.rules.rule import (
     Array,
     LayerShape,
@@ -54,7 +65,8 @@ class InfoNCE(Rule):
         weight_transport="only with sides=both: Bᵀ",
         layer_scalars="y (saccade) and a softmax over K + 1 layer sums zᵀ B c",
         memory="c held for one stimulus; with sides=both also ψ and x̄",
-        batch_statistics="K negatives, the responses of other streams",
+        batch_statistics="K negatives, the responses of other streams (with negatives_from=memory: no, "
+        "K responses are remembered)",
     )
     defaults_source: ClassVar[str] = "τ = 1 as in CPC; 16 negatives as in CPC for vision; B ~ N(0, 0.01/n): ours"
     probeable: ClassVar[tuple[str, ...]] = ("score", "B")
@@ -65,25 +77,34 @@ class InfoNCE(Rule):
   year = {2018}
 }"""
     sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
+    one_stream: ClassVar[Mapping[str, str]] = {"negatives_from": "memory"}
 
     summary: Summary = "flat"  # B joins the positions; mean: it sees their average
     negatives: int = 16
+    negatives_from: str = "batch"
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.negatives < 1 or self.temperature <= 0:
             raise PlasticError(f"rule {self.name!r} takes at least 1 of negatives and a temperature above 0.")
+        check_negatives_from(self.name, self.negatives_from)
 
     @property
     def smallest_batch(self) -> int:
-        return 2  # the others of the batch are its negatives
+        return 2 if self.negatives_from == "batch" else 1  # the others of the batch are its negatives
+
+    @property
+    def memory_slots(self) -> int:
+        return self.negatives if self.negatives_from == "memory" else 0
 
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         return {"B": Synapses((layer.units, layer.units), 0.1 / layer.units**0.5)}
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         xp: Any = array_namespace(signals.activity)
+        if self.negatives_from == "memory":
+            return self._from_memory(signals, weights["B"])
         z, c, here = signals.activity, signals.context, is_positive(signals.fixation)
         prediction = through(weights["B"], c)
         scores = prediction @ z.mT / self.temperature  # of every stream's context (rows) with every response
@@ -96,3 +117,16 @@ class InfoNCE(Rule):
         learn = {"B": Product(1.0, towards, c)}
         score = (scores * true).sum(-1)[..., None]
         return ThirdFactor(Modulator(1.0, scalars.mT @ prediction), context, learn, loss, {"score": score})
+
+    def _from_memory(self, signals: Signals, matrix: Array) -> ThirdFactor:
+        z, c = signals.activity, signals.context
+        keys, allowed = with_memory(signals)
+        predictions = keys @ matrix.mT[..., None, :, :]  # B k_n: (..., batch, K + 1, units)
+        scores = (predictions @ z[..., None])[..., 0] / self.temperature
+        scalars, loss = contrast(scores, allowed, is_positive(signals.fixation), self.temperature)
+        weighted = scalars[..., None, :]
+        dendrite, key = (weighted @ predictions)[..., 0, :], (weighted @ keys)[..., 0, :]
+        context = Modulator(1.0, scalars[..., :1] * through(matrix.mT, z)) if self.sides == "both" else None
+        learn = {"B": Product(1.0, z, key)}
+        score = dot(z, through(matrix, c)) / self.temperature
+        return ThirdFactor(Modulator(1.0, dendrite), context, learn, loss, {"score": score})

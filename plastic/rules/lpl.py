@@ -6,7 +6,7 @@
 
 M neurons, B stimuli; z̄, σ² and C are the mean, variance and covariance of z over the stimuli. The
 pull towards the held response acts at fixations, the two other terms at every stimulus. No global
-signal: z̄ and σ² are slow traces of the neuron, C would be plastic lateral weights. With
+signal: online, z̄ and σ² are slow traces of the neuron and C those of lateral synapses. With
 `sides = both` (default) the stimulus before is credited by the same three terms with z and c
 exchanged, as the published loss differentiates both views. Constants as corrected in the erratum.
 
@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from array_api_compat import array_namespace
 
-from plastic.rules.expressions import dot, is_positive, through
+from plastic.rules.expressions import dot, is_positive, per_stimulus, through
 from plastic.rules.rule import (
     Array,
     Ledger,
@@ -91,11 +91,11 @@ class LPL(Rule):
     def dendrite(self, z: Array, c: Array, here: Array, seen: Statistics) -> Array:
         """m of one view, where c is the other one."""
         units, batch = z.shape[-1], z.shape[-2]
-        centred, freedom = z - seen.mean, seen.count - 1
+        centred, share = z - seen.mean, per_stimulus(seen.count, batch)  # 1/(B − 1)
         others = through(seen.covariance, centred) - seen.variance * centred
         pull = 2 / (units * batch) * here * (z - c)
-        push = centred / (seen.variance + self.epsilon) / (units * freedom)
-        decorrelation = 2 / (max(units - 1, 1) * units * freedom) * others
+        push = share * centred / (seen.variance + self.epsilon) / units
+        decorrelation = share * 2 / (max(units - 1, 1) * units) * others
         return -self.pull * pull + self.push * push - self.decorrelation * decorrelation
 
     def spread(self, seen: Statistics) -> Array:

@@ -89,8 +89,10 @@ class Above(Protocol):
 class Statistics:
     """What is known of a layer's responses over many stimuli.
 
-    Rate and batched spiking simulators average over the batch: over all its stimuli, or over those
-    at a fixation, as `Rule.averaged_over` says. Variances are unbiased (divided by count − 1).
+    Averages over the batch or, online, slow traces of the neurons: over all stimuli, or over those at
+    a fixation, as `Rule.averaged_over` says. Variances are unbiased (divided by count − 1). Of slow
+    traces, which forget, the count is the effective one, (Σ weight)²/Σ weight²; while it is not above
+    1, the variances are 0.
     """
 
     count: Array  # how many stimuli were averaged: (..., 1, 1)
@@ -121,6 +123,8 @@ class Signals:
     context_statistics: Statistics | None = None  # of the context
     cross_covariance: Array | None = None  # activity × context: (..., units, units)
     input_activity: Array | None = None  # mean |x_j| over the layer's inputs: (..., batch, 1)
+    memory: Array | None = None  # see Rule.memory_slots: (..., batch, slots, units)
+    remembered: Array | None = None  # 1 for slots that are filled, 0 for empty ones: (..., batch, slots)
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,7 @@ class Rule:
     learns: ClassVar[bool] = True  # False: the layers' weights stay as they are
     learning_layers: ClassVar[Literal["all", "last"]] = "all"  # for checks that what should learn did
     sides_supported: ClassVar[tuple[Sides, ...]] = ("current",)
+    one_stream: ClassVar[Mapping[str, str]] = {}  # options with which it makes do with one, where it compares streams
 
     sides: Sides = "current"  # which stimuli are credited: this one, or also the one before
     mask: Mask = "sample"  # which ψ enters the eligibility: the sample's, its batch mean, or 1
@@ -222,8 +227,19 @@ class Rule:
 
     @property
     def smallest_batch(self) -> int:
-        """Fewest streams with which the rule means something: 2 where it averages over or compares them."""
-        return 2 if self.reads & {"statistics", "covariance", "cross_covariance"} else 1
+        """Fewest streams with which the rule means something: 2 where it compares them with each other."""
+        return 1
+
+    @property
+    def reads_statistics(self) -> bool:
+        """Whether it averages over stimuli: over those of a batch or, online, by slow traces."""
+        return bool(self.reads & {"statistics", "covariance", "cross_covariance"})
+
+    @property
+    def memory_slots(self) -> int:
+        """How many earlier objects each stream remembers for the rule (`Signals.memory`): of every
+        object that it left by a saccade the layer's last response, newest first."""
+        return 0
 
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         """Weights of the modulatory circuit of one layer, by name."""

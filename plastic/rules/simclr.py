@@ -9,6 +9,11 @@ a saccade the two are negatives for the others. The cosine costs two more layer 
 ‖z‖: divisive normalisation. `sides = both` (default) credits both views; current: only the present
 one, the held view detached. The published mean over the 2B anchors is η/2B here.
 
+`negatives_from` = memory is the online form, for one stream: candidates are the other view and the
+last responses to the `slots` objects that the gaze has left, a queue as in MoCo, but of the network
+itself. Candidates are not credited; with `sides = both` the held view is an anchor as well (the
+symmetric loss of MoCo v3).
+
 T. Chen, S. Kornblith, M. Norouzi, G. Hinton, "A simple framework for contrastive learning of visual
 representations", ICML 2020, equation 1.
 """
@@ -22,7 +27,8 @@ from typing import Any, ClassVar
 from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
-from plastic.rules.expressions import contrasted, is_positive, length, on_sphere, softmax_among
+from plastic.rules.expressions import contrasted, dot, is_positive, length, on_sphere, softmax_among
+from plastic.rules.memory import check_negatives_from, contrast, with_memory
 from plastic.rules.rule import (
     Array,
     Ledger,
@@ -49,7 +55,8 @@ class SimCLR(Rule):
     ledger: ClassVar[Ledger] = Ledger(
         layer_scalars="y (saccade); a softmax over layer sums ẑᵀẑ; ⟨ẑ, g⟩ and ‖z‖ (divisive normalisation)",
         memory="the held view for one stimulus; with sides=both also ψ and x̄",
-        batch_statistics="all other responses of the batch are negatives",
+        batch_statistics="all other responses of the batch are negatives (with negatives_from=memory: no, "
+        "the last response to each of `slots` objects is remembered)",
     )
     defaults_source: ClassVar[str] = "τ = 0.2 from this project's prototypes (the paper: 0.1 to 0.5); no projector"
     probeable: ClassVar[tuple[str, ...]] = ("cosine",)
@@ -60,22 +67,32 @@ class SimCLR(Rule):
   year = {2020}
 }"""
     sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
+    one_stream: ClassVar[Mapping[str, str]] = {"negatives_from": "memory"}
 
     sides: Sides = "both"
     summary: Summary = "flat"
     temperature: float = 0.2
+    negatives_from: str = "batch"
+    slots: int = 16
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.temperature <= 0:
-            raise PlasticError(f"rule {self.name!r} takes a temperature above 0.")
+        if self.temperature <= 0 or self.slots < 1:
+            raise PlasticError(f"rule {self.name!r} takes a temperature above 0 and at least 1 of slots.")
+        check_negatives_from(self.name, self.negatives_from)
 
     @property
     def smallest_batch(self) -> int:
-        return 2  # the others of the batch are its negatives
+        return 2 if self.negatives_from == "batch" else 1  # the others of the batch are its negatives
+
+    @property
+    def memory_slots(self) -> int:
+        return self.slots if self.negatives_from == "memory" else 0
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         del weights
+        if self.negatives_from == "memory":
+            return self._from_memory(signals)
         xp: Any = array_namespace(signals.activity)
         batch = signals.activity.shape[-2]
         views = xp.concat([signals.activity, signals.context], axis=-2)
@@ -93,3 +110,23 @@ class SimCLR(Rule):
         loss = losses[..., :batch, :] + losses[..., batch:, :]
         pair = (cosine * true).sum(-1)[..., :batch, None]
         return ThirdFactor(Modulator(1.0, dendrite[..., :batch, :]), context, {}, loss, {"cosine": pair})
+
+    def _from_memory(self, signals: Signals) -> ThirdFactor:
+        z, c, here = signals.activity, signals.context, is_positive(signals.fixation)
+        xp: Any = array_namespace(z)
+        keys, allowed = with_memory(signals)
+        pair = dot(z / length(z), c / length(c))
+        current, loss = self._anchor(z, keys, allowed, here)
+        if self.sides == "current":
+            return ThirdFactor(Modulator(1.0, current), None, {}, loss, {"cosine": pair})
+        other = xp.concat([z[..., None, :], keys[..., 1:, :]], axis=-2)
+        context, loss_context = self._anchor(c, other, allowed, here)
+        return ThirdFactor(Modulator(1.0, current), Modulator(1.0, context), {}, loss + loss_context, {"cosine": pair})
+
+    def _anchor(self, z: Array, keys: Array, allowed: Array, here: Array) -> tuple[Array, Array]:
+        """m of an anchor whose true key is the first one, and its loss."""
+        norm, units = length(z), keys / length(keys)
+        unit = z / norm
+        scores = (units @ unit[..., None])[..., 0] / self.temperature
+        scalars, loss = contrast(scores, allowed, here, self.temperature)
+        return on_sphere((scalars[..., None, :] @ units)[..., 0, :], unit, norm), loss

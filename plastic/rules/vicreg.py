@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from plastic.rules.expressions import is_positive, rectify, through
+from plastic.rules.expressions import is_positive, per_stimulus, rectify, through
 from plastic.rules.lpl import LPL
 from plastic.rules.rule import Array, Statistics
 
@@ -48,12 +48,12 @@ class VICReg(LPL):
     def dendrite(self, z: Array, c: Array, here: Array, seen: Statistics) -> Array:
         """m of one view, where c is the other one."""
         units, batch = z.shape[-1], z.shape[-2]
-        centred, freedom = z - seen.mean, seen.count - 1
+        centred, share = z - seen.mean, per_stimulus(seen.count, batch)  # 1/(B − 1)
         sigma = (seen.variance + self.epsilon) ** 0.5
         others = through(seen.covariance, centred) - seen.variance * centred
         pull = 2 / (units * batch) * here * (z - c)
-        push = is_positive(1 - sigma) * centred / sigma / (2 * units * freedom)
-        decorrelation = 4 / (units * freedom) * others
+        push = is_positive(1 - sigma) * centred / sigma * share / (2 * units)
+        decorrelation = 4 / units * share * others
         return -self.pull * pull + self.push * push - self.decorrelation * decorrelation
 
     def spread(self, seen: Statistics) -> Array:

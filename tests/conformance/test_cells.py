@@ -63,15 +63,22 @@ VARIANTS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     **{name: ("dfa", {}, {"step": SpikingStep(surrogate=name)}) for name in ("superspike", "triangular", "atan")},
 }  # fmt: skip
 VARIANTS["streams-4"] = ("clapp", {}, {"streams": 4})
+VARIANTS["traces-of-4-streams"] = ("lpl", {}, {"streams": 4, "statistics": "traces"})
 for name in all_rules():
-    VARIANTS[f"{name}:mask-none"] = (name, {"mask": "none"}, {})
+    online = dict(rule_class(name).one_stream)
+    VARIANTS[f"{name}:mask-none"] = (name, online | {"mask": "none"}, {})
     VARIANTS[f"{name}:mask-batch"] = (name, {"mask": "batch"}, {"streams": 4})
-    for sides in rule_class(name).sides_supported[1:]:
-        VARIANTS[f"{name}:{sides}"] = (name, {"sides": sides}, {})
+    for sides in rule_class(name).sides_supported:
+        if sides != rule_class(name)().sides:
+            VARIANTS[f"{name}:{sides}"] = (name, online | {"sides": sides}, {})
+    if online:
+        VARIANTS[f"{name}:one-stream"] = (name, online, {})
+SLOW_VARIANTS = tuple(f"{name}:mask-*" for name in all_rules() if name not in REPRESENTATIVES)
 
 # cell (rule:variant), backend, reason
 EXCLUDED: tuple[tuple[str, str, str], ...] = (
     ("streams-4", "brian2", "a Brian2 network is one animal: one stream, online"),
+    ("*of-4-streams", "brian2", "a Brian2 network is one animal: one stream, online"),
     ("*mask-batch", "brian2", "a Brian2 network is one animal: one stream has no batch to average ψ over"),
 )
 
@@ -79,7 +86,8 @@ EXCLUDED: tuple[tuple[str, str, str], ...] = (
 def cell(name: str, backend: str, case: Case, slow: bool = False) -> Any:
     reasons = [reason for pattern, where, reason in EXCLUDED if fnmatch(name, pattern) and where == backend]
     rule = load_rule(case.rule, dict(case.options))
-    reasons += [why for where in (backend, "reference") if (why := refusal(rule, where, case.streams)) is not None]
+    kind = case.statistics or ("traces" if case.streams == 1 else "batch")
+    reasons += [why for where in (backend, "reference") if (why := refusal(rule, where, case.streams, kind))]
     marks = [pytest.mark.unsupported(reasons[0])] if reasons else []
     if slow:
         marks.append(pytest.mark.slow)
@@ -89,17 +97,23 @@ def cell(name: str, backend: str, case: Case, slow: bool = False) -> Any:
 
 
 def cells() -> list[Any]:
-    """All topologies for one rule of each kind, one in turn for the others; with -m slow all for all."""
+    """All topologies for one rule of each kind, one in turn for the others; with -m slow all for all.
+
+    200 stimuli for every rule on every backend; a variant, which differs in one thing, gets 60.
+    """
     found = []
     for backend in BACKENDS:
         for number, rule in enumerate(all_rules()):
             for turn, (topology, case) in enumerate(TOPOLOGIES.items()):
                 slow = rule not in REPRESENTATIVES and turn != number % len(TOPOLOGIES)
-                named = replace(case, rule=rule, streams=1 if backend == "brian2" else 4)
+                named = replace(case, rule=rule, streams=4)
+                if backend == "brian2":
+                    named = replace(named, streams=1, options=tuple(rule_class(rule).one_stream.items()))
                 found.append(cell(f"{rule}:{topology}", backend, named, slow))
         for name, (rule, options, changes) in VARIANTS.items():
-            given = {"rule": rule, "options": tuple(options.items()), "streams": 1, "stimuli": 100}
-            found.append(cell(name, backend, Case(**(given | changes))))
+            given = {"rule": rule, "options": tuple(options.items()), "streams": 1, "stimuli": 60}
+            slow = any(fnmatch(name, pattern) for pattern in SLOW_VARIANTS)
+            found.append(cell(name, backend, Case(**(given | changes)), slow))
     return found
 
 

@@ -1,0 +1,238 @@
+"""Slow traces and short memories against loops over single numbers, for the learner and for the reference."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from plastic.errors import PlasticError
+from plastic.models.check import Case, case_task
+from plastic.models.recall import recalled
+from plastic.models.reference_recall import recalled as recalled_by_reference
+from plastic.models.statistics import SlowTraces, decay_per_stimulus
+from plastic.models.support import refusal
+from plastic.models.training import Ensemble
+from plastic.rules import LPL, BarlowTwins, InfoNCE, Rule, SimCLR, SimSiam, all_rules, load_rule
+
+pytestmark = pytest.mark.usefixtures("numpy_code")
+UNITS, STIMULI = 3, 12
+
+
+def course(streams: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Responses (stimuli, streams, units) and fixations ±1 (stimuli, streams)."""
+    draw = np.random.default_rng(seed)
+    fixation = np.where(draw.random((STIMULI, streams)) < 0.5, 1.0, -1.0)
+    fixation[0] = -1
+    return draw.random((STIMULI, streams, UNITS)) + np.arange(UNITS), fixation
+
+
+def told(rule: Rule, decay: float, streams: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """What learner and reference make of the course, stimulus by stimulus, as numpy arrays."""
+    responses, fixation = course(streams)
+    state: dict[str, Any] = {}
+    other: dict[str, Any] = {}
+    found = []
+    for n in range(STIMULI):
+        context = None if n == 0 else responses[n - 1]
+        given = [torch.as_tensor(x)[None] if x is not None else None for x in (responses[n], context)]
+        y = fixation[n][:, None]
+        one = recalled(rule, "layer1", *given, torch.as_tensor(y)[None], SlowTraces(decay), state)
+        two = recalled_by_reference(rule, "layer1", responses[n], context, y, decay, other)
+        found.append((one, two))
+    return found
+
+
+def plain(statistics: Any) -> dict[str, np.ndarray]:
+    values = {k: v for k, v in vars(statistics).items() if v is not None}
+    return {k: (v[0].numpy() if isinstance(v, torch.Tensor) else v) for k, v in values.items()}
+
+
+def scalar_loop(samples: list[tuple[float, float, float]]) -> tuple[float, float, float, float]:
+    """Count, two means and covariance of weighted pairs (weight, a, b), from their definition."""
+    total = sum(w for w, _, _ in samples)
+    if total == 0:
+        return 0.0, 0.0, 0.0, 0.0
+    count = total**2 / sum(w * w for w, _, _ in samples)
+    mean_a, mean_b = sum(w * a for w, a, _ in samples) / total, sum(w * b for w, _, b in samples) / total
+    biased = sum(w * (a - mean_a) * (b - mean_b) for w, a, b in samples) / total
+    return count, mean_a, mean_b, biased * count / (count - 1) if count > 1 + 1e-9 else 0.0
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+@pytest.mark.parametrize("decay", [0.6, 0.97, 1.0])
+@pytest.mark.parametrize("rule", [LPL(), BarlowTwins()], ids=["lpl", "barlow"])
+def test_slow_traces_are_weighted_moments(rule: Rule, decay: float, streams: int) -> None:
+    responses, fixation = course(streams)
+    seen: list[tuple[int, np.ndarray, np.ndarray]] = []
+    counts: list[float] = []
+    covariances: list[float] = []
+    for n, found in enumerate(told(rule, decay, streams)):
+        for b in range(streams if n > 0 else 0):
+            if rule.averaged_over == "stimuli" or fixation[n, b] > 0:
+                seen.append((n, responses[n, b], responses[n - 1, b]))
+        for told_by in found:
+            known = {k: plain(told_by[k]) for k in ("statistics", "context_statistics")}
+            for i in range(UNITS):
+                for k in range(UNITS):
+                    pairs = {
+                        "covariance": [(decay ** (n - m), z[i], z[k]) for m, z, _ in seen],
+                        "cross": [(decay ** (n - m), z[i], c[k]) for m, z, c in seen],
+                        "context": [(decay ** (n - m), c[i], c[k]) for m, _, c in seen],
+                    }
+                    count, mean, _, covariance = scalar_loop(pairs["covariance"])
+                    _, before, _, covariance_before = scalar_loop(pairs["context"])
+                    now, past = known["statistics"], known["context_statistics"]
+                    assert now["count"].item() == pytest.approx(count, rel=1e-9)
+                    if count > 0:
+                        assert now["mean"][0, i] == pytest.approx(mean, rel=1e-10)
+                        assert past["mean"][0, i] == pytest.approx(before, rel=1e-10)
+                    if i == k:
+                        assert now["variance"][0, i] == pytest.approx(covariance, rel=1e-9, abs=1e-14)
+                        assert past["variance"][0, i] == pytest.approx(covariance_before, rel=1e-9, abs=1e-14)
+                    if "covariance" in rule.reads:
+                        assert now["covariance"][i, k] == pytest.approx(covariance, rel=1e-9, abs=1e-14)
+                    else:
+                        cross = np.asarray(told_by["cross_covariance"]).reshape(UNITS, UNITS)
+                        assert cross[i, k] == pytest.approx(scalar_loop(pairs["cross"])[3], rel=1e-9, abs=1e-14)
+        counts.append(count)
+        covariances.append(covariance)
+    assert 1.5 < max(counts) < len(responses) * streams
+    assert max(np.abs(covariances)) > 0.01
+
+
+def test_without_memory_a_trace_is_the_statistic_of_the_batch() -> None:
+    """τ = 0; and τ = ∞ is the statistic of all that was seen."""
+    responses, _ = course(5)
+    for n, (found, _) in enumerate(told(LPL(), decay_per_stimulus(0.0), 5)):
+        if n > 0:
+            expected = np.cov(responses[n], rowvar=False)
+            np.testing.assert_allclose(found["statistics"].covariance[0], expected, rtol=1e-9, atol=1e-15)
+    (found, _) = told(LPL(), decay_per_stimulus(math.inf), 5)[-1]
+    everything = responses[1:].reshape(-1, UNITS)
+    np.testing.assert_allclose(found["statistics"].variance[0, 0], everything.var(0, ddof=1), rtol=1e-9)
+    assert found["statistics"].count.item() == pytest.approx(len(everything))
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+def test_the_memory_keeps_what_was_seen_last_of_each_object(streams: int) -> None:
+    rule = InfoNCE(negatives=3, negatives_from="memory")
+    responses, fixation = course(streams)
+    queues: list[deque[list[float]]] = [deque(maxlen=3) for _ in range(streams)]
+    for n, found in enumerate(told(rule, 0.9, streams)):
+        for b, queue in enumerate(queues):
+            if n > 0 and fixation[n, b] < 0:
+                queue.appendleft(responses[n - 1, b].tolist())
+            for told_by in found:
+                memory, filled = (np.asarray(told_by[k]).reshape(streams, 3, -1)[b] for k in ("memory", "remembered"))
+                assert filled[:, 0].tolist() == [1.0] * len(queue) + [0.0] * (3 - len(queue))
+                assert memory[: len(queue)].tolist() == list(queue)
+    assert all(len(queue) == 3 for queue in queues)
+
+
+def contrastive(rule: Rule, weights: dict[str, torch.Tensor], given: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The published losses, written apart: one positive key, those of the memory that are filled, keys detached."""
+    total = torch.zeros((), dtype=torch.float64)
+    for b in torch.nonzero(given["y"][:, 0] > 0)[:, 0]:
+        negatives = given["memory"][b][given["filled"][b] > 0]
+        z, c = given["z"][b], given["c"][b]
+        if isinstance(rule, InfoNCE):
+            key = c if rule.sides == "both" else c.detach()
+            scores = torch.cat([key[None], negatives]) @ weights["B"].T @ z / rule.temperature
+            total = total - torch.log_softmax(scores, 0)[0]
+        for anchor, key in ((z, c), (c, z)) if isinstance(rule, SimCLR) else ():
+            keys = torch.cat([key.detach()[None], negatives])
+            scores = torch.nn.functional.cosine_similarity(keys, anchor[None], dim=1) / rule.temperature
+            if anchor is z or rule.sides == "both":
+                total = total - torch.log_softmax(scores, 0)[0]
+    return total
+
+
+@pytest.mark.parametrize("sides", ["current", "both"])
+@pytest.mark.parametrize("kind", [InfoNCE, SimCLR])
+def test_contrast_with_a_memory_is_the_gradient_of_its_loss(kind: Any, sides: str) -> None:
+    rule = kind(negatives_from="memory", sides=sides, temperature=0.4)
+    torch.manual_seed(3)
+    batch, slots = 7, rule.memory_slots
+    filled = (torch.arange(slots) < torch.arange(batch)[:, None]).double()
+    given = {
+        "z": torch.rand(batch, 5).double().requires_grad_(),
+        "c": torch.rand(batch, 5).double().requires_grad_(),
+        "y": torch.tensor([[1.0], [-1.0], [1.0], [1.0], [-1.0], [1.0], [1.0]]).double(),
+        "memory": torch.rand(batch, slots, 5).double(),
+        "filled": filled,
+    }
+    weights = {"B": torch.randn(5, 5).double().requires_grad_()} if kind is InfoNCE else {}
+    loss = contrastive(rule, weights, given)
+    leaves = [given["z"], *([given["c"]] if sides == "both" else []), *weights.values()]
+    expected = torch.autograd.grad(loss, leaves)
+    from plastic.rules import Signals
+
+    third = rule.third_factor(
+        Signals(given["z"].detach(), given["c"].detach(), given["y"], memory=given["memory"], remembered=filled),
+        {k: v.detach() for k, v in weights.items()},
+    )
+    found = [third.current.value]
+    if sides == "both":
+        assert third.context is not None
+        found.append(third.context.value)
+    for product in third.learn.values():
+        found.append((product.modulator * product.post).mT @ product.pre)
+    assert third.loss is not None
+    assert third.loss.sum().item() == pytest.approx(loss.item())
+    for one, gradient in zip(found, expected, strict=True):
+        assert gradient.norm() > 0.1
+        assert (one + gradient).norm() / gradient.norm() < 1e-8
+
+
+@pytest.mark.parametrize("backend", ["rate", "snntorch", "reference", "brian2"])
+@pytest.mark.parametrize(("rule", "options"), [("lpl", {}), ("barlow", {}), ("infonce", {"negatives_from": "memory"})])
+def test_traces_and_memories_are_part_of_the_checkpoint(backend: str, rule: str, options: dict[str, str]) -> None:
+    """Two runs of 6 stimuli are one of 12, and without the traces they are not."""
+    if backend == "brian2":
+        pytest.importorskip("brian2")
+    settings = Case(rule, tuple(options.items()), streams=1).settings(backend, "float64")
+    if backend == "rate":
+        settings = replace(settings, spiking=None)
+    one, two, again, lost = (Ensemble(settings, [case_task(0)], [0], [0.05]) for _ in range(4))
+    one.train(12)
+    two.train(6)
+    saved = two.snapshot()
+    again.restore(saved)
+    kept = ("statistics", "memory")
+    lost.restore({k: v for k, v in saved.items() if not any(f".{word}." in k for word in kept)})
+    for ensemble in (again, lost):
+        ensemble.train(6)
+    assert all(torch.equal(again.learner.parameters[k], v) for k, v in one.learner.parameters.items())
+    assert any(not torch.equal(lost.learner.parameters[k], v) for k, v in one.learner.parameters.items())
+
+
+def test_one_stream_takes_traces_and_several_their_batch() -> None:
+    case = Case("lpl", streams=4).settings("snntorch", "float64")
+    assert case.slow_traces is None
+    assert replace(case, batch=1).slow_traces == SlowTraces(math.exp(-1 / 100))
+    assert replace(case, statistics="traces", statistics_time_constant=5.0).slow_traces == SlowTraces(math.exp(-0.2))
+    with pytest.raises(PlasticError, match="--statistics traces"):
+        Ensemble(replace(case, batch=1, statistics="batch"), [case_task(0)], [0], [0.1])
+
+
+@pytest.mark.parametrize("rule", [rule for rule in all_rules().values() if rule.one_stream])
+def test_the_way_to_one_stream_that_a_refusal_names_leads_there(rule: type[Rule]) -> None:
+    named = " ".join(f"{k}={v}" for k, v in rule.one_stream.items())
+    assert f"--rule-options {named}" in (refusal(rule(), "brian2", 1) or "")
+    assert refusal(load_rule(rule.name, dict(rule.one_stream)), "brian2", 1) is None
+
+
+def test_simsiam_reads_only_means_online() -> None:
+    """Its centred views need no covariance, so none is kept."""
+    settings = Case("simsiam", streams=1).settings("snntorch", "float64")
+    ensemble = Ensemble(settings, [case_task(0)], [0], [0.05])
+    ensemble.train(2)
+    assert any(k.endswith(".activity.mean") for k in ensemble.learner.state)
+    assert not any("activity.activity" in k or "activity.context" in k for k in ensemble.learner.state)
+    assert "statistics" in SimSiam.reads
