@@ -63,7 +63,7 @@ def _refuse(run: FinishedRun) -> None:
     reason = refusal(rule, "brian2", streams)
     if reason is not None:
         raise PlasticError(f"{name} {reason}")
-    if missing := sorted(rule.reads - WRITTEN):
+    if missing := sorted(rule.reads - WRITTEN) + (["a memory of objects"] if rule.memory_slots else []):
         raise PlasticError(f"{name} rule {rule.name!r} reads {', '.join(missing)}, which a script does not compute.")
     if rule.mask == "batch" and streams > 1:
         raise PlasticError(

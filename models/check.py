@@ -215,8 +215,8 @@ def compare(case: Case, backend: str, dtype: str = "float64") -> Comparison:
     size = sum(layer.size for one in truth.spikes for layer in one)
     error = np.array([weight_error(truth, a, b) for a, b in zip(truth.weights, other.weights, strict=True)])
     vacuous = vacuity(case, truth)
-    if not vacuous and dtype == "float64" and error[-1] > TOLERANCE[dtype]:
-        vacuous = chaos(case, truth)
+    if not vacuous and error[-1] > TOLERANCE[dtype]:
+        vacuous = chaos(case, truth, dtype)
         slower = replace(case, learning_rate=case.learning_rate / 4)
         if vacuous and given.learning_rate is None and not vacuity(slower, run_case(slower, "reference")):
             return compare(slower, backend, dtype)
@@ -226,13 +226,13 @@ def compare(case: Case, backend: str, dtype: str = "float64") -> Comparison:
     )  # fmt: skip
 
 
-def chaos(case: Case, truth: Track) -> str:
-    """Whether the reference itself, with weights changed in the last digit, ends elsewhere."""
-    twin = run_case(case, "reference", nudge=1e-15)
-    error = weight_error(truth, truth.weights[-1], twin.weights[-1])
-    if error <= TOLERANCE["float64"]:
+def chaos(case: Case, truth: Track, dtype: str) -> str:
+    """Whether the reference itself, with weights changed in the last digit of that type, ends elsewhere."""
+    nudge = {"float64": 1e-15, "float32": 6e-8}[dtype]
+    error = weight_error(truth, truth.weights[-1], run_case(case, "reference", nudge=nudge).weights[-1])
+    if error <= TOLERANCE[dtype]:
         return ""
-    return f"learning is chaotic here: in the reference too, 1e-15 grows to {error:.0e}; take fewer --stimuli"
+    return f"learning is chaotic here: in the reference too, {nudge:.0e} grows to {error:.0e}; take fewer --stimuli"
 
 
 def weight_error(truth: Track, expected: dict[str, NDArray[Any]], found: dict[str, NDArray[Any]]) -> float:
