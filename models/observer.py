@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from plastic.data.stream import Stimulus
-from plastic.models.learning import Watch
+from plastic.models.learning import Observation, Watch
 from plastic.models.step import Traces
 
 
@@ -32,3 +32,16 @@ class Look:
 
     def end(self, step: int, stimulus: Stimulus) -> None:
         pass
+
+
+def together(*watches: Watch | None) -> Watch | None:
+    """One watch that shows every layer to several; None of none."""
+    chosen = [watch for watch in watches if watch is not None]
+    if len(chosen) < 2:
+        return chosen[0] if chosen else None
+
+    def watch(index: int, observation: Observation) -> None:
+        for one in chosen:
+            one(index, observation)
+
+    return watch

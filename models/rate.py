@@ -14,6 +14,7 @@ from torch import Tensor
 
 from plastic.models.learning import Eligibility, Response
 from plastic.models.parameters import Parameters, layer_name
+from plastic.models.step import LayerTrace, Traces
 from plastic.models.surrogate import rate_function
 from plastic.models.topology import Network
 from plastic.models.upward import masked
@@ -28,11 +29,14 @@ class RateSimulator:
     rule: Rule
     activation: str = "relu"
 
-    def respond(self, parameters: Parameters, inputs: Tensor, before: Tensor | None = None) -> Iterator[Response]:
+    def respond(
+        self, parameters: Parameters, inputs: Tensor, before: Tensor | None = None, traces: Traces | None = None
+    ) -> Iterator[Response]:
         """Responses of the layers, bottom up, to inputs (members, batch, input neurons).
 
         With `before`, the inputs of the stimulus before, its responses are computed again with the
-        present weights instead of being held: no memory per layer, twice the work.
+        present weights instead of being held: no memory per layer, twice the work. `traces`, where given,
+        gets x, a, ρ′(a) and ρ(a) as the signals of the one step that a stimulus is.
         """
         rho, derivative = rate_function(self.activation)
         batch = inputs.shape[1]
@@ -49,6 +53,9 @@ class RateSimulator:
             if before is not None:
                 recomputed = (activity[:, past], self._eligibility(index, post, pre, winner, past))
             current = self._eligibility(index, post, pre, winner, now)
+            if traces is not None:
+                shown = (x[:, None, now] for x in (pre, pre, drive, post, activity))
+                traces[index] = [LayerTrace(*shown)]
             del drive
             arrived = pre[:, now].abs().mean((2, 3)) if "input_activity" in self.rule.reads else None
             yield Response(activity[:, now], post[:, now], current, recomputed, arrived)

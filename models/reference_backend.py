@@ -120,6 +120,9 @@ def _held_inside(held: Held) -> reference.Held:
 
 def _third_outside(third: ThirdFactor) -> ThirdFactor:
     """The third factor as torch, for metrics and traces."""
-    current = Modulator(_outside(third.current.gate), _outside(third.current.dendrite))
+    current, context = (
+        None if m is None else Modulator(_outside(m.gate), _outside(m.dendrite)) for m in (third.current, third.context)
+    )
+    assert current is not None
     signals = {name: _outside(value) for name, value in third.signals.items()}
-    return ThirdFactor(current, loss=_outside(third.loss), signals=signals)
+    return ThirdFactor(current, context, loss=_outside(third.loss), signals=signals)

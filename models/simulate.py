@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from plastic.config import DOUBLE, SPIKING, Config, resolve
 from plastic.data.digits import digits_task
@@ -22,14 +19,19 @@ from plastic.data.task import Task
 from plastic.errors import PlasticError
 from plastic.models.allocator import keep_freed_memory
 from plastic.models.brian2_equations import Equations
-from plastic.models.learning import Observation, Watch
+from plastic.models.learning import Watch
+from plastic.models.observer import together
 from plastic.models.parallel import share_of_this_process
-from plastic.models.parameters import layer_name
+from plastic.models.recording import Recorder, layer_sizes
 from plastic.models.step import SpikingStep, Traces, TraceTiming
 from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
 from plastic.picture import draw_run
 from plastic.rules import load_rule
-from plastic.runs import CHECKPOINT, TRACES, Arrays, RunFolder, free_folder, read_arrays, read_metrics
+from plastic.runs import CHECKPOINT, RunFolder, free_folder
+from plastic.traces.opened import open_run, run_attributes
+from plastic.traces.plan import make_plan
+from plastic.traces.spec import Record
+from plastic.traces.writer import TraceWriter
 
 Report = Callable[[dict[str, Any]], None]
 DISPLAYS = 100  # metrics rows per run
@@ -101,53 +103,23 @@ def show_equations(config: Config) -> str:
     return f"{equations}\n\nLast step of a stimulus (end)\n    {settings.rule.equation}"
 
 
-@dataclass
-class Recording:
-    """Signals of one layer, stream 0, position 0, over a few stimuli of a run."""
+def make_recorder(ensemble: Ensemble, config: Config) -> Callable[[Path, int], Recorder | None]:
+    """What records a run in a folder from a stimulus on; PlasticError for a record spec that does not fit."""
+    record, steps = Record.parse(config.record or "none"), config.training.steps or 0
+    settings, spiking = ensemble.settings, ensemble.settings.spiking is not None
+    time_steps = settings.spike_input.time_steps if spiking else 1
+    sizes = layer_sizes(ensemble)
+    plan = make_plan(record, sizes, settings.batch // settings.share.size, steps, time_steps)
+    attributes = run_attributes(config, settings.rule, plan, sizes)
 
-    ensemble: Ensemble
-    layer: int
+    def recorder(folder: Path, done: int) -> Recorder | None:
+        if not record.clauses:
+            return None
+        if done:
+            return Recorder(ensemble, TraceWriter.resume(folder, plan, spiking, done))
+        return Recorder(ensemble, TraceWriter.create(folder, plan, spiking, attributes))
 
-    def __post_init__(self) -> None:
-        self.rows: dict[str, list[np.ndarray]] = {}
-        self.seen: dict[int, Observation] = {}
-        self.traces: Traces = {}
-
-    def begin(self) -> tuple[Watch, Traces]:
-        """Collect the next stimulus."""
-        self.traces, self.seen = Traces(), dict[int, Observation]()
-        self._add("weight", self._weight())
-        return self.seen.__setitem__, self.traces
-
-    def end(self, stimulus: Stimulus) -> None:
-        """Keep what was collected."""
-        observed = self.seen[self.layer]
-        self._add("modulator", observed.modulator[0, 0, 0])
-        self.rows.setdefault("fixation", []).append(np.where(stimulus.fixation[0, :1], 1.0, -1.0)[0])
-        if self.traces:
-            for part in self.traces[self.layer]:
-                for name, value in vars(part).items():
-                    self._add(name, value[0, :, 0, 0])
-        else:
-            eligibility = observed.response.eligibility
-            assert eligibility.pre is not None
-            pre = eligibility.pre[0, 0, 0, 0]
-            self._add("pre_trace", pre)
-            self._add("post_factor", observed.response.post[0, 0, 0])
-            self._add("membrane", torch.mv(torch.as_tensor(self.rows["weight"][-1]), pre.cpu()))
-
-    def _weight(self) -> Tensor:
-        weight = self.ensemble.learner.parameters[f"{layer_name(self.layer)}.weight"]
-        return weight[0] if weight.dim() == 3 else weight[0, 0]
-
-    def _add(self, name: str, value: Tensor) -> None:
-        self.rows.setdefault(name, []).append(value.detach().cpu().numpy().copy())
-
-    def arrays(self) -> Arrays:
-        self._add("weight", self._weight())
-        join = {"membrane", "post_factor", "pre_trace", "pre_spike", "spike"}
-        per_step = self.ensemble.settings.spiking is not None
-        return {k: np.concatenate(v) if per_step and k in join else np.stack(v) for k, v in self.rows.items()}
+    return recorder
 
 
 def simulate(
@@ -170,6 +142,7 @@ def simulate(
     ensemble = Ensemble(
         make_settings(config), [make_task(config)], [config.seed], [config.training.learning_rate or 0.0]
     )
+    make = make_recorder(ensemble, config)
     share = ensemble.settings.share
     if share.size > 1 and resume is not None:
         raise PlasticError("a run that several processes share leaves no checkpoint; leave --resume out.")
@@ -191,9 +164,9 @@ def simulate(
         folder = RunFolder.create(out or free_folder(config), config)
         folder.append_metrics({"step": 0, **_probe_row(untrained)})
     started = time.perf_counter()
-    recording = Recording(ensemble, len(ensemble.network.layers) - 1)
+    recorder = make(folder.path, ensemble.learned)
     steps, report = config.training.steps or 0, report or (lambda row: None)
-    ensemble.train(steps - ensemble.learned, _Course(ensemble, config, folder, recording, report))
+    ensemble.train(steps - ensemble.learned, _Course(ensemble, config, folder, recorder, report))
     report({"step": steps, "steps": steps})
     trained = ensemble.probe()
     folder.append_metrics({"step": config.training.steps, **_probe_row(trained)})
@@ -208,18 +181,15 @@ def simulate(
         "run": str(folder.path),
         "latents": {"trained": trained, "untrained": untrained},
     }
-    _write_end(ensemble, config, folder, recording, result)
+    _write_end(ensemble, config, folder, result)
     return result
 
 
-def _write_end(
-    ensemble: Ensemble, config: Config, folder: RunFolder, recording: Recording, result: dict[str, Any]
-) -> None:
-    """Weights, traces, picture, and last the result: a folder with a result is whole."""
+def _write_end(ensemble: Ensemble, config: Config, folder: RunFolder, result: dict[str, Any]) -> None:
+    """Weights, picture, and last the result: a folder with a result is whole."""
     parameters = {k: v[0].cpu().numpy() for k, v in ensemble.learner.parameters.items()}
     folder.write_arrays("weights.safetensors", parameters)
-    traces = read_arrays(folder.path / TRACES)
-    draw_run(folder.path / "picture.png", config, read_metrics(folder.path), traces, result, recording.layer)
+    draw_run(folder.path / "picture.png", config, open_run(folder.path), result)
     folder.write_json("result.json", result)
 
 
@@ -228,35 +198,29 @@ def _probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
 
 
 class _Course:
-    """What is collected, written and reported while a run trains; a few stimuli are recorded while the rule is
-    still at work."""
+    """What is collected, written and reported while a run trains."""
 
     def __init__(
-        self, ensemble: Ensemble, config: Config, folder: RunFolder, recording: Recording, report: Report
+        self, ensemble: Ensemble, config: Config, folder: RunFolder, recorder: Recorder | None, report: Report
     ) -> None:
         assert config.training.steps is not None
-        self.ensemble, self.config, self.folder, self.recording, self.report = (
-            ensemble, config, folder, recording, report,
+        self.ensemble, self.config, self.folder, self.recorder, self.report = (
+            ensemble, config, folder, recorder, report,
         )  # fmt: skip
         self.steps, probes = config.training.steps, config.training.probes
-        self.first = self.steps // 5 + 1  # recorded
-        length = 6 if config.backend in SPIKING else min(40, max(1, self.steps // 10))
-        self.last = min(self.first + length - 1, self.steps)
         self.shown = max(1, self.steps // DISPLAYS)
         self.probed = {round(self.steps * k / (probes + 1)) for k in range(1, probes + 1)}
         self.collected: dict[str, list[float | None]] = {}
 
     def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
         self.collected = {}
-        if self.first <= step <= self.last:
-            return self.recording.begin()
-        return (layer_metrics(self.collected) if step % self.shown == 0 else None), None
+        record, traces = self.recorder.begin(step) if self.recorder is not None else (None, None)
+        measure = layer_metrics(self.collected) if step % self.shown == 0 else None
+        return together(record, measure), traces
 
     def end(self, step: int, stimulus: Stimulus) -> None:
-        if self.first <= step <= self.last:
-            self.recording.end(stimulus)
-        if step == self.last:
-            self.folder.write_arrays(TRACES, self.recording.arrays() | {"first": np.array(self.first)})
+        if self.recorder is not None:
+            self.recorder.end(step, stimulus)
         row: dict[str, Any] = {"step": step, **self.collected}
         if step % self.shown == 0 or step in self.probed or step == self.steps:
             _check_finite(self.ensemble, row, step, self.config)
@@ -265,8 +229,9 @@ class _Course:
         if len(row) > 1:
             self.folder.append_metrics(row)
             self.report(row | {"steps": self.steps})
-        alone = self.ensemble.settings.share.size == 1
-        if step in self.probed and alone and not self.first <= step < self.last:
+        if self.recorder is not None and (step in self.probed or step == self.steps):
+            self.recorder.writer.flush()
+        if step in self.probed and self.ensemble.settings.share.size == 1:
             saved = {k: v.cpu().numpy() for k, v in self.ensemble.snapshot().items()}
             self.folder.write_arrays(CHECKPOINT, saved)
 

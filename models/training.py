@@ -186,7 +186,7 @@ class Ensemble:
             return simulator.respond(self.learner.parameters, inputs, traces)
         before, recompute = self._before, self.settings.recompute_context
         self._before = inputs if recompute else None
-        return simulator.respond(self.learner.parameters, inputs, before)
+        return simulator.respond(self.learner.parameters, inputs, before, traces)
 
     def _run(self, simulator: Brian2Simulator, steps: int, observer: Observer) -> None:
         """All stimuli drawn beforehand, in one run of the simulator, which calls back at their borders."""

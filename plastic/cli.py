@@ -17,6 +17,7 @@ from plastic.commands.align import Align
 from plastic.commands.check import Check
 from plastic.commands.export import Export
 from plastic.commands.figure import Figure
+from plastic.commands.inspect import Inspect
 from plastic.commands.simulate import Simulate
 from plastic.commands.sweep import Sweep
 from plastic.config import Config
@@ -25,6 +26,7 @@ from plastic.errors import PlasticError
 
 COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "align": Align,
+    "inspect": Inspect,
     "check": Check,
     "export": Export,
     "sweep": Sweep,

@@ -14,6 +14,7 @@ import tyro
 
 from plastic.errors import PlasticError
 from plastic.rules import load_rule
+from plastic.traces.spec import Record, default_record
 
 BACKENDS = ("rate", "reference", "snntorch", "brian2")
 SPIKING = ("reference", "snntorch", "brian2")
@@ -146,6 +147,9 @@ class Config:
     """auto: the GPU if there is one."""
     dtype: Annotated[str | None, choice("float32", "float64")] = None
     """Arithmetic of the simulation (default float32; reference and brian2 run in float64)."""
+    record: str | None = None
+    """What is recorded, as in "weight,eligibility[layer=2,post=3,pre=0:16]; gate,dendrite@stimulus; membrane every 5"
+    (default: a few synapses of every layer with all their factors, in bouts; none: nothing; see docs/inspecting.md)."""
     threads: int = 1
     """CPU threads of torch; the sums of another number differ in the last digits."""
 
@@ -198,6 +202,8 @@ def validate(config: Config) -> Config:
     if config.dtype is not None:
         _member("dtype", config.dtype, ("float32", "float64"))
     _fits_backend(config)
+    if config.record is not None:
+        Record.parse(config.record)
     for section, fields in CHOICES.items():
         for name, options in fields.items():
             if (value := getattr(getattr(config, section), name)) is not None:
@@ -268,7 +274,10 @@ def resolve(config: Config) -> Config:
     )
     dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
     mask = load_rule(config.rule, config.options()).mask
-    return dataclasses.replace(config, mask=mask, dtype=dtype, stimuli=stimuli, network=network, training=training)
+    chosen = default_record(training.steps or 0, spiking) if config.record is None else Record.parse(config.record)
+    return dataclasses.replace(
+        config, mask=mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network, training=training
+    )
 
 
 def _strings(stimuli: Stimuli) -> int:

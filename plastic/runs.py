@@ -1,7 +1,8 @@
 """A run is a folder: config.toml, versions.json, metrics.jsonl, checkpoint, weights, traces, picture,
 result.json.
 
-Weights and traces are safetensors; nothing is pickled. Everything is written below the folder.
+Weights are safetensors, traces a zarr store (plastic.traces.store); nothing is pickled. Everything is
+written below the folder.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from plastic.config_file import to_toml
 from plastic.errors import PlasticError
 
 Arrays = dict[str, NDArray[Any]]
-CHECKPOINT, TRACES = "checkpoint.safetensors", "traces.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
 REPORTED = (
     "plastic",
     "torch",
@@ -101,7 +102,7 @@ class RunFolder:
     def drop_metrics_after(self, step: int) -> None:
         """Forget what a killed run had written after its checkpoint at `step`."""
         rows = [row for row in read_metrics(self.path) if row["step"] <= step]
-        _replace(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        replace_file(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         (self.path / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -115,7 +116,7 @@ class RunFolder:
         """A safetensors file, there whole or not at all."""
         from safetensors.numpy import save
 
-        _replace(self.path / name, save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
+        replace_file(self.path / name, save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
 
 
 def read_arrays(path: Path) -> Arrays:
@@ -132,7 +133,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines[:-1]]
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """A file that is there whole or not at all."""
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(content)
     partial.replace(path)

@@ -102,7 +102,7 @@ def test_simulate_writes_a_run_and_prints_its_result(
         "versions.json",
         "metrics.jsonl",
         "weights.safetensors",
-        "traces.safetensors",
+        "traces.zarr",
         "result.json",
         *(["picture.png"] if data == "rhm" else []),
         "checkpoint.safetensors",
@@ -117,9 +117,9 @@ def test_simulate_writes_a_run_and_prints_its_result(
     assert metrics[0] == {"step": 0, "probe_accuracy": result["untrained_accuracy"]}
     assert metrics[-1] == {"step": 20, "probe_accuracy": result["probe_accuracy"]}
     assert [row["step"] for row in metrics] == sorted(row["step"] for row in metrics)
-    if backend == "snntorch":  # six of the twenty stimuli are recorded, the others measured
+    if backend == "snntorch":
         measured = [row for row in metrics if "activity" in row]
-        assert len(measured) == 14
+        assert len(measured) == 20
         assert all(len(row[key]) == layers for row in measured for key in ("loss", "activity", "open_gates"))
         assert all(0 <= rate <= 1 for row in measured for rate in row["activity"])
     weights = load_file(run / "weights.safetensors")
@@ -151,8 +151,9 @@ def test_a_run_is_repeated_by_its_config(backend: str, tmp_path: Path, capsys: p
     assert main(["simulate", "--config", "a/config.toml", "--out", "b", "--json"]) == 0
     again = result_of(capsys.readouterr().out)
     assert again["probe_accuracy"] == first["probe_accuracy"]
-    for name in ("config.toml", "weights.safetensors", "traces.safetensors", "metrics.jsonl", "picture.png"):
+    for name in ("config.toml", "weights.safetensors", "metrics.jsonl", "picture.png"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert stored(tmp_path / "a") == stored(tmp_path / "b")
     # an option beside it replaces a setting, and another seed is another run
     assert main(["simulate", "--config=a/config.toml", "--seed", "6", "--out", "c", "--json"]) == 0
     assert result_of(capsys.readouterr().out)["seed"] == 6
@@ -160,6 +161,14 @@ def test_a_run_is_repeated_by_its_config(backend: str, tmp_path: Path, capsys: p
         tmp_path / "c" / "weights.safetensors"
     ).read_bytes()
     assert read_config(tmp_path / "c" / "config.toml").training.learning_rate == 0.01
+
+
+def stored(run: Path) -> dict[str, bytes]:
+    """Every file of the traces of a run."""
+    store = run / "traces.zarr"
+    files = {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    assert len(files) > 100
+    return files
 
 
 KILLED = """
@@ -208,8 +217,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
     assert main(["simulate", "--resume", "killed", "--json"]) == 0
     result = result_of(capsys.readouterr().out)
     assert result["run"] == "killed"
-    for name in ("weights.safetensors", "metrics.jsonl", "traces.safetensors", "config.toml", "checkpoint.safetensors"):
+    for name in ("weights.safetensors", "metrics.jsonl", "config.toml", "checkpoint.safetensors"):
         assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert stored(run) == stored(tmp_path / "whole")
     whole = json.loads((tmp_path / "whole" / "result.json").read_text())
     assert result["probe_accuracy"] == whole["probe_accuracy"]
     assert result["untrained_accuracy"] == whole["untrained_accuracy"]

@@ -1,0 +1,1 @@
+"""What a run records of its synapses, where it is kept, and how it is shown."""

@@ -1,0 +1,104 @@
+"""One synapse at work, drawn with matplotlib: for the picture of a run and for publications."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from plastic.traces.opened import Run
+from plastic.traces.view import Course, View
+
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#777777"  # colour-blind safe
+SHADES = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9")
+COLOURS = {
+    "pre_spike": GREEN, "pre_trace": GREEN, "membrane": BLUE, "spike": BLUE, "post_factor": PURPLE,
+    "eligibility": "#882255", "activity": BLUE, "gate": "#E69F00", "dendrite": "#56B4E9", "modulator": ORANGE,
+    "weight": "black", "weight_change": "black",
+}  # fmt: skip
+DRAWN = ("pre_trace", "membrane", "post_factor", "eligibility", "gate", "dendrite", "modulator", "weight")
+
+
+def panels(shown: View) -> list[str]:
+    """What gets an axis: spikes together, the factors, and the rule's own signals but for its weights."""
+    raster = ["spikes"] if {"pre_spike", "spike"} & set(shown.courses) else []
+    own = [name for name in shown.courses if name.partition("[")[0] not in COLOURS and not name.startswith("context_")]
+    return raster + [name for name in DRAWN if name in shown.courses] + own
+
+
+def draw_synapse(figure: Any, run: Run, shown: View, note: str = "") -> None:
+    """All factors of a synapse under each other in an (empty) matplotlib figure or subfigure."""
+    names = panels(shown)
+    axes: list[Axes] = list(np.atleast_1d(figure.subplots(len(names), 1, sharex=True)))
+    first, last = shown.stimuli[0].stimulus, shown.stimuli[-1].stimulus
+    axes[0].set_title(
+        f"{shown.synapse}, stimuli {first} to {last} {note}\n"
+        "grey: saccade (y = −1), white: fixation (y = +1); small: the label",
+        fontsize=9,
+        pad=14,
+    )
+    for axis, name in zip(axes, names, strict=True):
+        if name == "spikes":
+            _raster(axis, run, shown)
+        else:
+            _line(axis, run, shown.courses[name])
+        _boundaries(axis, shown)
+        axis.tick_params(labelsize=7)
+    for boundary in shown.stimuli:
+        middle = (boundary.start + boundary.end) / 2
+        axes[0].text(
+            middle, 1.02, str(boundary.label), transform=axes[0].get_xaxis_transform(), ha="center", fontsize=7,
+            color=GREY,
+        )  # fmt: skip
+    axes[-1].set_xlabel("time (ms)" if run.spiking else "stimulus")
+    figure.align_ylabels(axes)
+
+
+def label(course: Course) -> str:
+    """Name and unit, over two lines."""
+    return f"{course.name.replace('_', ' ')}\n({course.unit})"
+
+
+def _raster(axis: Axes, run: Run, shown: View) -> None:
+    rows = [(name, side) for name, side in (("spike", "post"), ("pre_spike", "pre")) if name in shown.courses]
+    if not run.spiking:
+        for name, side in rows:
+            course = shown.courses[name]
+            axis.step(course.time, course.value, where="post", color=COLOURS[name], lw=1, label=side)
+        axis.set_ylabel("activity\n(a.u.)", fontsize=8)
+        axis.legend(fontsize=6, loc="upper right")
+        return
+    for row, (name, _) in enumerate(rows):
+        course = shown.courses[name]
+        axis.eventplot(course.time[course.value > 0], lineoffsets=row, linelengths=0.7, colors=COLOURS[name])
+    axis.set_yticks(range(len(rows)), [side for _, side in rows])
+    axis.set_ylabel("spikes", fontsize=8)
+    axis.set_ylim(-0.6, len(rows) - 0.4)
+
+
+def _line(axis: Axes, run: Run, course: Course) -> None:
+    colour = COLOURS.get(course.name.partition("[")[0], "#44AA99")
+    if course.clock == "step" and run.spiking:
+        for one in np.unique(course.stimulus):  # not joined over what was not recorded
+            chosen = course.stimulus == one
+            axis.plot(course.time[chosen], course.value[chosen], color=colour, lw=1)
+        if course.name == "membrane" and "threshold" in run.traces.attrs:
+            axis.axhline(run.traces.attrs["threshold"], color=GREY, ls="--", lw=0.8)
+    else:
+        length = int(run.traces.attrs["time_steps"])
+        for time, value in zip(course.time, course.value, strict=True):
+            axis.hlines(value, time, time + length, color=colour, lw=1.5)
+            if course.name == "modulator":
+                axis.fill_between([time, time + length], 0, float(value), color=colour, alpha=0.3, lw=0)
+    if course.name in ("gate", "dendrite", "modulator"):
+        axis.axhline(0, color=GREY, lw=0.5)
+    axis.set_ylabel(label(course), fontsize=8)
+
+
+def _boundaries(axis: Axes, shown: View) -> None:
+    axis.set_xlim(shown.stimuli[0].start, shown.stimuli[-1].end)
+    for boundary in shown.stimuli:
+        if not boundary.fixation:
+            axis.axvspan(boundary.start, boundary.end, color="#e9e9e9", lw=0, zorder=-2)
+        axis.axvline(boundary.start, color="#cccccc", lw=0.5, zorder=-1)

@@ -1,0 +1,194 @@
+"""One synapse over a few stimuli: all its factors, cut out of the traces of a run. What pictures and tables are of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plastic.errors import PlasticError
+from plastic.traces.opened import Run
+from plastic.traces.signals import CONTEXT_SIGNALS, SIGNALS
+
+if TYPE_CHECKING:
+    import xarray
+
+ORDER = (*SIGNALS, *CONTEXT_SIGNALS)
+
+
+@dataclass(frozen=True)
+class Synapse:
+    """A synapse and one of the streams and positions at which it works."""
+
+    layer: int
+    post: int
+    pre: int
+    stream: int = 0
+    position: int = 0
+
+    def __str__(self) -> str:
+        return f"layer {self.layer}, synapse {self.pre} → {self.post}"
+
+
+@dataclass(frozen=True)
+class Course:
+    """One signal over time. `time` is in steps of 1 ms since the run began (rate networks: in stimuli)."""
+
+    name: str
+    symbol: str
+    unit: str
+    clock: str  # step or stimulus
+    stimulus: NDArray[np.int64]  # of each sample, from 1
+    time: NDArray[np.int64]
+    value: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """One stimulus: where it begins and ends, and whether the gaze had stayed."""
+
+    stimulus: int
+    start: int
+    end: int
+    fixation: bool
+    label: int
+
+
+@dataclass(frozen=True)
+class View:
+    """The signals of one synapse in a window of stimuli."""
+
+    synapse: Synapse
+    courses: dict[str, Course]
+    stimuli: list[Boundary]
+
+
+def bouts(run: Run) -> list[tuple[int, int]]:
+    """First and last stimulus of every uninterrupted stretch that was recorded."""
+    recorded = run.traces["stimulus"].values if "stimulus" in run.traces.coords else np.zeros(0, dtype=np.int64)
+    if not len(recorded):
+        raise PlasticError(f"the run {str(run.path)!r} has recorded nothing; run it with another --record.")
+    breaks = np.flatnonzero(np.diff(recorded) > 1)
+    starts, ends = np.r_[recorded[0], recorded[breaks + 1]], np.r_[recorded[breaks], recorded[-1]]
+    return [(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
+
+
+def typical_window(run: Run, most: int = 6) -> tuple[int, int]:
+    """A few recorded stimuli early in the run, when the rule is still at work: the first bout after a fifth of it."""
+    steps, stretches = run.config.training.steps or 0, bouts(run)
+    last = stretches[-1][1]
+    start, end = next(((max(a, steps // 5 + 1), b) for a, b in stretches if b > steps // 5), stretches[0])
+    return start, min(end, start + most - 1, last)
+
+
+def view(run: Run, synapse: Synapse, window: tuple[int, int], names: Sequence[str] | None = None) -> View:
+    """What was recorded of the synapse during the stimuli first … last.
+
+    Raises PlasticError where nothing was recorded of this synapse, or not during these stimuli.
+    """
+    courses: dict[str, Course] = {}
+    missing = {"post", "pre"}  # unless something of this neuron was recorded
+    for name in names or _names(run, synapse.layer):
+        for array in run.signals(name, synapse.layer):
+            for course in _courses(run, array, synapse, window):
+                courses.setdefault(course.name, course)
+                missing -= set(array.attrs["axes"])
+    if not courses or (missing and names is None):
+        first, last = window
+        recorded = ", ".join(f"{x}:{y}" for x, y in bouts(run)[:12])
+        raise PlasticError(
+            f"the run {str(run.path)!r} has not recorded {synapse}, stream {synapse.stream}, position "
+            f"{synapse.position} in the stimuli {first}:{last}; recorded stimuli: {recorded}, …; recorded signals: "
+            f"{run.traces.attrs['record']}."
+        )
+    return View(synapse, courses, _boundaries(run, window, synapse.stream))
+
+
+def _names(run: Run, layer: int) -> list[str]:
+    recorded = {str(a.attrs["signal"]) for a in run.traces.data_vars.values() if a.attrs["layer"] == layer}
+    own = sorted(recorded - set(ORDER))
+    return [name for name in ORDER if name in recorded] + own
+
+
+def _courses(run: Run, array: xarray.DataArray, synapse: Synapse, window: tuple[int, int]) -> Iterator[Course]:
+    """The signal of the synapse, if it was recorded; component by component where it is not one per neuron."""
+    axes, sizes = array.attrs["axes"], array.attrs["size"]
+    if "site" in axes:  # the map below, which all synapses of a convolution read
+        return
+    if "unit" not in axes:
+        yield from _course(run, array, {axis: getattr(synapse, axis) for axis in axes}, window, "")
+        return
+    positions, neurons, _ = run.traces.attrs["layers"][synapse.layer - 1]
+    size = sizes[axes.index("unit")]
+    at = {"stream": synapse.stream}
+    if size in (neurons, positions * neurons):
+        place = synapse.position if size > neurons else 0
+        yield from _course(run, array, at | {"unit": place * neurons + synapse.post}, window, "")
+        return
+    for unit in array.coords["unit"].values:
+        yield from _course(run, array, at | {"unit": int(unit)}, window, f"[{int(unit)}]")
+
+
+def _course(
+    run: Run, array: xarray.DataArray, at: dict[str, int], window: tuple[int, int], suffix: str
+) -> Iterator[Course]:
+    """One component of a signal; nothing if it was not recorded."""
+    clock = str(array.dims[0])
+    stimulus = array.coords["stimulus" if clock == "stimulus" else "time_stimulus"].values
+    begin, end = np.searchsorted(stimulus, [window[0], window[1] + 1])
+    places = {axis: np.flatnonzero(array.coords[axis].values == index) for axis, index in at.items()}
+    if begin == end or not all(len(place) for place in places.values()):
+        return
+    shown = array.isel({clock: slice(int(begin), int(end))} | {axis: int(place[0]) for axis, place in places.items()})
+    stimulus = stimulus[begin:end]
+    steps = int(run.traces.attrs["time_steps"])
+    time = (stimulus - 1) * steps if clock == "stimulus" else array.coords["time"].values[begin:end]
+    kind = "stimulus" if clock == "stimulus" else "step"
+    name, symbol, unit = (str(array.attrs[key]) for key in ("signal", "symbol", "units"))
+    yield Course(name + suffix, symbol + suffix, unit, kind, stimulus, time, shown.values)
+
+
+def _boundaries(run: Run, window: tuple[int, int], stream: int) -> list[Boundary]:
+    traces, steps = run.traces, int(run.traces.attrs["time_steps"])
+    number = traces["stimulus"].values
+    begin, end = np.searchsorted(number, [window[0], window[1] + 1])
+    at = int(np.flatnonzero(traces["stream"].values == stream)[0]) if stream in traces["stream"].values else 0
+    fixation = traces["fixation"].isel(stimulus=slice(int(begin), int(end)), stream=at).values
+    label = traces["label"].isel(stimulus=slice(int(begin), int(end)), stream=at).values
+    return [
+        Boundary(int(n), (int(n) - 1) * steps, int(n) * steps, bool(y > 0), int(c))
+        for n, y, c in zip(number[begin:end], fixation, label, strict=True)
+    ]
+
+
+def liveliest(run: Run, layer: int, window: tuple[int, int]) -> Synapse:
+    """Among the recorded synapses that are active on both sides, the one whose weight changes most."""
+    weight = run.signal("weight", layer)
+    number = weight.coords["stimulus"].values
+    begin, end = np.searchsorted(number, [window[0], window[1] + 1])
+    at: dict[str, Any] = {"stimulus": slice(int(begin), int(end))}
+    values = weight.isel(at | ({"position": 0} if "position" in weight.dims else {})).values
+    change = np.abs(np.diff(values, axis=0)).sum(0) if len(values) > 1 else np.abs(values).sum(0)
+    for axis, name in ((0, "post_factor"), (0, "spike"), (1, "pre_trace")):
+        change = change * _active(run, name, layer, window, weight.coords["post" if axis == 0 else "pre"].values, axis)
+    post, pre = np.unravel_index(int(change.argmax()), change.shape)
+    return Synapse(layer, int(weight.coords["post"][post]), int(weight.coords["pre"][pre]))
+
+
+def _active(run: Run, name: str, layer: int, window: tuple[int, int], neurons: Any, axis: int) -> NDArray[np.bool_]:
+    """Which of the neurons showed anything of a signal; all, where it was not recorded."""
+    side = "post" if axis == 0 else "pre"
+    shape = (-1, 1) if axis == 0 else (1, -1)
+    for array in run.signals(name, layer):
+        if side not in array.dims:
+            continue
+        clock = str(array.dims[0])
+        stimulus = array.coords["stimulus" if clock == "stimulus" else "time_stimulus"].values
+        begin, end = np.searchsorted(stimulus, [window[0], window[1] + 1])
+        seen = np.abs(array.isel({clock: slice(int(begin), int(end)), "stream": 0, "position": 0}).values).sum(0) > 0
+        alive = set(array.coords[side].values[seen].tolist())
+        return np.array([int(n) in alive for n in neurons]).reshape(shape)
+    return np.ones(shape, dtype=np.bool_)
