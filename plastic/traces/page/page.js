@@ -10,7 +10,7 @@ const COLOURS = { // Okabe and Ito's, told apart by the colour-blind; null: the 
 const SHADES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
 const ROWS = ["spikes", "pre_trace", "membrane", "post_factor", "eligibility", "gate", "dendrite", "modulator", "weight"];
 const MOST_SAMPLES = 20000; // that are drawn at a time
-const MOST_LABELS = 30; // stimuli whose labels are readable beside each other
+const MOST_LABELS = 14; // stimuli whose labels are readable beside each other
 
 // ---------------------------------------------------------------- values
 const TYPES = { float32: Float32Array, float64: Float64Array, uint8: Uint8Array, int8: Int8Array, int32: Int32Array };
@@ -177,7 +177,7 @@ function line(course, one, row, colour) { // a signal as a plotly trace; gaps wh
   const name = course.signal + (one.unit === undefined ? "" : `[${one.unit}]`);
   return { x, y, name, type: "scatter", mode: "lines", xaxis: "x", yaxis: row, connectgaps: false,
     line: { color: colour, width: 1.4, shape: course.clock === "stimulus" || T === 1 ? "hv" : "linear" },
-    hovertemplate: `${name} %{y:.6g} ${course.unit}<extra></extra>`, customdata: null };
+    hovertemplate: `${name} %{y:.6g}${course.unit === "1" ? "" : " " + course.unit}<extra></extra>` };
 }
 
 function raster(course, row, height, colour) {
@@ -201,7 +201,7 @@ function stimuliTrace(first, last, row, look) {
   for (let n = lowerBound(recorded, first); n < recorded.length && recorded[n] <= last; n++) {
     const stays = fixation[n * meta.streams.length + stream] > 0, what = label[n * meta.streams.length + stream];
     x.push((recorded[n] - 0.5) * meta.time_steps);
-    text.push(`${stays ? "fix" : "sacc"} ${what}`);
+    text.push(`${stays ? "fixation" : "saccade"} · ${what}`);
     about.push(`stimulus ${recorded[n]}: ${stays ? "fixation" : "saccade"}, label ${what}`);
   }
   return { x, y: x.map(() => 0.5), text, customdata: about, name: "stimulus", type: "scatter", mode: "text", xaxis: "x", yaxis: row,
@@ -223,6 +223,7 @@ let turn = 0; // of drawing: a later one overtakes an earlier one that still wai
 async function drawSynapse() {
   const mine = ++turn, look = theme(), [begin, end] = drawn();
   const first = recorded[begin], last = recorded[end - 1];
+  $("note").textContent = `${meta.equation} · stimuli ${first} to ${last} of ${meta.steps} are drawn · record: ${meta.record}`;
   const found = await courses(first, last);
   if (mine !== turn) return;
   const rows = rowsOf(found), traces = [], axes = {}, notes = [];
@@ -260,11 +261,23 @@ async function drawSynapse() {
     dragmode: "zoom", hoverlabel: { font: { size: 11 }, bgcolor: look.back }, uirevision: "keep",
   };
   labelDensity(traces[0]);
+  for (let k = 0; k < rows.length; k++) fitted(axes[`yaxis${k + 2}`], traces.filter((one) => one.yaxis === `y${k + 2}`));
   await Plotly.react("synapse-view", traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
   $("synapse-view").dataset.drawn = String(mine);
   if (!drawSynapse.listens) { $("synapse-view").on("plotly_relayout", zoomed); drawSynapse.listens = true; }
-  $("note").textContent = `${meta.equation} · stimuli ${first} to ${last} of ${meta.steps} are drawn · record: ${meta.record}`;
   writeHash();
+}
+
+function fitted(axis, traces) { // the range of what is visible, so that a small change far from an outburst is seen
+  if (axis.range) return;
+  let low = Infinity, high = -Infinity;
+  for (const one of traces) for (let i = 0; i < one.x.length; i++) {
+    const value = one.y[i];
+    if (value === null || (one.name !== "threshold" && (one.x[i] < state.from || one.x[i] > state.to))) continue;
+    low = Math.min(low, value); high = Math.max(high, value);
+  }
+  const room = (high - low) * 0.08 || Math.max(Math.abs(high) * 0.1, 1e-3);
+  if (low <= high) axis.range = [low - room, high + room];
 }
 
 function labelDensity(trace) {
