@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.util
+import multiprocessing
+import sys
 from typing import Any
 
 from plastic.errors import PlasticError
@@ -32,6 +34,8 @@ def load_lava() -> None:
 
         return decorate if cls is None else decorate(cls)
 
+    if "lava.magma.runtime.message_infrastructure.multiprocessing" not in sys.modules:
+        multiprocessing.set_start_method(None, force=True)  # Lava sets it, and fails where it is set already
     dataclasses.dataclass = hashable
     try:
         importlib.import_module("lava.magma.compiler.var_model")

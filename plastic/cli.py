@@ -20,6 +20,7 @@ from plastic.commands.figure import Figure
 from plastic.commands.inspect import Inspect
 from plastic.commands.simulate import Simulate
 from plastic.commands.sweep import Sweep
+from plastic.commands.verify import Verify
 from plastic.config import Config
 from plastic.config_file import read_config
 from plastic.errors import PlasticError
@@ -29,6 +30,7 @@ COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "inspect": Inspect,
     "check": Check,
     "export": Export,
+    "verify": Verify,
     "sweep": Sweep,
     "figure": Figure,
     "rules": Rules,

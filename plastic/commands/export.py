@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import tyro
 from rich.console import Console
@@ -32,10 +32,19 @@ class Writers:
 
         return export_nir(command.source, command.out, command.dt)
 
+    @staticmethod
+    def lava(command: Export) -> Record:
+        from plastic.hardware.bundle_export import export_lava
+        from plastic.hardware.quantiser import Chip
+
+        chip = Chip(cast(Any, command.rounding), command.weight_bits, cast(Any, command.profile), command.seed)
+        return export_lava(command.source, command.out, command.stimuli, command.start, chip)
+
 
 FORMATS: dict[str, Callable[[Export], Record]] = {
     "brian2": Writers.brian2,
     "nir": Writers.nir,
+    "lava": Writers.lava,
 }
 
 
@@ -46,9 +55,11 @@ class Export:
     Formats:
       brian2   a readable Brian2 script (OUT.py, its data beside it as OUT.npz) that repeats the run without plastic
       nir      network and trained weights for NIR's readers (HDF5), the rule as metadata
+      lava     a folder: integers, stimuli and code that learn on Lava's model of Loihi, with numpy and lava-nc alone
 
     Examples:
       plastic export runs/one-stream --to brian2 one_stream.py && python one_stream.py
+      plastic export runs/on-chip --to lava bundle && plastic verify bundle
       plastic export runs/demo --to nir demo.nir
       plastic export runs/demo --to nir demo.nir --dt 0.0001   # for snnTorch's reader, which assumes 0.1 ms
     """
@@ -61,6 +72,18 @@ class Export:
     """The format."""
     dt: float = 1e-3
     """nir: seconds per time step."""
+    stimuli: int = 200
+    """lava: how many stimuli of the run the bundle holds."""
+    start: Annotated[str, choice("initial", "trained")] = "initial"
+    """lava: the chip begins with the run's initial weights, or goes on from its trained ones."""
+    rounding: Annotated[str, choice("stochastic", "nearest")] = "stochastic"
+    """lava: how the chip rounds."""
+    weight_bits: int = 8
+    """lava: bits of a weight, 2 to 8."""
+    profile: Annotated[str, choice("sim-3f", "hw-2f")] = "sim-3f"
+    """lava: neurons and circuit of our own for Lava's CPU models, or Lava's own processes only."""
+    seed: int = 0
+    """lava: of the chip's random numbers."""
     json: bool = False
     """Print one JSON object, as the last line."""
 
@@ -68,8 +91,9 @@ class Export:
         if self.to not in FORMATS:
             raise PlasticError(f"unknown format {self.to!r}; --to is one of: {', '.join(FORMATS)}.")
         record = {"run": str(self.source), "to": self.to, "out": str(self.out)} | FORMATS[self.to](self)
-        shown = ", ".join(f"{key} {value}" for key, value in record.items() if key not in ("run", "to", "out"))
-        Console(stderr=self.json).print(f"{self.out}: {shown}", soft_wrap=True)
+        shown = (f"{key} {value}" for key, value in record.items() if not isinstance(value, list | dict))
+        console = Console(stderr=self.json)
+        console.print(", ".join(shown), soft_wrap=True, highlight=False)
         if self.json:
             print(json.dumps(record))
         return 0

@@ -1,0 +1,122 @@
+"""From a run to a bundle: the float network is quantised, and both learn from the same stimuli."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from plastic.data.stream import Stimulus
+from plastic.errors import PlasticError
+from plastic.hardware.bundle import FloatRun, Stimuli, write_bundle
+from plastic.hardware.calibration import float_run
+from plastic.hardware.compiler import compile_circuit
+from plastic.hardware.program import PROFILES, ROUNDINGS
+from plastic.hardware.quantiser import Chip, LayerReport, Ranges, check_fits, quantise
+from plastic.models.finished import FinishedRun, Weights, open_finished
+from plastic.models.learning import Watch
+from plastic.models.parameters import specification
+from plastic.models.step import Traces
+from plastic.models.training import Ensemble
+
+CALIBRATION = 2000  # stimuli at most of the run whose ranges choose the scales
+BEGINNINGS = ("initial", "trained")
+
+
+def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) -> dict[str, Any]:
+    """Write the bundle of a run's network to the folder `out`, with its first `count` stimuli.
+
+    beginning: the chip begins with the run's initial weights, or with those that it ended with ("trained").
+    Returns, for display, the quantiser's report and how integers and floats compare. Raises PlasticError
+    for what does not fit the chip, before anything is written.
+    """
+    for name, value, options in (
+        ("start", beginning, BEGINNINGS), ("rounding", chip.rounding, ROUNDINGS), ("profile", chip.profile, PROFILES),
+    ):  # fmt: skip
+        if value not in options:
+            raise PlasticError(f"unknown {name} {value!r}; --{name} is one of: {', '.join(options)}.")
+    if count < 1:
+        raise PlasticError(f"--stimuli is {count}; it must be at least 1.")
+    finished = open_finished(run)
+    check_fits(finished.ensemble.network, finished.step, chip)
+    settings, config = finished.ensemble.settings, finished.config
+    rate, steps = config.training.learning_rate or 0.0, config.spiking.time_steps
+    if settings.optimizer != "sgd":
+        raise PlasticError(
+            f"the run {str(run)!r} learned by {settings.optimizer}, which filters every synapse, and the learning "
+            "engine has the pure rule; train with --optimizer sgd."
+        )
+    weights = finished.initial if beginning == "initial" else finished.final
+    rule, network = settings.rule, finished.ensemble.network
+    compiled = compile_circuit(rule, network, specification(network, rule, [1.0] * len(network.layers)), rate, None)
+    ranges = _ranges(finished, rate)
+    made = quantise(rule, network, finished.step, steps, rate, weights, ranges, compiled, chip)
+    stimuli, floating = _float(finished, weights, count, rate)
+    about = {"rule": rule.name, "equation": rule.equation, "citation": rule.citation, "run": run.name,
+             "learning_rate": rate, "begins": beginning, "report": [vars(one) for one in made.report]}  # fmt: skip
+    compared = write_bundle(out, made.program, stimuli, floating, chip.seed, about)
+    return {"stimuli": count, "profile": chip.profile, "report": _told(made.report), "float": compared}
+
+
+def _ranges(run: FinishedRun, rate: float) -> list[Ranges]:
+    """What the run's signals reach, seen on a run of the same network again."""
+    config, ensemble = run.config, run.ensemble
+    stimuli, streams = config.training.steps or 0, ensemble.settings.batch
+    together = 16 if streams == 1 else streams
+    length = min(CALIBRATION, max(1, stimuli * streams // together))
+    ranges = float_run(ensemble.settings, ensemble.tasks[0], config.seed, rate, length, together)
+    largest = [float(np.abs(run.final[f"layer{n}.weight"]).max()) for n in range(1, len(ranges) + 1)]
+    return [replace(one, weight=max(one.weight, w)) for one, w in zip(ranges, largest, strict=True)]
+
+
+def _told(report: Sequence[LayerReport]) -> list[dict[str, Any]]:
+    return [vars(one) | {"expected": one.expected} for one in report]
+
+
+@dataclass
+class _Seen:
+    """An observer that keeps stimuli, and the spikes of every layer."""
+
+    ensemble: Ensemble
+    inputs: list[NDArray[np.uint8]] = field(default_factory=list)
+    spikes: list[NDArray[np.uint8]] = field(default_factory=list)
+    fixation: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    traces: Traces = field(default_factory=dict)
+
+    def begin(self, step: int) -> tuple[Watch | None, Traces]:
+        del step
+        self.traces = {}
+        return None, self.traces
+
+    def end(self, step: int, stimulus: Stimulus) -> None:
+        encoded = self.ensemble.encode(stimulus.inputs, "spikes", step - 1)
+        self.inputs.append(encoded[0, :, 0].numpy().astype(np.uint8))
+        layers = [torch.cat([part.spike for part in parts], dim=1) for _, parts in sorted(self.traces.items())]
+        self.spikes.append(torch.cat([layer[0, :, 0].flatten(1) for layer in layers], dim=1).numpy().astype(np.uint8))
+        self.fixation.append(1 if stimulus.fixation[0, 0] else -1)
+        self.labels.append(int(stimulus.labels[0, 0]))
+
+
+def _float(run: FinishedRun, weights: Weights, count: int, rate: float) -> tuple[Stimuli, FloatRun]:
+    """The network learns in float64 from the stimuli of one stream, from these weights on."""
+    given = replace(run.ensemble.settings, backend="snntorch", batch=1, dtype=torch.float64, device=torch.device("cpu"))
+    ensemble = Ensemble(given, [run.ensemble.tasks[0]], [run.config.seed], [rate])
+    for name, value in ensemble.learner.parameters.items():
+        value.copy_(torch.as_tensor(weights[name])[None])
+    names = [f"layer{n}.weight" for n in range(1, len(ensemble.network.layers) + 1)]
+    shapes = [(layer.positions, layer.neurons, layer.fan_in) for layer in ensemble.network.layers]
+
+    def now() -> list[NDArray[np.float64]]:
+        parameters = ensemble.learner.parameters
+        return [parameters[name][0].numpy().reshape(shape).copy() for name, shape in zip(names, shapes, strict=True)]
+
+    initial, seen = now(), _Seen(ensemble)
+    ensemble.train(count, seen)
+    stimuli = Stimuli(np.stack(seen.inputs), np.array(seen.fixation), np.array(seen.labels))
+    return stimuli, FloatRun(np.stack(seen.spikes), initial, now())

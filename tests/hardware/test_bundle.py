@@ -1,0 +1,213 @@
+"""Bundles: run by their own run.py without plastic, verified, and refused where they are not as they were written."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from plastic.cli import main
+from plastic.hardware import container
+from plastic.hardware.bundle_run import digest, read_bundle
+from plastic.hardware.program import Program
+from plastic.models.finished import open_finished
+
+STIMULI = 30
+RUN = [
+    "--rule", "clapp", "--backend", "snntorch", "--dtype", "float64", "--batch", "1", "--steps", str(STIMULI),
+    "--width", "10", "--weights", "local", "--trace-timing", "emitted", "--time-steps", "12", "--probes", "0",
+    "--train-size", "64", "--test-size", "60", "--learning-rate", "0.1",
+]  # fmt: skip
+
+
+def simulated(folder: Path, *options: str) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("plastic.models.simulate.draw_run", lambda *arguments: None)
+        assert main(["simulate", *RUN, *options, "--out", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle; the run is beside it."""
+    folder = tmp_path_factory.mktemp("bundle")
+    run = simulated(folder)
+    assert main(["export", str(run), "--to", "lava", str(folder / "bundle"), "--stimuli", str(STIMULI)]) == 0
+    return folder / "bundle"
+
+
+@pytest.fixture
+def copied(exported: Path, tmp_path: Path) -> Path:
+    shutil.copytree(exported, tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def run_alone(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The bundle's run.py in a process in which plastic cannot be imported."""
+    hidden = folder.parent / "hidden"
+    hidden.mkdir(exist_ok=True)
+    (hidden / "plastic.py").write_text("raise ImportError('plastic is not here')\n")
+    return subprocess.run(
+        [sys.executable, str(folder / "run.py"), *arguments], cwd=folder.parent, capture_output=True, text=True,
+        env={"PYTHONPATH": str(hidden), "PATH": "/usr/bin:/bin"}, check=False, timeout=500,
+    )  # fmt: skip
+
+
+def test_a_bundle_runs_without_plastic_and_does_what_the_emulator_did(copied: Path) -> None:
+    done = run_alone(copied)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "agree: bit for bit" in done.stdout
+    bundle = read_bundle(copied)  # having been run is no change
+    spikes = int(bundle.spikes("golden").sum())
+    assert f"spikes      0 of {spikes} differ" in done.stdout
+    assert 0.02 < bundle.spikes("golden").mean() < 0.6
+    last = [bundle.golden[f"layer{n}.weight"] for n in (1, 2)]
+    assert digest(last) == bundle.manifest["digests"][-1]
+    assert all((a != b).mean() > 0.3 for a, b in zip(last, bundle.first_weights(), strict=True))
+    assert len(np.unique(bundle.golden["modulators"])) > 10
+
+
+def test_verify_agrees_and_says_how_far_integers_go(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(exported), "--stimuli", "12", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["agrees"]
+    assert found["code_is_ours"]
+    assert found["emulator"]["stimuli"] == 12
+    assert found["emulator"]["spikes_differing"] == found["tags_differing"] == 0
+    assert found["emulator"]["spikes"] > 100
+    assert found["emulator"]["weights_moved"] > 100
+    assert 0.9 < found["float"]["agreeing"] < 1
+
+
+def test_the_float_run_of_the_bundle_is_the_run(exported: Path) -> None:
+    bundle, run = read_bundle(exported), open_finished(exported.parent / "run")
+    for number, layer in enumerate(run.ensemble.network.layers, 1):
+        shape = (layer.positions, layer.neurons, layer.fan_in)
+        name = f"layer{number}.weight"
+        np.testing.assert_allclose(bundle.floating[name], run.final[name].reshape(shape), rtol=0, atol=1e-12)
+        np.testing.assert_array_equal(bundle.floating[f"layer{number}.initial"], run.initial[name].reshape(shape))
+        scale = bundle.program["scales"][number - 1]["weight"]
+        quantised = bundle.arrays[name] / scale
+        assert np.abs(quantised - run.initial[name].reshape(shape)).max() <= 1.01 / scale
+
+
+def test_it_goes_on_from_trained_weights(exported: Path, tmp_path: Path) -> None:
+    run = exported.parent / "run"
+    arguments = ["--start", "trained", "--stimuli", "3", "--rounding", "nearest"]
+    assert main(["export", str(run), "--to", "lava", str(tmp_path / "b"), *arguments]) == 0
+    bundle = read_bundle(tmp_path / "b")
+    program = Program.of(bundle.program, bundle.arrays)
+    assert program.rounding == "nearest"
+    final = open_finished(run).final["layer2.weight"].reshape(program.layers[1].weight.shape)
+    difference = program.layers[1].weight / program.scales[1]["weight"] - final
+    assert np.abs(difference).max() <= 1.01 / program.scales[1]["weight"]
+
+
+def resigned(folder: Path, name: str, change: Callable[[dict[str, np.ndarray]], None]) -> None:
+    """The bundle with another array file, and checksums that fit it."""
+    manifest, files = container.read(folder)
+    arrays = container.unpack(files[name], name)
+    change(arrays)
+    files[name] = container.pack(arrays)
+    shutil.rmtree(folder)
+    content = {k: v for k, v in manifest.items() if k not in ("format", "version", "files", "checksum")}
+    container.write(folder, content, files)
+
+
+def test_one_spike_that_differs_is_found(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def flip(golden: dict[str, np.ndarray]) -> None:
+        golden["spikes"][1, 5, 0] ^= 128
+
+    resigned(copied, "golden.npz", flip)
+    done = run_alone(copied, "--stimuli", "2")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "spikes      1 of" in done.stdout
+    assert "DISAGREE" in done.stdout
+    assert main(["verify", str(copied), "--stimuli", "2"]) == 1
+    assert "NOT what the bundle says" in capsys.readouterr().out
+
+
+def test_a_changed_bundle_is_refused_by_both(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = bytearray((copied / "arrays.npz").read_bytes())
+    content[len(content) // 2] ^= 1
+    (copied / "arrays.npz").write_bytes(content)
+    assert main(["verify", str(copied)]) == 2
+    told = capsys.readouterr().err
+    assert "SHA-256 differs" in told
+    assert len(told.splitlines()) == 1
+    done = run_alone(copied)
+    assert done.returncode == 2
+    assert "SHA-256 differs" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "golden.npz", "float.npz"])
+def test_a_bundle_that_lacks_arrays_is_refused(name: str, copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def cut(arrays: dict[str, np.ndarray]) -> None:
+        arrays["spikes"] = arrays["spikes"][:-1]
+
+    resigned(copied, name, cut)
+    assert main(["verify", str(copied)]) == 2
+    assert "is incomplete" in capsys.readouterr().err
+    resigned(copied, name, dict.clear)
+    assert main(["verify", str(copied)]) == 2
+    assert "is incomplete" in capsys.readouterr().err
+
+
+def test_a_bundle_needs_numpy_and_lava_alone(exported: Path) -> None:
+    _, files = container.read(exported)
+    beside = {name.removesuffix(".py").partition("/")[0] for name in files}
+    roots = set()
+    for name, text in files.items():
+        if name.endswith(".py"):
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.Import):
+                    roots |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    assert node.level == 0
+                    roots.add((node.module or "").partition(".")[0])
+    assert roots - beside - set(sys.stdlib_module_names) == {"numpy", "lava"}
+    leaf = {name for name in files if name.startswith("plastic_lava/")}
+    assert leaf == {"plastic_lava/__init__.py", "plastic_lava/processes.py"}  # Lava runs every file that is there
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments", "named"),
+    [
+        (["--weights", "shared"], [], "take --weights local"),
+        (["--trace-timing", "arrived"], [], "--trace-timing emitted"),
+        (["--optimizer", "adam"], [], "train with --optimizer sgd"),
+        (["--rule-options", "sides=both"], [], "sides=current"),
+        (["--backend", "rate", "--trace-timing", "arrived"], [], "no spikes"),
+        ([], ["--weight-bits", "9"], "--weight-bits is 9"),
+        ([], ["--stimuli", "0"], "--stimuli is 0"),
+        ([], ["--start", "middle"], "--start is one of"),
+        ([], ["--rounding", "up"], "--rounding is one of"),
+        ([], ["--profile", "silicon"], "--profile is one of"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_before_anything_is_written(
+    options: list[str], arguments: list[str], named: str, exported: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    run = simulated(tmp_path, *options) if options else exported.parent / "run"
+    capsys.readouterr()
+    assert main(["export", str(run), "--to", "lava", str(tmp_path / "b"), *arguments]) == 2
+    told = capsys.readouterr().err
+    assert named in told
+    assert len(told.splitlines()) == 1
+    assert {p.name for p in tmp_path.iterdir()} <= {"run"}
+
+
+def test_a_folder_that_is_not_empty_is_refused(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = container.read(exported)
+    assert main(["export", str(exported.parent / "run"), "--to", "lava", str(exported), "--stimuli", "2"]) == 2
+    assert "not an empty folder" in capsys.readouterr().err
+    assert container.read(exported) == before
