@@ -93,7 +93,7 @@ class OnScheduler:
         order = sorted(range(len(packs)), key=lambda i: -sum(m.stimuli for m in packs[i]))
         futures = [submit(run_pack_data, pack_as_data(packs[i]), pure=False, priority=-n) for n, i in enumerate(order)]
         try:
-            for future in self._distributed.as_completed(futures):
+            for future in self._distributed.as_completed(futures, loop=self._client.loop):
                 yield future.result()
                 future.release()
         except self._distributed.KilledWorker as error:

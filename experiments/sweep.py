@@ -98,7 +98,7 @@ class Sweep:
         for grid in self.grids:
             arms = [arm for arm in self.arms if not grid.arms or arm.name in grid.arms]
             for arm, point in itertools.product(arms, grid.points()):
-                settings = {**self.settings, **point, **arm.settings}
+                settings = {**self.settings, **arm.settings, **point}
                 try:
                     config = resolve(from_table(_nested(settings), f"sweep {self.name!r}"))
                 except PlasticError as error:
