@@ -93,7 +93,7 @@ def draw(content: Content) -> Figure:
     """Error against P at L = 2 and 3; P* of every rule; P* against m."""
     figure = Figure(figsize=(14, 8.4), layout="constrained")
     axes: Any = figure.subplots(2, 2)
-    for axis, task in zip(axes[0], ("L=2", "L=3"), strict=True):
+    for axis, task in zip(axes[0], _shown(content), strict=False):
         _curves(axis, content, task)
     _table(axes[1, 0], content)
     _against_m(axes[1, 1], content)
@@ -101,6 +101,12 @@ def draw(content: Content) -> Figure:
     note = f"  ({missing} of {content['networks_in_all']} networks are not trained yet)" if missing else ""
     figure.suptitle(f"Random Hierarchy Model, v = n_c = {CLASSES}, s = 2, rate networks{note}", fontsize=12)
     return figure
+
+
+def _shown(content: Content) -> list[str]:
+    """L = 2 and 3 at the standard m, or the first two tasks where there is neither."""
+    standard = ["L=2", "L=3"]
+    return standard if any(task in content["points"] for task in standard) else list(content["points"])[:2]
 
 
 def _curves(axis: Axes, content: Content, task: str) -> None:
@@ -121,14 +127,15 @@ def _curves(axis: Axes, content: Content, task: str) -> None:
         "a tenth of chance error", (0.01, THRESHOLD), xycoords=("axes fraction", "data"), fontsize=8, va="bottom"
     )
     axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 0.93))
-    axis.set_title(f"{task}, m = {STANDARD}: mean and standard deviation over seeds", fontsize=10)
+    full = task if ", m=" in task else f"{task}, m={STANDARD}"
+    axis.set_title(f"{full}: mean and standard deviation over seeds", fontsize=10)
     if axis.lines[:-1]:
         axis.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.12))
 
 
 def _table(axis: Axes, content: Content) -> None:
     """P* with its interval, a row per rule."""
-    tasks = [task for task in ("L=2", "L=3") if task in content["p_star"]]
+    tasks = [task for task in _shown(content) if task in content["p_star"]]
     arms = sorted({arm for task in tasks for arm in content["p_star"][task]}, key=lambda arm: arm == "none")
     last = {task: max(int(p) for sizes in content["points"][task].values() for p in sizes) for task in tasks}
     for number, arm in enumerate(arms):
@@ -137,7 +144,7 @@ def _table(axis: Axes, content: Content) -> None:
                 continue
             star, theory = content["p_star"][task][arm], content["p_star_theory"][task]
             low, high = content["p_star_interval"][task][arm]
-            y = number + (0.15 if task == "L=3" else -0.15)
+            y = number + (0.15 if filled == "full" else -0.15)
             if star is None:
                 axis.plot(last[task] / theory, y, marker=">", color=color(arm, number), fillstyle=filled, ms=8)
                 continue
@@ -147,7 +154,8 @@ def _table(axis: Axes, content: Content) -> None:
     axis.set_yticks(range(len(arms)), arms)
     axis.axvline(1, color="#777777", lw=1, ls=":")
     axis.set(xscale="log", xlabel="P* / (n_c m^L)", ylim=(len(arms) - 0.5, -0.5))
-    axis.set_title("P* and 95 % interval; open: L = 2, filled: L = 3; ▶ not reached by the largest P", fontsize=10)
+    names = ", ".join(f"{kind}: {task}" for task, kind in zip(tasks, ("open", "filled"), strict=False))
+    axis.set_title(f"P* and 95 % interval; {names}; ▶ not reached by the largest P", fontsize=10)
 
 
 def _against_m(axis: Axes, content: Content) -> None:
