@@ -4,8 +4,8 @@
 
 For every arm at L = 3: a pack of the sweep in each of two processes (one thread each), against one
 network after the other in a plain torch loop (layer inputs detached, loss.backward(), torch.optim.Adam,
-two threads). The same strings, streams, batch and loss; both sides are sampled, in turns. Writes
-docs/results/benchmark-sweep.json.
+one thread or two, whichever is faster). The same strings, streams, batch and loss; both sides are
+sampled, in turns. Writes docs/results/benchmark-sweep.json.
 """
 
 from __future__ import annotations
@@ -180,55 +180,90 @@ def train_packs(pipe: Connection, data: list[dict[str, Any]]) -> None:
         [c.training.learning_rate or 0.0 for c in configs],
     )  # fmt: skip
     while (steps := pipe.recv()) > 0:
+        began = time.process_time()
         ensemble.train(steps)
-        pipe.send(steps)
+        pipe.send(time.process_time() - began)
+
+
+class Side:
+    """Wall and processor seconds per network and step, sample by sample."""
+
+    def __init__(self) -> None:
+        self.wall: list[float] = []
+        self.processor: list[float] = []
+
+    def add(self, wall: float, processor: float, network_steps: int) -> None:
+        self.wall.append(wall / network_steps)
+        self.processor.append(processor / network_steps)
+
+    def milliseconds(self) -> tuple[float, float]:
+        return round(1e3 * statistics.median(self.wall), 4), round(1e3 * statistics.median(self.processor), 4)
+
+
+class Pool:
+    """One process per core, each with the same pack."""
+
+    def __init__(self, members: list[Member], processes: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.members = members
+        self.ends = [context.Pipe() for _ in range(processes)]
+        data = pack_as_data(tuple(members))
+        self.processes = [context.Process(target=train_packs, args=(far, data), daemon=True) for _, far in self.ends]
+        for process in self.processes:
+            process.start()
+
+    def train(self, steps: int) -> float:
+        """All processes at once; the processor seconds that they took together."""
+        for near, _ in self.ends:
+            near.send(steps)
+        return sum(near.recv() for near, _ in self.ends)
+
+    def close(self) -> None:
+        for near, _ in self.ends:
+            near.send(0)
+        for process in self.processes:
+            process.join()
 
 
 def measure(members: list[Member], arguments: Arguments) -> dict[str, Any]:
-    """Seconds per network and step on both sides."""
-    context = multiprocessing.get_context("spawn")
-    pipes, processes = [], []
-    for _ in range(arguments.threads):
-        near, far = context.Pipe()
-        process = context.Process(target=train_packs, args=(far, pack_as_data(tuple(members))), daemon=True)
-        process.start()
-        pipes.append(near)
-        processes.append(process)
-    plain = PlainTorch(members[0].config)
-
-    def together(steps: int) -> None:
-        for pipe in pipes:
-            pipe.send(steps)
-        for pipe in pipes:
-            pipe.recv()
-
-    def alone(steps: int) -> None:
-        for _ in range(steps):
-            plain.step()
-
-    together(3)
-    alone(10)
-    seconds: dict[str, list[float]] = {"sweep": [], "plain": []}
+    """Milliseconds per network and step: wall with all cores, and of processor with one thread."""
+    pool, plain = Pool(members, arguments.threads), PlainTorch(members[0].config)
+    sweep, all_threads, one_thread = Side(), Side(), Side()
+    steps = arguments.steps
+    pool.train(3)
+    _alone(plain, 10)
     for _ in range(arguments.rounds):
         began = time.perf_counter()
-        together(arguments.steps)
-        seconds["sweep"].append((time.perf_counter() - began) / arguments.steps / len(members) / len(pipes))
-        began = time.perf_counter()
-        alone(5 * arguments.steps)
-        seconds["plain"].append((time.perf_counter() - began) / (5 * arguments.steps))
-    for pipe in pipes:
-        pipe.send(0)
-    for process in processes:
-        process.join()
-    sweep, one = (statistics.median(seconds[side]) for side in ("sweep", "plain"))
-    return {"ms_sweep": round(1e3 * sweep, 3), "ms_one_by_one": round(1e3 * one, 3), "speedup": round(one / sweep, 2)}
+        processor = pool.train(steps)
+        sweep.add(time.perf_counter() - began, processor, steps * len(members) * arguments.threads)
+        for side, threads in ((all_threads, arguments.threads), (one_thread, 1)):
+            torch.set_num_threads(threads)
+            wall, cpu = time.perf_counter(), time.process_time()
+            _alone(plain, 3 * steps)
+            side.add(time.perf_counter() - wall, time.process_time() - cpu, 3 * steps)
+    pool.close()
+    (wall, processor), (two, _), (one, one_processor) = (s.milliseconds() for s in (sweep, all_threads, one_thread))
+    return {
+        "ms_sweep": wall,
+        "ms_one_by_one": min(one, two),  # whichever serves plain torch better
+        "speedup": round(min(one, two) / wall, 2),
+        "processor_ms_sweep": processor,
+        "processor_ms_one_by_one": one_processor,
+        "speedup_per_processor_second": round(one_processor / processor, 2),
+    }
+
+
+def _alone(plain: PlainTorch, steps: int) -> None:
+    for _ in range(steps):
+        plain.step()
 
 
 def main() -> None:
     arguments = tyro.cli(Arguments)
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
-    table, totals = [], {"ms_sweep": 0.0, "ms_one_by_one": 0.0}
+    sides = ("ms_sweep", "ms_one_by_one", "processor_ms_sweep", "processor_ms_one_by_one")
+    table, totals = [], dict.fromkeys(sides, 0.0)
     for arm, members, count in packs_of_the_figure():
         row = {"arm": arm, "networks": count, "pack": len(members), **measure(members, arguments)}
         steps = members[0].config.training.steps or 0
@@ -236,12 +271,13 @@ def main() -> None:
             totals[side] += row[side] * count * steps
         table.append(row)
         print(row, flush=True)
-    hours = {f"{side.replace('ms', 'seconds')}_whole_figure": round(ms / 1e3) for side, ms in totals.items()}
+    whole = {f"{side.replace('ms', 'seconds')}_whole_figure": round(ms / 1e3) for side, ms in totals.items()}
     content = {
         "what": "milliseconds per network and training step; whole figure: all networks of L = 3, m = 4, extrapolated",
         "table": table,
-        **hours,
+        **whole,
         "speedup": round(totals["ms_one_by_one"] / totals["ms_sweep"], 2),
+        "speedup_per_processor_second": round(totals["processor_ms_one_by_one"] / totals["processor_ms_sweep"], 2),
         "processes_of_the_sweep": arguments.threads,
         "threads_of_plain_torch": arguments.threads,
     }

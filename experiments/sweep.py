@@ -22,6 +22,8 @@ from typing import Any
 
 from plastic.config import DOUBLE, Config, resolve
 from plastic.config_file import SECTIONS, from_table
+from plastic.data.rhm import RandomHierarchyModel
+from plastic.data.strings import checked_test_size
 from plastic.errors import PlasticError
 from plastic.experiments.measures import MEASURES
 
@@ -100,7 +102,7 @@ class Sweep:
             for arm, point in itertools.product(arms, grid.points()):
                 settings = {**self.settings, **arm.settings, **point}
                 try:
-                    config = resolve(from_table(_nested(settings), f"sweep {self.name!r}"))
+                    config = _checked(resolve(from_table(_nested(settings), f"sweep {self.name!r}")))
                 except PlasticError as error:
                     raise PlasticError(f"arm {arm.name!r} of sweep {self.name!r}: {error}") from None
                 member = Member(arm.name, config, self.measures)
@@ -118,6 +120,17 @@ class Sweep:
             size = 1 if alone else math.ceil(len(group) / math.ceil(len(group) / self.pack))
             packs += [tuple(group[i : i + size]) for i in range(0, len(group), size)]
         return packs
+
+
+def _checked(config: Config) -> Config:
+    """The same; PlasticError where there is no such Random Hierarchy Model, or too few strings in it."""
+    s = config.stimuli
+    if s.data == "rhm":
+        assert s.levels is not None
+        assert s.train_size is not None
+        grammar = RandomHierarchyModel(s.symbols, s.classes, s.synonyms, s.levels, s.branching)
+        checked_test_size(grammar, s.train_size, s.test_size)
+    return config
 
 
 def _shared(member: Member) -> str:

@@ -38,7 +38,7 @@ def rhm_task(
             f"classes and {grammar.synonyms} synonyms (m = v^(s−1)) every tuple is in use, so one half of a string "
             f"says nothing about the other; lower --synonyms or take --pairing class."
         )
-    test_size = _test_size(grammar, train_size, test_size)
+    test_size = checked_test_size(grammar, train_size, test_size)
     strings = grammar.sample(train_size + test_size, seed)
     train = tuple(level[:train_size] for level in strings)
     test = tuple(level[train_size:] for level in strings)
@@ -83,7 +83,8 @@ def _latents_kept(pairing: str, grammar: RandomHierarchyModel) -> int:
     return int(level)
 
 
-def _test_size(grammar: RandomHierarchyModel, train_size: int, test_size: int | None) -> int:
+def checked_test_size(grammar: RandomHierarchyModel, train_size: int, test_size: int | None) -> int:
+    """The test size, or its default; PlasticError for sizes that the grammar has not."""
     if train_size < 2:
         raise PlasticError(f"--train-size {train_size} is too small; take at least 2.")
     left = grammar.size - train_size

@@ -31,7 +31,7 @@ classes = 4
 synonyms = 3
 width = 12
 batch = 16
-steps = 800
+steps = 300
 test_size = 40
 probes = 0
 
@@ -89,7 +89,7 @@ def test_a_killed_worker_costs_no_result_and_none_comes_twice(
     before = len(read_rows(out / RESULTS))
     workers[0].send_signal(signal.SIGKILL)
     workers[0].wait()
-    said, shown = sweep.communicate(timeout=240)
+    said, shown = sweep.communicate(timeout=540)
     assert sweep.returncode == 0, shown
     assert 2 <= before < 12, "it was over before a worker was killed"
     assert json.loads(said.splitlines()[-1])["networks"] == 12

@@ -229,6 +229,8 @@ def replaced(old: str, new: str) -> str:
         (replaced('"invariance"', '"variance"'), "unknown measure 'variance'"),
         (replaced('name = "untrained"', 'name = "clapp"'), "same name"),
         (replaced("batch = 16", "batch = 0"), "--batch is 0"),
+        (replaced("[40, 60]", "[40, 100]"), "this RHM has 108 different strings"),
+        (replaced("synonyms = 3", "synonyms = 7"), "no such RHM"),
     ],
 )  # fmt: skip
 def test_bad_sweeps_are_refused_in_one_sentence(
