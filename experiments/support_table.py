@@ -97,6 +97,19 @@ A rule that compares a response with others takes its negatives from the streams
 from saccades (`negatives=saccade`) or from a short memory (`negatives_from=memory`): the last
 response to each of the objects that the gaze has left.
 
+## Published spiking forms
+
+A third factor that changes within a stimulus weighs the eligibility as it accrues:
+ΔW_ij = η m_i Σ_t g_i[t] ē_ij[t]. Each form is proven equal to its published equation in
+tests/models/test_stepwise.py, and runs on `reference`, `snntorch` and `brian2`:
+
+- e-prop (Bellec et al. 2020), `--rule eprop --rule-options learning_signal=step`: in every step the error of a
+  leaky readout, and an eligibility filtered alike. With `feedback=symmetric`, one hidden layer and λ = β it is
+  backpropagation through time with the reset detached.
+- ESPP (Graf et al. 2024), `--rule espp --rule-options gate=online`: a gate from the step's own spikes and inputs.
+- LPL (Halvagal & Zenke 2023), `--rule lpl-spiking`: each neuron's spikes against those of 20 ms ago and against its
+  running mean, over its variance.
+
 ## Refused
 
 {refusals}

@@ -28,6 +28,7 @@ from plastic.rules.rule import Rule
 
 Begin = Callable[[int], Traces | None]
 End = Callable[[int, list[Response]], None]
+Step = Callable[[list[Tensor], list[Tensor]], list[Tensor]]  # spikes and arrivals of the layers to their g
 
 
 def load_brian2() -> Any:
@@ -38,6 +39,23 @@ def load_brian2() -> Any:
         raise PlasticError(
             f'the backend brian2 needs Brian2 ({error}); install it with: pip install "brian2>=2.9,<3".'
         ) from None
+
+
+def code_target(brian2: Any) -> str:
+    """What Brian2 turns equations into: "cython" or "numpy", as its preferences say or, without any, what works.
+
+    Where there is no compiler it falls back to numpy: slower, the same numbers. That is said as a warning.
+    """
+    chosen = brian2.prefs.codegen.target
+    if not isinstance(chosen, str) or chosen != "auto":
+        return chosen if isinstance(chosen, str) else str(chosen.class_name)
+    target = str(importlib.import_module("brian2.devices.device").auto_target().class_name)
+    if target != "cython":
+        brian2.get_logger("plastic.brian2").warn(
+            "Brian2 finds no working C++ compiler for Cython and generates numpy code: the same numbers, but slower; "
+            "install one (on Debian: apt install g++)."
+        )
+    return target
 
 
 @dataclass
@@ -93,13 +111,16 @@ class Brian2Simulator:
         """Spike counts per step of all layers, in batches on the snntorch simulator: the spikes are the same."""
         return SnnTorchSimulator(self.network, self.rule, self.step).features(parameters, spikes)
 
-    def run(self, parameters: Parameters, spikes: Iterator[np.ndarray], begin: Begin, end: End) -> None:
+    def run(
+        self, parameters: Parameters, spikes: Iterator[np.ndarray], begin: Begin, end: End, step: Step | None = None
+    ) -> None:
         """All stimuli in one run of Brian2. `spikes`: input spikes (time, inputs) of each stimulus.
 
         When stimulus k begins, `begin(k)` may give traces to fill; when it ends, `end(k, responses)`
-        learns, and the parameters are read anew.
+        learns, and the parameters are read anew. `step` gives what stepwise rules say in every step.
         """
         brian2 = load_brian2()
+        code_target(brian2)
         indices, times, stimuli = _events(spikes, self.time_steps)
         with _runtime(brian2):
             network, inputs, projections = self._build(brian2, indices, times)
@@ -107,6 +128,9 @@ class Brian2Simulator:
             operation = brian2.NetworkOperation
             clock = projections[0].neurons.clock
             network.add(operation(lambda: course.starts(), clock=clock, when="start"))
+            if step is not None:
+                stepping = _Stepping(projections, step)
+                network.add(operation(lambda: stepping.takes(), clock=clock, when="before_resets", order=-1))
             network.add(operation(lambda: course.looks(), clock=clock, when="before_resets", order=1))
             network.add(operation(lambda: course.ends(), clock=clock, when="end"))
             network.run(stimuli * self.time_steps * brian2.ms)
@@ -171,6 +195,25 @@ def _runtime(brian2: Any) -> Iterator[None]:
     finally:
         brian2.prefs.core.default_float_dtype = kind
         brian2.devices.reset_device()
+
+
+class _Stepping:
+    """A stepwise rule in every step, between the spikes and the eligibility."""
+
+    def __init__(self, projections: list[_Projection], step: Step) -> None:
+        self.projections, self.step = projections, step
+        self.counted = [0.0] * len(projections)
+
+    def takes(self) -> None:
+        spikes, arriving = [], []
+        for index, p in enumerate(self.projections):
+            counted = float(p.neurons.variables["arrivals"].get_value().mean()) / p.layer.fan_in
+            before = self.counted[index] if counted >= self.counted[index] else 0.0  # a stimulus begins from 0
+            arriving.append(torch.tensor([[counted - before]], dtype=torch.float64))
+            self.counted[index] = counted
+            spikes.append(p.spiked().view(1, 1, p.layer.positions, p.layer.neurons))
+        for p, g in zip(self.projections, self.step(spikes, arriving), strict=True):
+            p.neurons.variables["g"].get_value()[:] = g.reshape(-1).numpy()
 
 
 class _Course:

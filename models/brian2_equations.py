@@ -9,7 +9,7 @@ that a spike arrives one step after it was emitted):
     before_thresholds  psi, before the reset
     thresholds         spikes
     after_thresholds   with trace_timing = emitted: pre_trace += 1 instead
-    before_resets      eligibility += psi_post * pre_trace
+    before_resets      eligibility += psi_post * pre_trace (of stepwise rules: filtered, and times g_post)
     resets             u = 0
     end                last step of a stimulus: third factor, weights
 """
@@ -41,6 +41,7 @@ class Equations:
     mask: str  # which ψ enters; one stream has no batch to average over
     sums_post: bool  # rules that read the layer above need the mean ψ
     counts_arrivals: bool = False  # for rules that read the activity of a layer's inputs
+    filters: tuple[float, ...] | None = None  # decays per step, of stepwise rules; None: of others
 
     always = """du/dt = -u / tau_m : 1  # membrane, in thresholds
 psi : 1                 # post factor
@@ -49,14 +50,28 @@ post_sum : 1            # sum of psi since the stimulus began"""
     arrivals = "arrivals : 1            # spikes that arrived since the stimulus began"
     threshold = "u > theta"
     reset = "u = 0\ncount += 1"
-    synapse = """w : 1  # weight, in thresholds
+    weighed = "g : 1                   # third factor of this step"
+    unfiltered = """w : 1  # weight, in thresholds
 dpre_trace/dt = -pre_trace / tau_x : 1 (clock-driven)
 eligibility : 1"""
-    synapse_at_rest = "pre_trace = 0\neligibility = 0"
 
     @property
     def neuron(self) -> str:
-        return self.always + (f"\n{self.arrivals}" if self.counts_arrivals else "")
+        arrivals = f"\n{self.arrivals}" if self.counts_arrivals else ""
+        return self.always + arrivals + ("" if self.filters is None else f"\n{self.weighed}")
+
+    @property
+    def synapse(self) -> str:
+        return "\n".join([self.unfiltered, *(f"{name} : 1" for name in self.filtered)])
+
+    @property
+    def filtered(self) -> list[str]:
+        """Names of the filtered eligibilities of a synapse, one behind the other."""
+        return [f"filtered_{n}" for n in range(1, len(self.filters or ()) + 1)]
+
+    @property
+    def synapse_at_rest(self) -> str:
+        return "\n".join(f"{name} = 0" for name in ("pre_trace", "eligibility", *self.filtered))
 
     @property
     def neuron_at_rest(self) -> str:
@@ -78,14 +93,21 @@ eligibility : 1"""
     @property
     def eligibility(self) -> str:
         product = "pre_trace" if self.mask == "none" else "psi_post * pre_trace"
-        if self.step.learning_period == 1:
-            return f"eligibility += {product}"
-        ticks = f"(t_in_timesteps % {self.time_steps} + 1) % {self.step.learning_period} == 0"
-        return f"eligibility += {product} * int({ticks})"
+        period, ticks = self.step.learning_period, ""
+        if period > 1:
+            ticks = f" * int((t_in_timesteps % {self.time_steps} + 1) % {period} == 0)"
+        lines = []
+        for name, decay in zip(self.filtered, self.filters or (), strict=True):
+            lines.append(f"{name} += ({decay**period - 1!r} * {name} + {product}){ticks}")
+            product = name
+        weighed = product if self.filters is None else f"g_post * {product}"
+        return "\n".join([*lines, f"eligibility += {weighed}{ticks}"])
 
     @classmethod
     def of(cls, rule: Rule, step: SpikingStep, time_steps: int) -> Equations:
-        return cls(step, time_steps, rule.mask, "above" in rule.reads, "input_activity" in rule.reads)
+        counts = "input_activity" in rule.reads or rule.stepwise
+        filters = rule.eligibility_decays if rule.stepwise else None
+        return cls(step, time_steps, rule.mask, "above" in rule.reads, counts, filters)
 
     def constants(self) -> dict[str, float]:
         """theta and slope, and the time constants in ms."""
@@ -109,6 +131,7 @@ eligibility : 1"""
             f"NeuronGroup: a stimulus begins ({stimulus})": self.neuron_at_rest,
             "Synapses: equations (exact integration)": self.synapse,
             **{f"Synapses: on_pre ({SLOTS[name]})": code for name, code in self.on_pre.items()},
+            **({} if self.filters is None else {"Network operation (every step, before_resets)": "g = third factor"}),
             "Synapses: eligibility (every step, before_resets)": self.eligibility,
             f"Synapses: a stimulus begins ({stimulus})": self.synapse_at_rest,
         }

@@ -65,6 +65,8 @@ def _refuse(run: FinishedRun) -> None:
         raise PlasticError(f"{name} {reason}")
     if missing := sorted(rule.reads - WRITTEN) + (["a memory of objects"] if rule.memory_slots else []):
         raise PlasticError(f"{name} rule {rule.name!r} reads {', '.join(missing)}, which a script does not compute.")
+    if rule.stepwise:
+        raise PlasticError(f"{name} rule {rule.name!r} as it is set acts in every step, which a script does not.")
     if rule.mask == "batch" and streams > 1:
         raise PlasticError(
             f"{name} mask=batch averages ψ over {streams} streams; train with --batch 1 or another mask."

@@ -8,7 +8,7 @@ the output error waits for the top and is evaluated downwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -20,8 +20,10 @@ from plastic.models.optimizer import Optimizer, State
 from plastic.models.parameters import Parameters, circuit_weights, layer_name, needs_readout, readout_layer
 from plastic.models.recall import recalled
 from plastic.models.statistics import SlowTraces
+from plastic.models.step import Course
+from plastic.models.stepwise import Stepper, weigh
 from plastic.models.topology import Layer, Network
-from plastic.models.update import Outer, PerMember, Update, Whole, open_rows
+from plastic.models.update import PerMember, Update, Whole, of_product, open_rows
 from plastic.models.upward import Upward, masked
 from plastic.rules.expressions import softmax
 from plastic.rules.rule import Product, Rule, Signals, ThirdFactor
@@ -85,6 +87,12 @@ class Response:
     eligibility: Eligibility
     before: tuple[Tensor, Eligibility] | None = None  # the stimulus before, where it is recomputed
     input_activity: Tensor | None = None  # mean |x_j| over the layer's inputs: (members, batch)
+    course: Course | None = None  # for stepwise rules, whose eligibility is not weighed yet
+
+    def weighed(self, factor: Tensor) -> Response:
+        """The same with a weighed post factor: (members, learning steps, batch, positions, neurons)."""
+        assert self.eligibility.post is not None
+        return replace(self, eligibility=replace(self.eligibility, post=self.eligibility.post * factor), course=None)
 
 
 @dataclass
@@ -130,6 +138,8 @@ class Learner:
     state: State = field(default_factory=dict)
     held: list[Held | None] = field(default_factory=list)
     traces: SlowTraces | None = None  # of statistics; None: those of the batch
+    learning_period: int = 1
+    stepper: Stepper | None = None  # of the stimulus that is on, where a simulator takes its steps with the rule
 
     def __post_init__(self) -> None:
         self.held = self.held or [None] * len(self.network.layers)
@@ -144,10 +154,26 @@ class Learner:
 
         fixation: ±1 (members, batch, 1); target: one-hot labels (members, batch, classes).
         """
+        if self.rule.stepwise:
+            responses = list(responses)
+            stepper = self.stepper = self.stepper or self.begin(fixation, target)
+            if courses := [response.course for response in responses if response.course is not None]:
+                factors = weigh(stepper, courses, self.learning_period)
+                responses = [r.weighed(g) for r, g in zip(responses, factors, strict=True)]
+            self.state |= stepper.lasting()
         if self.rule.reads & {"error", "above"}:
             self._downward(list(responses), fixation, target, watch)
         else:
             self._upward(responses, fixation, target, watch)
+        self.stepper = None
+
+    def begin(self, fixation: Tensor, target: Tensor) -> Stepper:
+        """What a stepwise rule does in the steps of the next stimulus; shapes as in `learn`."""
+        contexts = []
+        for index, layer in enumerate(self.network.layers):
+            units, held = layer.summary_units(self.rule.summary), self.held[index]
+            contexts.append(fixation.new_zeros(*fixation.shape[:2], units) if held is None else held.context)
+        return Stepper(self.network, self.rule, self.parameters, contexts, fixation, target, self.state)
 
     def _upward(self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
         others = {}
@@ -179,7 +205,8 @@ class Learner:
             self._apply(index, observation, watch)
             self._hold(index, observation.response)
         if error is not None:
-            self._change("readout.weight", _product(Product(-1.0, error, responses[-1].activity.flatten(2))))
+            delta = Product(-1.0, error, responses[-1].activity.flatten(2))
+            self._change("readout.weight", of_product(delta if self.stepper is None else self.stepper.readout))
 
     def _top_context(self, responses: list[Response]) -> Tensor:
         """The top layer's response to the stimulus before, while that is still held."""
@@ -201,6 +228,8 @@ class Learner:
         """The output error, and the projection from the top layer to the readout."""
         layer, weight = readout_layer(self.network), self.parameters["readout.weight"]
         error = softmax(layer.drive(weight, layer.patches(top.activity.flatten(2)))[:, :, 0]) - target
+        if self.stepper is not None and self.stepper.error is not None:
+            error = self.stepper.error
         credited = -error[:, :, None]
         return error, Upward(layer, weight, credited, torch.ones_like(credited))
 
@@ -246,7 +275,7 @@ class Learner:
                 update = Whole((update.value(), before.credit(routed, third.context.gate).value()))
             self._change(f"{layer_name(index)}.weight", update)
         for name, product in third.learn.items():
-            self._change(f"{layer_name(index)}.{name}", _product(product))
+            self._change(f"{layer_name(index)}.{name}", of_product(product))
 
     def _eligibility_before(self, index: int, response: Response) -> Eligibility | None:
         if response.before is not None:
@@ -264,15 +293,3 @@ class Learner:
         if name not in self.plastic:
             raise PlasticError(f"rule {self.rule.name!r} updates {name!r}, which its circuit does not declare plastic.")
         self.optimizer(name, self.parameters[name], update, self.state)
-
-
-def _product(product: Product) -> Update:
-    """Σ_batch modulator · post_i · pre_j: (members, post, pre)."""
-    modulator, post, pre = product.modulator, product.post, product.pre
-    shape = (post.shape[-1], pre.shape[-1])
-    rows = open_rows(modulator, post[0].numel() * pre.shape[-1])
-    if rows is None:
-        return Outer(modulator * post, pre, (len(post), *shape))
-    assert isinstance(modulator, Tensor)
-    each = ((x[e : e + 1, r] for x in (modulator, post, pre)) for e, r in enumerate(rows))
-    return PerMember(tuple(Outer(m * post, pre, (1, *shape)) for m, post, pre in each))

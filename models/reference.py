@@ -9,7 +9,7 @@ arrays are (batch, positions, neurons), (batch, positions, fan_in) for what arri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
 from plastic.models.reference_recall import Above, at, masked, recalled
+from plastic.models.reference_stepwise import Course, Stepwise
 from plastic.models.step import SpikingStep
 from plastic.models.topology import Layer, Network
 from plastic.rules.rule import Rule, Signals, ThirdFactor
@@ -64,6 +65,7 @@ class LayerResponse:
     post_factor: Array  # mean ψ
     eligibility: Array
     input_activity: Array  # spikes per step and input: (batch, 1)
+    course: Course | None = None  # for stepwise rules, whose eligibility is not weighed yet
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ class Reference:
     held: list[Held | None] = field(default_factory=list)
     state: dict[str, Array] = field(default_factory=dict)  # of the optimizer, statistics and memories
     statistics_decay: float | None = None  # of slow traces per stimulus; None: statistics of the batch
+    stepwise: Stepwise | None = None  # what a stepwise rule made of this stimulus
 
     def __post_init__(self) -> None:
         self.held = self.held or [None] * len(self.network.layers)
@@ -151,13 +154,27 @@ class Reference:
         """The layers' responses to input spikes (time, batch, inputs)."""
         return respond(self.network, self.rule, self.constants, self.weights, spikes, trace)
 
+    def weighed(self, responses: list[LayerResponse], fixation: Array, target: Array) -> list[LayerResponse]:
+        """The responses with their eligibilities weighed in every step, for stepwise rules."""
+        courses = [response.course for response in responses if response.course is not None]
+        layers = range(len(responses))
+        self.stepwise = Stepwise(
+            self.network, self.rule, self.weights, [self.circuit_weights(i) for i in layers],
+            [self.context(i, responses[i]) for i in layers], fixation, target, self.state,
+            self.constants.learning_period,
+        )  # fmt: skip
+        self.stepwise.run(courses)
+        weighed = zip(responses, self.stepwise.eligibilities, strict=True)
+        return [replace(response, eligibility=eligibility) for response, eligibility in weighed]
+
     def third_factors(self, responses: list[LayerResponse], fixation: Array, target: Array) -> list[ThirdFactor]:
         """Per layer, from the top down. fixation: ±1 (batch, 1); target: one-hot (batch, classes)."""
         reads = self.rule.reads
         given: dict[str, Any] = {"target": target if "target" in reads else None}
         above = None
         if "error" in reads:
-            given["error"] = error = self.error(responses, target)
+            shown = None if self.stepwise is None else self.stepwise.error
+            given["error"] = error = self.error(responses, target) if shown is None else shown
             above = Above(self.weights["readout.weight"], -error[:, None], np.ones_like(error[:, None]))
         if "top_context" in reads:
             given["top_context"] = self.context(len(responses) - 1, responses[-1])
@@ -200,6 +217,8 @@ class Reference:
         if "error" in self.rule.reads:
             features = responses[-1].activity.reshape(len(target), -1)
             updates["readout.weight"] = -np.einsum("bi,bj->ij", self.error(responses, target), features)
+        if self.stepwise is not None and self.stepwise.readout_update is not None:
+            updates["readout.weight"] = self.stepwise.readout_update
         for index, response in enumerate(responses):
             kept = response.eligibility if self.rule.sides == "both" else None
             self.held[index] = Held(self.summary(response.activity), kept)

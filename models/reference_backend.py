@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plastic.models import reference
+from plastic.models import reference, reference_stepwise
 from plastic.models.learning import Eligibility, Held, Learner, Observation, Response, Watch
 from plastic.models.parameters import Parameters
-from plastic.models.step import LayerTrace, SpikingStep, Traces
-from plastic.models.topology import Network
+from plastic.models.reference_recall import masked
+from plastic.models.step import Course, LayerTrace, SpikingStep, Traces
+from plastic.models.topology import Layer, Network
 from plastic.rules.rule import Modulator, Rule, ThirdFactor
 
 
@@ -44,16 +45,29 @@ class ReferenceSimulator:
     def respond(self, parameters: Parameters, spikes: Tensor, traces: Traces | None = None) -> Iterator[Response]:
         """Responses of the layers, bottom up, to spikes (1, time, batch, input neurons)."""
         weights = {name: _inside(value) for name, value in parameters.items()}
-        trace: list[list[reference.LayerStep]] | None = None if traces is None else []
+        stepwise = self.rule.stepwise
+        trace: list[list[reference.LayerStep]] | None = [] if stepwise or traces is not None else None
         responses = reference.respond(self.network, self.rule, self.step, weights, _inside(spikes), trace)
         for index, layer in enumerate(self.network.layers):
             if traces is not None and trace is not None:
                 shown = [vars(step[index]) for step in trace]
                 traces[index] = [LayerTrace(**{k: _outside(np.stack([s[k] for s in shown])) for k in shown[0]})]
             one = responses[index]
-            eligibility = Eligibility(layer, summed=_outside(one.eligibility))
+            eligibility, course = Eligibility(layer, summed=_outside(one.eligibility)), None
+            if stepwise and trace is not None:
+                eligibility, course = self._in_steps(layer, [step[index] for step in trace])
             arrived = _outside(one.input_activity[:, 0])
-            yield Response(_outside(one.activity), _outside(one.post_factor), eligibility, input_activity=arrived)
+            yield Response(
+                _outside(one.activity), _outside(one.post_factor), eligibility, input_activity=arrived, course=course
+            )
+
+    def _in_steps(self, layer: Layer, steps: list[reference.LayerStep]) -> tuple[Eligibility, Course]:
+        """What a stepwise rule needs of every step."""
+        learning = steps[self.step.learning_period - 1 :: self.step.learning_period]
+        post = np.stack([masked(step.post_factor, self.rule.mask) for step in learning])
+        eligibility = Eligibility(layer, _outside(post), _outside(np.stack([step.pre_trace for step in learning])))
+        arriving = np.stack([step.pre_spike.mean((1, 2)) for step in steps])
+        return eligibility, Course(_outside(np.stack([step.spike for step in steps])), _outside(arriving))
 
     def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:
         """Spike counts per step of all units of every layer: (1, batch, units) each."""
@@ -74,12 +88,9 @@ class ReferenceLearner(Learner):
         """Update all weights after one stimulus; `watch(layer, observation)` sees each layer before."""
         shown = list(responses)
         truth = self._reference()
-        inside = [
-            reference.LayerResponse(
-                _inside(r.activity), _inside(r.post), _inside(r.eligibility.per_synapse()), _arrived(r)
-            )
-            for r in shown
-        ]
+        inside = [_response_inside(response) for response in shown]
+        if self.rule.stepwise:
+            inside = truth.weighed(inside, _inside(fixation), _inside(target))
         factors = truth.third_factors(inside, _inside(fixation), _inside(target))
         if watch is not None:
             for index, (response, third) in enumerate(zip(shown, factors, strict=True)):
@@ -96,7 +107,7 @@ class ReferenceLearner(Learner):
         return reference.Reference(
             self.network,
             self.rule,
-            SpikingStep(),  # the responses are there already
+            SpikingStep(learning_period=self.learning_period),  # the responses are there already
             {name: _inside(value) for name, value in self.parameters.items()},
             self.plastic,
             self.learning_rate,
@@ -108,9 +119,18 @@ class ReferenceLearner(Learner):
         )
 
 
-def _arrived(response: Response) -> reference.Array:
+def _response_inside(response: Response) -> reference.LayerResponse:
     assert response.input_activity is not None
-    return _inside(response.input_activity)[:, None]
+    eligibility, course = response.eligibility, None
+    if response.course is not None:
+        assert eligibility.post is not None
+        assert eligibility.pre is not None
+        shown = (response.course.spikes, response.course.arriving, eligibility.post, eligibility.pre)
+        course = reference_stepwise.Course(*(_inside(x) for x in shown))
+    arrived = _inside(response.input_activity)[:, None]
+    return reference.LayerResponse(
+        _inside(response.activity), _inside(response.post), _inside(eligibility.per_synapse()), arrived, course
+    )
 
 
 def _held_inside(held: Held) -> reference.Held:

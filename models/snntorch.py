@@ -6,7 +6,8 @@ reset_delay=False it is another neuron.) No autograd.
 
 Time is processed in chunks. Within a chunk all currents of a layer are one matrix product, and the
 eligibility keeps its factors ψ[t] and x̄[t]; a stimulus longer than a chunk adds up the eligibility
-per synapse, so memory does not grow with the number of steps. Large arrays are few and are changed in place:
+per synapse, so memory does not grow with the number of steps (stepwise rules need the factors of all
+steps, and that memory). Large arrays are few and are changed in place:
 to fetch fresh memory from the system costs as much as to compute with it.
 """
 
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from plastic.models.learning import Eligibility, Response
 from plastic.models.parameters import Parameters, layer_name
-from plastic.models.step import LayerTrace, SpikingStep, Traces
+from plastic.models.step import Course, LayerTrace, SpikingStep, Traces
 from plastic.models.surrogate import above_zero, pseudo_derivative
 from plastic.models.topology import Layer, Network
 from plastic.models.upward import masked
@@ -69,12 +70,13 @@ class SnnTorchSimulator:
         """
         steps = spikes.shape[1]
         states = [self._rest(layer, spikes) for layer in self.network.layers]
-        if steps <= self.chunk:
+        if steps <= self.chunk or self.rule.stepwise:
             for index, state in enumerate(states):
                 spikes, eligibility, trace = self._advance(index, state, parameters, spikes, 0)
                 if traces is not None:
                     traces[index] = [trace]
-                yield self._response(state, eligibility, steps)
+                course = Course(trace.spike, trace.pre_spike.mean((3, 4))) if self.rule.stepwise else None
+                yield self._response(state, eligibility, steps, course)
             return
         for start in range(0, steps, self.chunk):
             below = spikes[:, start : start + self.chunk]
@@ -87,8 +89,11 @@ class SnnTorchSimulator:
         for layer, state in zip(self.network.layers, states, strict=True):
             yield self._response(state, Eligibility(layer, summed=state.summed), steps)
 
-    def _response(self, state: _LayerState, eligibility: Eligibility, steps: int) -> Response:
-        return Response(state.count / steps, state.post / steps, eligibility, input_activity=state.arrived / steps)
+    def _response(
+        self, state: _LayerState, eligibility: Eligibility, steps: int, course: Course | None = None
+    ) -> Response:
+        activity, post, arrived = state.count / steps, state.post / steps, state.arrived / steps
+        return Response(activity, post, eligibility, input_activity=arrived, course=course)
 
     def _rest(self, layer: Layer, spikes: Tensor) -> _LayerState:
         members, _, batch, _ = spikes.shape

@@ -34,4 +34,12 @@ class LayerTrace:
     spike: Tensor
 
 
+@dataclass(frozen=True)
+class Course:
+    """What a layer did in every step of a stimulus, for rules that read it."""
+
+    spikes: Tensor  # (members, time, batch, positions, neurons)
+    arriving: Tensor  # fraction of its inputs whose spike arrives: (members, time, batch)
+
+
 Traces = dict[int, list[LayerTrace]]

@@ -22,6 +22,11 @@ def refusal(rule: Rule, backend: str, streams: int, statistics: str | None = Non
             f"rule {rule.name!r} compares streams, so it needs {rule.smallest_batch} of them and {backend} was given "
             f"{streams}; raise --batch, on the backend rate or snntorch{_with_one_stream(rule)}."
         )
+    if backend == "rate" and rule.stepwise:
+        return (
+            f"rule {rule.name!r} as it is set has a third factor in every time step, and rates have one step; take "
+            "--backend snntorch."
+        )
     if backend != "rate" and (rule.normalised_input or rule.presentation != "single"):
         return (
             f"rule {rule.name!r} needs inputs that spikes are not (normalised, or two stimuli in one); take "

@@ -156,12 +156,15 @@ class Ensemble:
         rates = torch.tensor(list(learning_rates), dtype=settings.dtype, device=settings.device)
         optimizer = settings.share.summing(make_optimizer(settings.optimizer, rates, settings.weight_bound))
         plastic = frozenset(name for name, synapses in specified.items() if synapses.plastic)
+        period = 1 if settings.spiking is None else settings.spiking.learning_period
         if isinstance(self.simulator, ReferenceSimulator):
             return ReferenceLearner(
-                self.network, rule, parameters, optimizer, plastic, traces=settings.slow_traces,
+                self.network, rule, parameters, optimizer, plastic, traces=settings.slow_traces, learning_period=period,
                 learning_rate=learning_rates[0], optimizer_kind=settings.optimizer, weight_bound=settings.weight_bound,
             )  # fmt: skip
-        return Learner(self.network, rule, parameters, optimizer, plastic, traces=settings.slow_traces)
+        return Learner(
+            self.network, rule, parameters, optimizer, plastic, traces=settings.slow_traces, learning_period=period
+        )
 
     @torch.inference_mode()
     def train(self, steps: int, observer: Observer | None = None) -> None:
@@ -194,22 +197,31 @@ class Ensemble:
         stimuli = [self.stream.next() for _ in range(steps)]
         spikes = (self.encode(s.inputs, "spikes", first + k)[0, :, 0].numpy() for k, s in enumerate(stimuli))
         watch: Watch | None = None
+        stepwise = self.settings.rule.stepwise
 
         def begin(k: int) -> Traces | None:
             nonlocal watch
             watch, traces = observer.begin(first + k + 1)
+            if stepwise:
+                self.learner.stepper = self.learner.begin(self._fixation(stimuli[k]), self._target(stimuli[k]))
             return traces
+
+        def step(spikes: list[Tensor], arriving: list[Tensor]) -> list[Tensor]:
+            assert self.learner.stepper is not None
+            return self.learner.stepper.at(spikes, arriving)
 
         def end(k: int, responses: list[Response]) -> None:
             self._learn(stimuli[k], responses, watch)
             observer.end(first + k + 1, stimuli[k])
 
-        simulator.run(self.learner.parameters, spikes, begin, end)
+        simulator.run(self.learner.parameters, spikes, begin, end, step if stepwise else None)
 
     def _learn(self, stimulus: Stimulus, responses: Iterable[Response], watch: Watch | None) -> None:
-        fixation = self._tensor(stimulus.fixation)[..., None] * 2 - 1
-        self.learner.learn(responses, fixation, self._target(stimulus), watch)
+        self.learner.learn(responses, self._fixation(stimulus), self._target(stimulus), watch)
         self.learned += 1
+
+    def _fixation(self, stimulus: Stimulus) -> Tensor:
+        return self._tensor(stimulus.fixation)[..., None] * 2 - 1
 
     def _target(self, stimulus: Stimulus) -> Tensor:
         return self._tensor(np.eye(self.network.classes)[stimulus.labels])

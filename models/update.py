@@ -14,6 +14,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from plastic.rules.rule import Product
+
 Piece = tuple[slice, Tensor]  # members, and their update: (members, …)
 CACHED = 2**16  # numbers per member above which members are taken one by one, to stay in the cache
 
@@ -122,3 +124,15 @@ def open_rows(gate: object, work: int) -> list[Tensor] | None:
         everything if count > MOSTLY_OPEN * batch else own.nonzero()[:, 0]
         for own, count in zip(opened, counts, strict=True)
     ]
+
+
+def of_product(product: Product) -> Update:
+    """Σ_batch modulator · post_i · pre_j: (members, post, pre)."""
+    modulator, post, pre = product.modulator, product.post, product.pre
+    shape = (post.shape[-1], pre.shape[-1])
+    rows = open_rows(modulator, post[0].numel() * pre.shape[-1])
+    if rows is None:
+        return Outer(modulator * post, pre, (len(post), *shape))
+    assert isinstance(modulator, Tensor)
+    each = ((x[e : e + 1, r] for x in (modulator, post, pre)) for e, r in enumerate(rows))
+    return PerMember(tuple(Outer(m * post, pre, (1, *shape)) for m, post, pre in each))

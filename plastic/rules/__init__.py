@@ -27,12 +27,14 @@ from plastic.rules.ff import ForwardForward
 from plastic.rules.infonce import InfoNCE
 from plastic.rules.last_layer import LastLayer
 from plastic.rules.lpl import LPL
+from plastic.rules.lpl_spiking import SpikingLPL
 from plastic.rules.none import NoLearning
 from plastic.rules.rule import (
     READABLE,
     LayerShape,
     Ledger,
     Modulator,
+    Moment,
     Product,
     Rule,
     Signals,
@@ -70,12 +72,14 @@ __all__ = [
     "LayerShape",
     "Ledger",
     "Modulator",
+    "Moment",
     "NoLearning",
     "Product",
     "Rule",
     "Signals",
     "SimCLR",
     "SimSiam",
+    "SpikingLPL",
     "Statistics",
     "Synapses",
     "ThirdFactor",
@@ -86,7 +90,7 @@ __all__ = [
 ]
 
 BUILT_IN: tuple[type[Rule], ...] = (
-    *(CLAPP, CLAPPpp, InfoNCE, SimCLR, LPL, VICReg, BarlowTwins, SimSiam, ESPP, SCFF, ForwardForward),
+    *(CLAPP, CLAPPpp, InfoNCE, SimCLR, LPL, VICReg, BarlowTwins, SimSiam, ESPP, SpikingLPL, SCFF, ForwardForward),
     *(DFA, SDFA, DRTP, EProp, FA, USF, DFAProduct, BP, BPCLAPPpp, BPInfoNCE),
     *(NoLearning, LastLayer),
 )

@@ -8,6 +8,15 @@ a fixation, and away from it at a saccade. The gate closes when the overlap has 
 mean input x̄ of the layer (the mean of |x_j| for rates), and for silent inputs: the paper's offline
 gate, once per stimulus. In the paper, too, what follows is of the same class or of another.
 
+`gate` = online is the published form for spikes, a gate of every step from its own spikes s and x̄[t],
+the fraction of inputs that arrive in it; the authors' code changes the weights in every step, here
+they change when the stimulus ends:
+
+    L[t]  = −y Σ_i s_i[t] E_i
+    ΔW_ij = η · y E_i · Σ_t 1[L[t] + y κ_y x̄[t] > 0] 1[x̄[t] > θ_in] · ψ(u_i[t]) x̄_j[t]
+
+The authors' pseudo-derivative is `--surrogate atan --slope 3.1416` divided by π.
+
 L. Graf, Z. Su, G. Indiveri, "EchoSpike predictive plasticity: an online local learning rule for
 spiking neural networks", arXiv 2405.13976.
 """
@@ -20,17 +29,21 @@ from typing import Any, ClassVar
 
 from array_api_compat import array_namespace
 
+from plastic.errors import PlasticError
 from plastic.rules.expressions import dot, is_positive
 from plastic.rules.rule import (
     Array,
     Ledger,
     Modulator,
     ModulatorKind,
+    Moment,
     Rule,
     Signals,
     Summary,
     ThirdFactor,
 )
+
+SAME = 1e-6  # a difference of ratios below this is rounding
 
 
 @dataclass(frozen=True)
@@ -61,15 +74,41 @@ class ESPP(Rule):
     threshold_fixation: float = 2.0
     threshold_saccade: float = 1.0
     input_threshold: float = 0.02
+    gate: str = "offline"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gate not in ("offline", "online"):
+            raise PlasticError(f"rule 'espp' has no gate {self.gate!r}; choose one of: offline, online.")
+
+    @property
+    def stepwise(self) -> bool:
+        return self.gate == "online"
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         del weights
-        xp: Any = array_namespace(signals.context)
-        c, y, inputs = signals.context, signals.fixation, signals.input_activity
+        y, inputs = signals.fixation, signals.input_activity
         assert inputs is not None
-        total = c.sum(-1)[..., None]
-        echo = c / xp.where(xp.abs(total) > 1e-12, total, total * 0 + 1)
+        echo = self.echo(signals.context)
         overlap = dot(signals.activity, echo)
-        threshold = xp.where(y > 0, y * self.threshold_fixation, -y * self.threshold_saccade) * inputs
-        gate = y * is_positive(y * (threshold - overlap)) * is_positive(inputs - self.input_threshold)
+        gate = y if self.stepwise else y * self.opened(overlap, inputs, y)
         return ThirdFactor(Modulator(gate, echo), loss=-y * overlap, signals={"overlap": overlap})
+
+    def step(self, now: Moment, memory: dict[str, Array], weights: Mapping[str, Array]) -> Array:
+        del memory, weights
+        return self.opened(dot(now.spike, self.echo(now.context)), now.arriving, now.fixation)
+
+    def echo(self, context: Array) -> Array:
+        """E: each neuron's share of the layer's response to the stimulus before."""
+        xp: Any = array_namespace(context)
+        total = context.sum(-1)[..., None]
+        return context / xp.where(xp.abs(total) > 1e-12, total, total * 0 + 1)
+
+    def opened(self, overlap: Array, inputs: Array, y: Array) -> Array:
+        """1 where the overlap has not passed its threshold and the inputs are not silent, 0 elsewhere.
+
+        Both are ratios of spike counts and may be equal: then it has passed, whatever the last digit says.
+        """
+        xp: Any = array_namespace(overlap)
+        threshold = xp.where(y > 0, y * self.threshold_fixation, -y * self.threshold_saccade) * inputs
+        return is_positive(y * (threshold - overlap) - SAME) * is_positive(inputs - self.input_threshold - SAME)

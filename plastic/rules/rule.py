@@ -128,6 +128,18 @@ class Signals:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """What a layer's circuit can read in one step of a stimulus, for rules that weigh it (`Rule.stepwise`)."""
+
+    spike: Array  # s_i of this step, as the circuit sees the layer: (..., batch, units)
+    arriving: Array  # fraction of the layer's inputs whose spike arrives in this step: (..., batch, 1)
+    context: Array  # c: (..., batch, units)
+    fixation: Array  # y: (..., batch, 1)
+    error: Array | None = None  # softmax of the leaky readout, less the target, if it reads "error"
+    above: Above | None = None  # weights on the way up, if it reads "above"; nothing was sent down yet
+
+
+@dataclass(frozen=True)
 class Modulator:
     """m_i = gate · dendrite_i. The gate is (..., batch, 1), the dendrite (..., batch, units)."""
 
@@ -240,6 +252,29 @@ class Rule:
         """How many earlier objects each stream remembers for the rule (`Signals.memory`): of every
         object that it left by a saccade the layer's last response, newest first."""
         return 0
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether a third factor of every step (`step`) weighs the eligibility as it accrues, beside that of the
+        stimulus' end: ΔW_ij = η m_i Σ_t g_i[t] ē_ij[t], where ē is ψ x̄ passed through `eligibility_decays`."""
+        return False
+
+    @property
+    def eligibility_decays(self) -> tuple[float, ...]:
+        """Of stepwise rules: decays per step of low-pass filters, one after the other, ē ← κ ē + (what comes in)."""
+        return ()
+
+    @property
+    def readout_decay(self) -> float:
+        """Of stepwise rules that read the error: the readout leaks, y ← κ y + W_out s."""
+        return 0.0
+
+    def step(self, now: Moment, memory: dict[str, Array], weights: Mapping[str, Array]) -> Array:
+        """g of one layer in one step: (..., batch, units) or, one number for all, (..., batch, 1).
+
+        `memory` begins empty and lasts from step to step and from stimulus to stimulus; give it new arrays.
+        """
+        raise NotImplementedError
 
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         """Weights of the modulatory circuit of one layer, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 
 from plastic.config import SURROGATES
 from plastic.models import brian2_equations, reference, surrogate
+from plastic.models.brian2 import code_target
 from plastic.models.check import Case, case_task
 from plastic.models.learning import Response
 from plastic.models.snntorch import SnnTorchSimulator
@@ -196,6 +198,26 @@ def test_brian2_cython_code_gives_the_same() -> None:
         brian2.prefs.codegen.target = "numpy"
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("compiler", [True, False])
+def test_brian2_without_a_compiler_says_so_and_gives_the_same(
+    compiler: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Left to itself Brian2 takes Cython, or numpy with a warning."""
+    brian2 = pytest.importorskip("brian2")
+    from brian2.codegen.runtime.cython_rt import CythonCodeObject
+
+    expected = small_brian2_run().learner.parameters
+    monkeypatch.setattr(CythonCodeObject, "is_available", classmethod(lambda cls: compiler))
+    monkeypatch.setattr(sys.modules["brian2.devices.device"], "_auto_target", None)
+    monkeypatch.setattr(brian2.prefs.codegen, "target", "auto")
+    capsys.readouterr()
+    assert code_target(brian2) == ("cython" if compiler else "numpy")
+    assert ("no working C++ compiler" in capsys.readouterr().err) is not compiler
+    if not compiler:
+        found = small_brian2_run().learner.parameters
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_brian2_goes_on_where_it_was() -> None:
