@@ -51,7 +51,7 @@ def code_target(brian2: Any) -> str:
         return chosen if isinstance(chosen, str) else str(chosen.class_name)
     target = str(importlib.import_module("brian2.devices.device").auto_target().class_name)
     if target != "cython":
-        brian2.get_logger("plastic.brian2").warn(
+        brian2.get_logger("brian2.plastic").warn(
             "Brian2 finds no working C++ compiler for Cython and generates numpy code: the same numbers, but slower; "
             "install one (on Debian: apt install g++)."
         )
