@@ -147,7 +147,7 @@ class Comparison:
 
     def _batch(self, before: Stimulus, now: Stimulus) -> Batch:
         ensemble = self.ensemble
-        inputs, context = (ensemble.encode(s.inputs, "spikes", 0) for s in (now, before))
+        inputs, context = (ensemble.encode(ensemble.seen(s), "spikes", 0) for s in (now, before))
         fixation = ensemble._tensor(now.fixation)[..., None] * 2 - 1
         return Batch(inputs, context, fixation, ensemble._target(now))
 

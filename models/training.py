@@ -17,6 +17,7 @@ from plastic.data.stream import Stimulus, Stream
 from plastic.data.task import Examples, Inputs, Task
 from plastic.errors import PlasticError
 from plastic.models.brian2 import Brian2Simulator, load_brian2
+from plastic.models.convolution import vgg
 from plastic.models.learning import Held, Learner, Observation, Response, Watch
 from plastic.models.observer import Look, Observer
 from plastic.models.optimizer import make_optimizer
@@ -29,6 +30,7 @@ from plastic.models.statistics import SlowTraces, decay_per_stimulus
 from plastic.models.step import SpikingStep, Traces
 from plastic.models.support import refusal
 from plastic.models.topology import Network, dense, tree
+from plastic.models.views import view
 from plastic.probes import probe
 from plastic.rules.rule import Rule
 
@@ -78,11 +80,21 @@ class Settings:
 
 def build_network(settings: Settings, task: Task) -> Network:
     """The network that fits the task."""
-    if settings.topology == "dense":
+    if settings.topology == "conv":
+        network = _convolutional(settings, task)
+    elif settings.topology == "dense":
         network = dense(task.positions * task.channels, settings.widths, task.classes)
     else:
         network = tree(task.positions, task.channels, task.branching, settings.widths, task.classes, settings.shared)
     return labelled(network) if settings.rule.presentation == "labelled" else network
+
+
+def _convolutional(settings: Settings, task: Task) -> Network:
+    """Feedback that is broadcast goes to every unit; a layer's own circuit sees the map as a grid of means."""
+    if task.image is None:
+        raise PlasticError(f"{task.name} is not made of images, which --topology conv is for; take tree or dense.")
+    widths, everywhere = settings.widths, settings.rule.modulator == "broadcast"
+    return vgg(*task.image, widths[0], len(widths), task.classes, whole_circuit=everywhere)
 
 
 def labelled(network: Network) -> Network:
@@ -184,7 +196,7 @@ class Ensemble:
         self.train(1, Look(watch, traces))
 
     def _respond(self, simulator: Batched, stimulus: Stimulus, traces: Traces | None) -> Iterator[Response]:
-        inputs = self._present(self.encode(stimulus.inputs, "spikes", self.learned), self._target(stimulus))
+        inputs = self._present(self.encode(self.seen(stimulus), "spikes", self.learned), self._target(stimulus))
         if not isinstance(simulator, RateSimulator):
             return simulator.respond(self.learner.parameters, inputs, traces)
         before, recompute = self._before, self.settings.recompute_context
@@ -195,7 +207,7 @@ class Ensemble:
         """All stimuli drawn beforehand, in one run of the simulator, which calls back at their borders."""
         first = self.learned
         stimuli = [self.stream.next() for _ in range(steps)]
-        spikes = (self.encode(s.inputs, "spikes", first + k)[0, :, 0].numpy() for k, s in enumerate(stimuli))
+        spikes = (self.encode(self.seen(s), "spikes", first + k)[0, :, 0].numpy() for k, s in enumerate(stimuli))
         watch: Watch | None = None
         stepwise = self.settings.rule.stepwise
 
@@ -226,13 +238,23 @@ class Ensemble:
     def _target(self, stimulus: Stimulus) -> Tensor:
         return self._tensor(np.eye(self.network.classes)[stimulus.labels])
 
+    def seen(self, stimulus: Stimulus) -> Inputs:
+        """The inputs of a stimulus, as views of images where the task has such; then on the device."""
+        if stimulus.views is None:
+            return stimulus.inputs
+        task = self.tasks[0]
+        assert task.image is not None
+        pixels = self._tensor(stimulus.inputs)
+        how = self._tensor(stimulus.views).flatten(0, 1)
+        return view(pixels.flatten(0, 1), how, *task.image, task.full).view_as(pixels)
+
     def encode(self, inputs: Inputs, purpose: str, count: int) -> Tensor:
         """Inputs (members, batch, positions) as activity, or as spikes (members, time, batch, neurons)."""
         if self.settings.spiking is None:
             return self._analog_inputs(inputs)
         how = self.settings.spike_input
         spikes = [
-            encode(task.intensity(one), how.time_steps, how.coding, how.rate, generator(seed, purpose, count))
+            encode(task.intensity(_on_cpu(one)), how.time_steps, how.coding, how.rate, generator(seed, purpose, count))
             for task, seed, one in zip(self.tasks, self.seeds, inputs, strict=True)
         ]
         return torch.as_tensor(np.stack(spikes)).to(self.settings.device).to(self.settings.dtype)
@@ -330,6 +352,10 @@ class Ensemble:
         train = self.features(member, task.train, "probe-train")
         test = self.features(member, task.test, "probe-test")
         return [probe(a, b, task.train.latents, task.test.latents) for a, b in zip(train, test, strict=True)]
+
+
+def _on_cpu(inputs: Inputs) -> Inputs:
+    return inputs.cpu().numpy() if isinstance(inputs, Tensor) else inputs
 
 
 def layer_metrics(into: dict[str, list[float | None]]) -> Watch:

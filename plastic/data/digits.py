@@ -48,6 +48,7 @@ def digits_task(train_size: int, pairing: str = "class", seed: int = 0, test_siz
         channels=1,
         branching=SIDE * SIDE,
         analog=(float(train.inputs.mean()), float(train.inputs.std())),
+        image=(SIDE, 1),
         view=_Shifted(train.inputs) if pairing == "within" else None,
     )
 

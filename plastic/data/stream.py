@@ -30,6 +30,7 @@ class Stimulus:
     inputs: NDArray[Any]  # (members, batch, positions)
     fixation: NDArray[np.bool_]  # as the network is told: (members, batch)
     labels: NDArray[np.int64]  # (members, batch)
+    views: NDArray[np.float32] | None = None  # how each image is seen (members, batch, 8), see plastic.data.views
 
 
 class Stream:
@@ -51,18 +52,17 @@ class Stream:
         self.labels = np.concatenate([t.train.labels for t in self.tasks])
         self.place = np.full(len(self.first), -1, dtype=np.int64)
         self.count = 0
-        self._block: tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.int64]] | None = None
+        self._block: Stimulus | None = None  # with an axis of time before the others
 
     def next(self) -> Stimulus:
         """The next stimulus of every stream."""
         within = self.count % BLOCK
         if within == 0 or self._block is None:
             self._block = self._draw(self.count // BLOCK)
-        inputs, fixation, labels = self._block
         self.count += 1
-        return Stimulus(inputs[within], fixation[within], labels[within])
+        return Stimulus(*(None if part is None else part[within] for part in vars(self._block).values()))
 
-    def _draw(self, block: int) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[np.int64]]:
+    def _draw(self, block: int) -> Stimulus:
         shape = (BLOCK, len(self.tasks), self.batch)
         random = [generator(seed, "stream", block) for seed in self.seeds]
         uniform = np.stack([r.random((BLOCK, 2, self.batch)) for r in random], axis=1)

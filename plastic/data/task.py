@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Inputs = NDArray[Any]  # (n, positions): symbols as integers, or pixel intensities in [0, 1]
+from plastic.data.views import Views
+
+Inputs = NDArray[Any]  # (n, positions): symbols as integers, or pixel intensities (0 to Task.full)
 View = Callable[[NDArray[np.int64], NDArray[np.bool_], np.random.Generator], Inputs]
 
 
@@ -32,6 +34,7 @@ class Task:
     `objects` gives the object of each training example. A fixation shows another training example
     of the same object; where `view` is set it stays with its example and shows another view of it:
     `view(index, fixation, random)` takes time × batch arrays and returns inputs (time, batch, d).
+    With `views` every stimulus is a random view of its image, of which the stream draws the numbers.
     """
 
     name: str
@@ -43,6 +46,9 @@ class Task:
     branching: int  # positions that one patch of the first tree layer covers
     analog: NDArray[np.float64] | tuple[float, float]  # table (symbols + 1, channels), or (mean, std)
     view: View | None = None
+    image: tuple[int, int] | None = None  # side in pixels and channels, where the inputs are a square image
+    full: float = 1.0  # value of an input at full intensity
+    views: Views | None = None  # random views of images, made on the device
 
     @property
     def positions(self) -> int:
@@ -60,6 +66,6 @@ class Task:
     def intensity(self, inputs: Inputs) -> NDArray[np.float64]:
         """Values in [0, 1] for spike coding: one-hot symbols, or pixels: (..., positions · channels)."""
         if not self.symbolic:
-            return np.asarray(inputs, dtype=np.float64)
+            return np.asarray(inputs, dtype=np.float64) / self.full
         one_hot = np.vstack([np.eye(self.channels), np.zeros((1, self.channels))])
         return one_hot[inputs].reshape(*inputs.shape[:-1], -1)
