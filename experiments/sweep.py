@@ -76,7 +76,7 @@ class Member:
     def stimuli(self) -> int:
         """How much work it is, roughly: stimuli to be shown."""
         training = self.config.training
-        return (training.steps or 0) * (training.batch or 1) * self.config.network.width
+        return (training.steps or 0) * (training.batch or 1) * (self.config.network.width or 128)
 
 
 Pack = tuple[Member, ...]

@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import torch
 
-from plastic.config import DOUBLE, SPIKING, Config, resolve
+from plastic.config import DOUBLE, IMAGES, SPIKING, Config, resolve
 from plastic.data.digits import digits_task
+from plastic.data.images import image_task
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.stream import Stimulus
 from plastic.data.strings import InputFormat, rhm_task
@@ -44,6 +45,10 @@ def make_task(config: Config) -> Task:
     assert stimuli.levels is not None
     if stimuli.data == "digits":
         return digits_task(stimuli.train_size, stimuli.pairing, config.seed, stimuli.test_size or 360)
+    if stimuli.data in IMAGES:
+        path = Path(stimuli.data_path) if stimuli.data_path else None
+        sizes = stimuli.train_size, stimuli.test_size or stimuli.train_size
+        return image_task(stimuli.data, path, *sizes, stimuli.pairing, config.seed)
     grammar = RandomHierarchyModel(
         stimuli.symbols, stimuli.classes, stimuli.synonyms, stimuli.levels, stimuli.branching, config.seed
     )
@@ -63,6 +68,7 @@ def make_settings(config: Config) -> Settings:
     network, spiking, training = config.network, config.spiking, config.training
     assert network.topology is not None
     assert network.depth is not None
+    assert network.width is not None
     assert training.batch is not None
     step = SpikingStep(
         spiking.membrane_decay, spiking.trace_decay, spiking.threshold, spiking.surrogate, spiking.slope,

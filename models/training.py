@@ -238,7 +238,7 @@ class Ensemble:
     def _target(self, stimulus: Stimulus) -> Tensor:
         return self._tensor(np.eye(self.network.classes)[stimulus.labels])
 
-    def seen(self, stimulus: Stimulus) -> Inputs:
+    def seen(self, stimulus: Stimulus) -> Inputs | Tensor:
         """The inputs of a stimulus, as views of images where the task has such; then on the device."""
         if stimulus.views is None:
             return stimulus.inputs
@@ -248,7 +248,7 @@ class Ensemble:
         how = self._tensor(stimulus.views).flatten(0, 1)
         return view(pixels.flatten(0, 1), how, *task.image, task.full).view_as(pixels)
 
-    def encode(self, inputs: Inputs, purpose: str, count: int) -> Tensor:
+    def encode(self, inputs: Inputs | Tensor, purpose: str, count: int) -> Tensor:
         """Inputs (members, batch, positions) as activity, or as spikes (members, time, batch, neurons)."""
         if self.settings.spiking is None:
             return self._analog_inputs(inputs)
@@ -280,14 +280,14 @@ class Ensemble:
         code = np.stack([np.asarray(task.analog, dtype=np.float64) for task in self.tasks])
         return torch.as_tensor(code, dtype=self.settings.dtype, device=self.settings.device)
 
-    def _analog_inputs(self, inputs: Inputs) -> Tensor:
+    def _analog_inputs(self, inputs: Inputs | Tensor) -> Tensor:
         if not self.tasks[0].symbolic:
             return (self._tensor(inputs) - self._analog[:, :1, None]) / self._analog[:, 1:, None]
-        symbols = torch.as_tensor(inputs.astype(np.int64)).to(self.settings.device)
+        symbols = torch.as_tensor(np.asarray(inputs, dtype=np.int64)).to(self.settings.device)
         table = self._analog[0]  # the same for all members: it depends on the number of symbols only
         return table[symbols].flatten(2)
 
-    def _tensor(self, array: Inputs) -> Tensor:
+    def _tensor(self, array: Inputs | Tensor) -> Tensor:
         return torch.as_tensor(array).to(self.settings.device).to(self.settings.dtype)
 
     def snapshot(self) -> dict[str, Tensor]:
@@ -354,7 +354,7 @@ class Ensemble:
         return [probe(a, b, task.train.latents, task.test.latents) for a, b in zip(train, test, strict=True)]
 
 
-def _on_cpu(inputs: Inputs) -> Inputs:
+def _on_cpu(inputs: Inputs | Tensor) -> Inputs:
     return inputs.cpu().numpy() if isinstance(inputs, Tensor) else inputs
 
 

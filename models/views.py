@@ -44,7 +44,7 @@ def _factor(how: Tensor, column: int) -> Tensor:
 
 
 def _grey(image: Tensor) -> Tensor:
-    if image.shape[1] == 1:
-        return image
+    if image.shape[1] != 3:
+        return image.mean(1, keepdim=True)
     weights = torch.tensor(GREY, device=image.device, dtype=image.dtype)
     return torch.einsum("nchw,c->nhw", image, weights)[:, None]

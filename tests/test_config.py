@@ -229,7 +229,7 @@ def wrong(**value: Any) -> Config:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("backend", "nest"), ("device", "tpu"), ("dtype", "float16"), ("data", "mnist"), ("input_format", "raw"),
+        ("backend", "nest"), ("device", "tpu"), ("dtype", "float16"), ("data", "imagenet"), ("input_format", "raw"),
         ("topology", "ring"), ("weights", "free"), ("trace_timing", "late"), ("coding", "phase"),
         ("optimizer", "lion"), ("context", "lost"),
         ("width", 0), ("width", -3), ("depth", 0), ("time_steps", 0), ("learning_period", 0), ("threshold", 0.0),

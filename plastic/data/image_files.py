@@ -49,7 +49,9 @@ FOLDERS = {"mnist": ("", "MNIST/raw"), "cifar10": ("", "cifar-10-batches-bin"), 
 def read_images(data: str, path: Path | None) -> ImageSet:
     """The image set `data` (mnist, cifar10 or stl10) from the folder that holds its files."""
     if path is None:
-        raise PlasticError(f"--data {data} reads files that you have: add --data-path DIR, a folder with {WANTED[data]}.")
+        raise PlasticError(
+            f"--data {data} reads files that you have: add --data-path DIR, a folder with {WANTED[data]}."
+        )
     if not path.is_dir():
         raise PlasticError(f"there is no folder {str(path)!r}; give one to --data-path that holds {WANTED[data]}.")
     return {"mnist": _mnist, "cifar10": _cifar10, "stl10": _stl10}[data](path)

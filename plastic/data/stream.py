@@ -76,7 +76,14 @@ class Stream:
             self.place = places[step] = self._move(stays[step], where[step], holds)
         index = self.order[places].reshape(shape)
         fixation = stays.reshape(shape)
-        return self._show(index, fixation, random), fixation ^ self._errors(block), self.labels[index]
+        shown, told = self._show(index, fixation, random), fixation ^ self._errors(block)
+        return Stimulus(shown, told, self.labels[index], self._views(random))
+
+    def _views(self, random: list[np.random.Generator]) -> NDArray[np.float32] | None:
+        if self.tasks[0].views is None:
+            return None
+        pairs = zip(self.tasks, random, strict=True)
+        return np.stack([t.views.draw(r, (BLOCK, self.batch)) for t, r in pairs if t.views is not None], axis=1)
 
     def _errors(self, block: int) -> NDArray[np.bool_]:
         """Where the network is told the opposite; from numbers of their own, so the stimuli stay the same."""
