@@ -191,4 +191,4 @@ def _active(run: Run, name: str, layer: int, window: tuple[int, int], neurons: A
         seen = np.abs(array.isel({clock: slice(int(begin), int(end)), "stream": 0, "position": 0}).values).sum(0) > 0
         alive = set(array.coords[side].values[seen].tolist())
         return np.array([int(n) in alive for n in neurons]).reshape(shape)
-    return np.ones(shape, dtype=np.bool_)
+    return np.ones((1, 1), dtype=np.bool_)
