@@ -28,7 +28,7 @@ from torch.nn.functional import cross_entropy, normalize, relu
 from plastic.config import Config
 from plastic.data.stream import Stream
 from plastic.experiments.figure import FOLDER
-from plastic.experiments.packs import pack_as_data
+from plastic.experiments.packs import pack_as_data, pack_of_data
 from plastic.experiments.results import write_result
 from plastic.experiments.sweep import Member, read_sweep
 from plastic.models.allocator import keep_freed_memory
@@ -172,9 +172,7 @@ def train_packs(pipe: Connection, data: list[dict[str, Any]]) -> None:
     """In a process of its own: train for as many steps as it is told, say when that is done."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    from plastic.config_file import from_table
-
-    configs = [from_table(one["config"], "a pack") for one in data]
+    configs = [member.config for member in pack_of_data(data)]
     ensemble = Ensemble(
         make_settings(configs[0]), [make_task(c) for c in configs], [c.seed for c in configs],
         [c.training.learning_rate or 0.0 for c in configs],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from typing import Any
 
@@ -10,7 +9,6 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from plastic.config import Config
-from plastic.config_file import from_table
 from plastic.errors import PlasticError
 from plastic.experiments.measures import MEASURES
 from plastic.experiments.store import Row
@@ -22,21 +20,17 @@ from plastic.models.training import Ensemble
 
 def pack_as_data(pack: Pack) -> list[dict[str, Any]]:
     """A pack as plain data, to send it to another process or machine."""
-    return [{"arm": m.arm, "config": _table(m.config), "measures": list(m.measures)} for m in pack]
+    return [{"arm": m.arm, "said": dict(m.said), "measures": list(m.measures)} for m in pack]
 
 
-def _table(config: Config) -> dict[str, Any]:
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {k: plain(v) for k, v in value.items() if v is not None}
-        return list(value) if isinstance(value, tuple) else value
-
-    return {k: v for k, v in plain(dataclasses.asdict(config)).items() if v is not None}
+def pack_of_data(data: list[dict[str, Any]]) -> Pack:
+    """The inverse of `pack_as_data`."""
+    return tuple(Member.of(m["arm"], m["said"], tuple(m["measures"])) for m in data)
 
 
 def run_pack_data(data: list[dict[str, Any]]) -> list[Row]:
     """`run_pack` of what `pack_as_data` made."""
-    return run_pack(tuple(Member(m["arm"], from_table(m["config"], "a pack"), tuple(m["measures"])) for m in data))
+    return run_pack(pack_of_data(data))
 
 
 def run_pack(pack: Pack) -> list[Row]:

@@ -60,16 +60,23 @@ class Grid:
 
 @dataclass(frozen=True)
 class Member:
-    """One network to train: its arm, its complete settings, what is measured."""
+    """One network to train: its arm, what the file says of it, its complete settings, what is measured."""
 
     arm: str
+    said: tuple[tuple[str, Any], ...]
     config: Config
     measures: tuple[str, ...]
 
+    @classmethod
+    def of(cls, arm: str, said: dict[str, Any], measures: tuple[str, ...]) -> Member:
+        """With all defaults filled in. PlasticError for settings that cannot be."""
+        config = _checked(resolve(from_table(_nested({"record": "none", **said}), f"arm {arm!r}")))
+        return cls(arm, tuple(said.items()), config, measures)
+
     @property
     def key(self) -> str:
-        """The same for the same work, whatever file it stands in; settings left at their default do not enter."""
-        content = [self.arm, changed_settings(self.config), self.measures]
+        """The same for the same arm, settings and measures; what the file leaves to the defaults does not enter."""
+        content = [self.arm, dict(self.said), self.measures]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -100,12 +107,10 @@ class Sweep:
         for grid in self.grids:
             arms = [arm for arm in self.arms if not grid.arms or arm.name in grid.arms]
             for arm, point in itertools.product(arms, grid.points()):
-                settings = {**self.settings, **arm.settings, **point}
                 try:
-                    config = _checked(resolve(from_table(_nested(settings), f"sweep {self.name!r}")))
+                    member = Member.of(arm.name, {**self.settings, **arm.settings, **point}, self.measures)
                 except PlasticError as error:
                     raise PlasticError(f"arm {arm.name!r} of sweep {self.name!r}: {error}") from None
-                member = Member(arm.name, config, self.measures)
                 found.setdefault(member.key, member)
         return list(found.values())
 
@@ -150,7 +155,7 @@ def flat_settings(config: Config) -> dict[str, Any]:
 def changed_settings(config: Config) -> dict[str, Any]:
     """Of a resolved config, what is not as in `Config()`, by the names of the command line."""
     defaults = flat_settings(Config())
-    return {k: v for k, v in flat_settings(config).items() if v != defaults[k]}
+    return {k: v for k, v in flat_settings(config).items() if v != defaults[k] and k != "record"}
 
 
 def _nested(flat: dict[str, Any]) -> dict[str, Any]:
