@@ -16,9 +16,12 @@ from plastic.data.task import Task
 from plastic.errors import PlasticError
 from plastic.models.learning import Observation, Watch
 from plastic.models.snntorch import SpikingStep
+from plastic.models.support import refusal
 from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
 from plastic.rules import LPL, SCFF, DFAProduct, EProp, ForwardForward, NoLearning, Rule, SimSiam, all_rules, load_rule
 
+LEARNING_AS_RATES = [n for n, rule in all_rules().items() if n != "none" and refusal(rule(), "rate", 128) is None]
+SPIKING_ALONE = {"lpl-spiking": {"priming": "1"}}  # begins to learn at once
 NON_CONTRASTIVE = ("lpl", "vicreg", "barlow", "simsiam")
 SATURATING = ("sdfa", "drtp")  # their targets never come to rest: tanh units, as in the paper
 MARGIN = 0.08
@@ -47,7 +50,7 @@ def control(activation: str) -> float:
     return trained(NoLearning(), 1, activation=activation)[0]
 
 
-@pytest.mark.parametrize("name", [name for name in all_rules() if name != "none"])
+@pytest.mark.parametrize("name", LEARNING_AS_RATES)
 def test_the_top_layer_learns_what_random_features_lack(name: str) -> None:
     activation = "tanh" if name in SATURATING else "relu"
     accuracy, metrics = trained(load_rule(name), 1000, activation=activation)
@@ -124,7 +127,7 @@ def test_a_run_that_goes_on_from_a_snapshot_is_the_same(rule: Rule) -> None:
         assert torch.equal(value, second.learner.parameters[name]), name
 
 
-@pytest.mark.parametrize("name", [name for name in all_rules() if name != "none"])
+@pytest.mark.parametrize("name", LEARNING_AS_RATES)
 def test_members_of_an_ensemble_do_not_see_each_other(name: str) -> None:
     """Negatives and statistics are of the member's own batch."""
     pair = ensemble(load_rule(name), dtype=torch.float64, batch=16)
@@ -135,9 +138,13 @@ def test_members_of_an_ensemble_do_not_see_each_other(name: str) -> None:
         torch.testing.assert_close(pair.learner.parameters[parameter][1], value[0], rtol=1e-9, atol=1e-10)
 
 
+def test_only_rules_of_spikes_are_not_tried_as_rates() -> None:
+    assert set(all_rules()) - set(LEARNING_AS_RATES) == {"none", *SPIKING_ALONE}
+
+
 @pytest.mark.parametrize("name", list(all_rules()))
 def test_every_rule_runs_on_spikes_or_says_why_not(name: str) -> None:
-    rule = load_rule(name)
+    rule = load_rule(name, SPIKING_ALONE.get(name))
     settings = {"spiking": SpikingStep(), "spike_input": SpikeInput(time_steps=10), "batch": 16}
     if rule.normalised_input:
         with pytest.raises(PlasticError, match="--backend rate"):
