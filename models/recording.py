@@ -38,7 +38,8 @@ def layer_sizes(ensemble: Ensemble) -> list[LayerSize]:
         parameters = {name: value.double() for name, value in parameters.items()}
         like = next(iter(parameters.values()))
     seen: dict[int, Observation] = {}
-    learner = Learner(network, rule, parameters, lambda *_: None, ensemble.learner.plastic)
+    own = ensemble.learner
+    learner = Learner(network, rule, parameters, lambda *_: None, own.plastic, traces=own.traces)
     responses = RateSimulator(network, rule).respond(parameters, like.new_zeros(1, streams, network.inputs))
     fixation = like.new_ones(1, streams, 1)
     learner.learn(responses, fixation, like.new_zeros(1, streams, network.classes), seen.__setitem__)
