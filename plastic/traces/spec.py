@@ -165,7 +165,7 @@ def default_record(steps: int, spiking: bool) -> Record:
     synapses of every layer with all their factors, and a part of the weight matrices when a bout begins."""
     length = 6 if spiking else 12
     period = max(length, steps // 20)
-    some = tuple((axis, Range(text)) for axis, text in (("position", "0"), ("post", ":8"), ("pre", ":16")))
+    some = tuple((axis, Range(text)) for axis, text in (("position", "0"), ("post", ":6"), ("pre", ":12")))
     many = tuple((axis, Range(text)) for axis, text in (("position", "0"), ("post", ":128"), ("pre", ":256")))
     factors = ("pre_spike", "pre_trace", "membrane", "post_factor", "spike", "eligibility")
     thirds = ("activity", "gate", "dendrite", "modulator", "weight", "weight_change", "own")

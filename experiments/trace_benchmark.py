@@ -1,0 +1,223 @@
+"""What recording costs: time beside the same run without it, memory and disk over a long run, the page in a browser.
+
+python -m plastic.experiments.trace_benchmark overhead
+python -m plastic.experiments.trace_benchmark long
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import tyro
+
+from plastic.commands.inspect import Inspect
+from plastic.config import Architecture, Config, Spiking, Training, resolve
+from plastic.errors import PlasticError
+from plastic.experiments.results import write_result
+from plastic.models.allocator import keep_freed_memory
+from plastic.models.recording import Recorder
+from plastic.models.simulate import make_recorder, make_settings, make_task, simulate
+from plastic.models.training import Ensemble
+
+NEURONS = "pre_spike,pre_trace,membrane,post_factor,spike[layer=2]"
+RECORDS = {  # of the network of `plastic simulate --backend snntorch`, whose layer 2 is 128 × 256
+    "none": "none",
+    "default": None,
+    "full layer, per stimulus": f"{NEURONS}; "
+    "eligibility,weight,weight_change,gate,dendrite,modulator[layer=2]@stimulus",
+    "full layer, eligibility in every step": f"{NEURONS}; eligibility[layer=2]; "
+    "weight,weight_change,gate,dendrite,modulator[layer=2]",
+}
+
+
+@dataclass
+class Contender:
+    """A run under one record spec, that is trained in turns with the others."""
+
+    ensemble: Ensemble
+    recorder: Recorder | None
+    folder: Path
+
+    def train(self, stimuli: int) -> tuple[float, float]:
+        """Seconds of clock and of processor."""
+        wall, processor = time.perf_counter(), time.process_time()
+        self.ensemble.train(stimuli, self.recorder)
+        if self.recorder is not None:
+            self.recorder.writer.flush()
+        return time.perf_counter() - wall, time.process_time() - processor
+
+
+def contender(backend: str, batch: int, record: str | None, stimuli: int, folder: Path) -> Contender:
+    config = resolve(
+        Config(backend=backend, record=record, training=Training(steps=stimuli, batch=batch), device="cpu")
+    )
+    task, rate = make_task(config), config.training.learning_rate or 0.0
+    ensemble = Ensemble(make_settings(config), [task], [config.seed], [rate])
+    folder.mkdir(parents=True)
+    return Contender(ensemble, make_recorder(ensemble, config)(folder, 0), folder)
+
+
+def overhead(stimuli: int, rounds: int) -> dict[str, Any]:
+    """Time of each record over that of none, in turns of a bout each; medians over the turns."""
+    table = []
+    for backend, batch in (("snntorch", 128), ("snntorch", 1), ("rate", 128)):
+        with tempfile.TemporaryDirectory() as home:
+            runs = {
+                name: contender(backend, batch, record, stimuli, Path(home) / str(number))
+                for number, (name, record) in enumerate(RECORDS.items())
+            }
+            spent: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
+            turn = stimuli // 20  # the default record has a bout in every twentieth of the run
+            for run in runs.values():
+                run.train(turn)
+            for _ in range(rounds):
+                for name, run in runs.items():
+                    spent[name].append(run.train(turn))
+            recorded = turn * (rounds + 1)
+            for name, run in runs.items():
+                table.append(
+                    {
+                        "backend": backend,
+                        "batch": batch,
+                        "record": name,
+                        "ms_per_stimulus": round(1e3 * statistics.median(s[1] for s in spent[name]) / turn, 3),
+                        "overhead_processor": _over(spent[name], spent["none"], 1),
+                        "overhead_clock": _over(spent[name], spent["none"], 0),
+                        "store_MB_per_1000_stimuli": round(size(run.folder) / 1e3 / recorded, 3),
+                    }
+                )
+                print(table[-1])
+    return {"stimuli_of_the_run": stimuli, "turns": rounds, "stimuli_per_turn": turn, "table": table}
+
+
+def _over(slow: list[tuple[float, float]], fast: list[tuple[float, float]], clock: int) -> float:
+    """Median over the turns of (with / without) − 1."""
+    return round(statistics.median(a[clock] / b[clock] for a, b in zip(slow, fast, strict=True)) - 1, 4)
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def resident() -> float:
+    """Megabytes of memory that this process holds now."""
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmRSS"):
+            return round(int(line.split()[1]) / 1e3, 1)
+    raise PlasticError("/proc/self/status does not tell the memory of a process; run this on Linux.")
+
+
+LONG = {
+    "default": None,
+    "every step": "pre_spike,pre_trace,membrane,post_factor,spike,eligibility,gate,dendrite,modulator,weight,"
+    "weight_change,own[position=0,post=:4,pre=:4]",
+}
+
+
+def long(steps: int, time_steps: int) -> dict[str, Any]:
+    """Memory along a run of so many time steps, the size of its store, and how long its page takes to open."""
+    table = []
+    for name, record in LONG.items():
+        folder = Path(tempfile.mkdtemp())
+        memory: list[tuple[int, float]] = []
+        stimuli = steps // time_steps
+
+        def look(row: dict[str, Any], memory: list[tuple[int, float]] = memory, stimuli: int = stimuli) -> None:
+            if row["step"] % max(1, stimuli // 20) == 0:
+                memory.append((row["step"] * time_steps, resident()))
+
+        config = Config(
+            backend="snntorch", record=record, network=Architecture(width=32), spiking=Spiking(time_steps=time_steps),
+            training=Training(steps=stimuli, batch=1, probes=1), device="cpu",
+        )  # fmt: skip
+        wall, processor = time.perf_counter(), time.process_time()
+        simulate(config, folder / "run", look)
+        row = {
+            "record": name,
+            "time_steps": stimuli * time_steps,
+            "wall_seconds": round(time.perf_counter() - wall, 1),
+            "processor_seconds": round(time.process_time() - processor, 1),
+            "memory_MB": memory,
+            "growth_MB": round(memory[-1][1] - memory[len(memory) * 6 // 10][1], 1),  # after the one probe, half-way
+            "store_MB": round(size(folder / "run" / "traces.zarr") / 1e6, 2),
+        }
+        row |= page(folder / "run")
+        print(row)
+        table.append(row)
+        shutil.rmtree(folder)
+    return {"table": table}
+
+
+def page(run: Path) -> dict[str, Any]:
+    """Size of the page of a run, and seconds until Chromium has drawn it."""
+    window = None
+    try:
+        Inspect(run).run()
+    except PlasticError:  # too big for one file
+        window = "1:1000"
+        Inspect(run, window=window).run()
+    file = run / "inspect.html"
+    return {"page_MB": round(file.stat().st_size / 1e6, 1), "window": window, "page_seconds": opening(file)}
+
+
+def opening(file: Path, times: int = 5) -> list[float] | str:
+    """Seconds from the call to the drawn page, each in a new tab."""
+    from playwright.sync_api import sync_playwright
+
+    browser = next((b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b)), None)
+    if browser is None:
+        return "no Chromium here"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=shutil.which(browser), args=["--no-sandbox"])
+        seconds = []
+        for _ in range(times):
+            tab = opened.new_page(viewport={"width": 1280, "height": 720})
+            started = time.perf_counter()
+            tab.goto(file.resolve().as_uri())
+            tab.wait_for_function("document.body.dataset.ready")
+            seconds.append(round(time.perf_counter() - started, 2))
+            tab.close()
+        opened.close()
+    return seconds
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What recording costs."""
+
+    name: Annotated[Literal["overhead", "long"], tyro.conf.Positional]
+    stimuli: int = 2000
+    """overhead: stimuli of the run that the default record is for."""
+    rounds: int = 9
+    """overhead: turns, of which the median counts."""
+    steps: int = 1_000_000
+    """long: time steps."""
+    time_steps: int = 50
+    """long: time steps per stimulus."""
+    out: Path | None = None
+    """Result file (default docs/results/traces-NAME.json)."""
+
+
+def main() -> None:
+    given = tyro.cli(Arguments)
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    tasks = {
+        "overhead": lambda: overhead(given.stimuli, given.rounds),
+        "long": lambda: long(given.steps, given.time_steps),
+    }
+    content = tasks[given.name]()
+    command = f"python -m plastic.experiments.trace_benchmark {given.name}"
+    write_result(given.out or Path(f"docs/results/traces-{given.name}.json"), command, content)
+
+
+if __name__ == "__main__":
+    main()
