@@ -21,6 +21,7 @@ from plastic.commands.inspect import Inspect
 from plastic.commands.simulate import Simulate
 from plastic.commands.sweep import Sweep
 from plastic.commands.verify import Verify
+from plastic.commands.traces import Compare, Traces
 from plastic.config import Config
 from plastic.config_file import read_config
 from plastic.errors import PlasticError
@@ -28,6 +29,8 @@ from plastic.errors import PlasticError
 COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "align": Align,
     "inspect": Inspect,
+    "traces": Traces,
+    "compare": Compare,
     "check": Check,
     "export": Export,
     "verify": Verify,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from plastic.errors import PlasticError
 from plastic.traces.opened import Run
 from plastic.traces.view import Course, View
 
@@ -18,6 +22,24 @@ COLOURS = {
     "weight": "black", "weight_change": "black",
 }  # fmt: skip
 DRAWN = ("pre_trace", "membrane", "post_factor", "eligibility", "gate", "dendrite", "modulator", "weight")
+
+
+def save_synapse(out: Path, run: Run, shown: View) -> None:
+    """The factors of a synapse as a figure of its own (PNG, PDF, SVG); PlasticError if it cannot be written."""
+    figure = Figure(figsize=(7.2, 0.72 * len(panels(shown)) + 1.1), layout="constrained")
+    draw_synapse(figure, run, shown, f"of {run.traces.attrs['rule']} on {run.traces.attrs['backend']}")
+    save(figure, out)
+
+
+def save(figure: Figure, out: Path) -> None:
+    """Write a figure in the format of the file's name, with text as text; PlasticError if that cannot be."""
+    if out.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise PlasticError(f"cannot draw {str(out)!r}; --out ends in .png, .pdf or .svg.")
+    try:
+        with rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
+            figure.savefig(out, dpi=200)
+    except OSError as error:
+        raise PlasticError(f"cannot write the figure {str(out)!r} ({error}); choose another --out.") from None
 
 
 def panels(shown: View) -> list[str]:
@@ -43,7 +65,7 @@ def draw_synapse(figure: Any, run: Run, shown: View, note: str = "") -> None:
             _raster(axis, run, shown)
         else:
             _line(axis, run, shown.courses[name])
-        _boundaries(axis, shown)
+        mark_boundaries(axis, shown)
         axis.tick_params(labelsize=7)
     for boundary in shown.stimuli:
         middle = (boundary.start + boundary.end) / 2
@@ -96,7 +118,8 @@ def _line(axis: Axes, run: Run, course: Course) -> None:
     axis.set_ylabel(label(course), fontsize=8)
 
 
-def _boundaries(axis: Axes, shown: View) -> None:
+def mark_boundaries(axis: Axes, shown: View) -> None:
+    """Saccades in grey, and a line where each stimulus begins."""
     axis.set_xlim(shown.stimuli[0].start, shown.stimuli[-1].end)
     for boundary in shown.stimuli:
         if not boundary.fixation:

@@ -1,0 +1,118 @@
+"""Two runs over each other: by how much each recorded signal differs, and one synapse of both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from plastic.errors import PlasticError
+from plastic.traces.figure import BLUE, GREY, ORANGE, label, mark_boundaries, save
+from plastic.traces.opened import Run
+from plastic.traces.view import Course, View
+
+BLOCK = 2_000_000  # numbers compared at a time
+
+
+def differences(a: Run, b: Run) -> list[dict[str, Any]]:
+    """By variable that both recorded at common times and neurons: the largest difference and the first stimulus of any.
+
+    Raises PlasticError if they have nothing in common.
+    """
+    found = []
+    for name in (str(n) for n in a.traces.data_vars if n in b.traces.data_vars):
+        one, other = a.traces[name], b.traces[name]
+        if one.dims != other.dims:
+            continue
+        at_one, at_other = [], []
+        for dim in one.dims:
+            _, i, j = np.intersect1d(one.coords[dim].values, other.coords[dim].values, True, return_indices=True)
+            at_one.append(i)
+            at_other.append(j)
+        if all(len(i) for i in at_one):
+            found.append({"signal": name, **_difference(one, other, at_one, at_other)})
+    if not found:
+        raise PlasticError(
+            f"the runs {str(a.path)!r} and {str(b.path)!r} have no recorded signal in common; run both with the same "
+            "--record."
+        )
+    return found
+
+
+def _difference(one: Any, other: Any, at_one: list[Any], at_other: list[Any]) -> dict[str, Any]:
+    """In blocks along time, so that long runs fit into memory."""
+    time = str(one.dims[0])
+    stimulus = one.coords[time if time.startswith("stimulus") else f"{time}_stimulus"].values
+    each = max(1, BLOCK // int(np.prod([len(i) for i in at_one[1:]], dtype=int)))
+    largest, size, first = 0.0, 0.0, None
+    for start in range(0, len(at_one[0]), each):
+        part = slice(start, start + each)
+        x, y = _block(one, at_one, part), _block(other, at_other, part)
+        apart = np.abs(x - y)
+        largest, size = max(largest, float(apart.max())), max(size, float(np.abs(x).max()))
+        if first is None and apart.any():
+            differs = apart.reshape(len(apart), -1).any(1)
+            first = int(stimulus[at_one[0][part][int(np.argmax(differs))]])
+    return {
+        "samples": len(at_one[0]),
+        "unit": str(one.attrs["units"]),
+        "largest_value": size,
+        "largest_difference": largest,
+        "first_stimulus_that_differs": first,
+    }
+
+
+def _block(array: Any, at: list[Any], part: slice) -> Any:
+    """Some samples of the common neurons, as float64."""
+    samples = array[at[0][part]].values.astype(np.float64)
+    return samples[np.ix_(range(len(samples)), *at[1:])]
+
+
+def compare_table(a: Run, b: Run, found: list[dict[str, Any]]) -> Table:
+    """The differences, one line per signal."""
+    table = Table(title=f"A {a.path}   B {b.path}")
+    for heading in ("signal", "samples", "largest |A|", "largest |A − B|", "unit", "differs from stimulus"):
+        table.add_column(heading, justify="left" if heading in ("signal", "unit") else "right")
+    for one in found:
+        first = one["first_stimulus_that_differs"]
+        table.add_row(
+            one["signal"], str(one["samples"]), f"{one['largest_value']:.4g}", f"{one['largest_difference']:.3g}",
+            one["unit"], "never" if first is None else str(first),
+        )  # fmt: skip
+    return table
+
+
+def save_comparison(out: Path, a: Run, b: Run, one: View, other: View) -> None:
+    """Left both runs over each other, right A − B, for all signals of the synapse that both have."""
+    names = [n for n in one.courses if n in other.courses]
+    figure = Figure(figsize=(11, 0.75 * len(names) + 1.4), layout="constrained")
+    axes = figure.subplots(len(names), 2, sharex=True, squeeze=False, width_ratios=(1.6, 1))
+    figure.suptitle(f"{one.synapse}   A: {a.path.name} (blue)   B: {b.path.name} (orange, dashed)", fontsize=10)
+    axes[0, 1].set_title("A − B", fontsize=9)
+    for (left, right), name in zip(axes, names, strict=True):
+        x, y = one.courses[name], other.courses[name]
+        for course, run, style in ((x, a, {"color": BLUE, "lw": 1.6}), (y, b, {"color": ORANGE, "lw": 1, "ls": "--"})):
+            _draw(left, run, course, course.value.astype(np.float64), style)
+        common, i, j = np.intersect1d(x.time, y.time, return_indices=True)
+        del common
+        apart = Course(x.name, x.symbol, x.unit, x.clock, x.stimulus[i], x.time[i], x.value[i])
+        _draw(right, a, apart, x.value[i].astype(np.float64) - y.value[j], {"color": GREY, "lw": 1})
+        left.set_ylabel(label(x), fontsize=7)
+        for axis in (left, right):
+            axis.tick_params(labelsize=6)
+            mark_boundaries(axis, one)
+    for axis in axes[-1]:
+        axis.set_xlabel("time (ms)" if a.spiking else "stimulus", fontsize=8)
+    save(figure, out)
+
+
+def _draw(axis: Any, run: Run, course: Course, values: Any, style: dict[str, Any]) -> None:
+    if course.clock == "step" and run.spiking:
+        axis.plot(course.time, values, **style)
+        return
+    length = int(run.traces.attrs["time_steps"])
+    edges = np.append(course.time, course.time[-1] + length) if len(course.time) else course.time
+    axis.step(edges, np.append(values, values[-1:]), where="post", **style)
