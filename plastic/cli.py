@@ -18,6 +18,7 @@ from plastic.commands.check import Check
 from plastic.commands.export import Export
 from plastic.commands.figure import Figure
 from plastic.commands.inspect import Inspect
+from plastic.commands.probe_rule import ProbeRule
 from plastic.commands.simulate import Simulate
 from plastic.commands.sweep import Sweep
 from plastic.commands.verify import Verify
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "inspect": Inspect,
     "traces": Traces,
     "compare": Compare,
+    "probe-rule": ProbeRule,
     "check": Check,
     "export": Export,
     "verify": Verify,

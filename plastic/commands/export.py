@@ -27,6 +27,24 @@ class Writers:
         return export_brian2(command.source, command.out)
 
     @staticmethod
+    def csv(command: Export) -> Record:
+        from plastic.traces.exchange import export_csv
+
+        return export_csv(command.source, command.out)
+
+    @staticmethod
+    def neo(command: Export) -> Record:
+        from plastic.traces.exchange_neo import export_neo
+
+        return export_neo(command.source, command.out)
+
+    @staticmethod
+    def nwb(command: Export) -> Record:
+        from plastic.traces.exchange_nwb import export_nwb
+
+        return export_nwb(command.source, command.out)
+
+    @staticmethod
     def nir(command: Export) -> Record:
         from plastic.hardware.nir import export_nir
 
@@ -43,8 +61,11 @@ class Writers:
 
 FORMATS: dict[str, Callable[[Export], Record]] = {
     "brian2": Writers.brian2,
+    "csv": Writers.csv,
+    "neo": Writers.neo,
     "nir": Writers.nir,
     "lava": Writers.lava,
+    "nwb": Writers.nwb,
 }
 
 
@@ -54,12 +75,16 @@ class Export:
 
     Formats:
       brian2   a readable Brian2 script (OUT.py, its data beside it as OUT.npz) that repeats the run without plastic
+      csv      a folder: what was recorded, a file per signal; stimuli, units and settings beside them
+      neo      what was recorded as a Neo block (OUT.mat): signals, spike trains, stimuli as epochs
+      nwb      what was recorded as Neurodata Without Borders (HDF5): time series, units, trials; validated
       nir      network and trained weights for NIR's readers (HDF5), the rule as metadata
       lava     a folder: integers, stimuli and code that learn on Lava's model of Loihi, with numpy and lava-nc alone
 
     Examples:
       plastic export runs/one-stream --to brian2 one_stream.py && python one_stream.py
       plastic export runs/on-chip --to lava bundle && plastic verify bundle
+      plastic export runs/demo --to nwb demo.nwb
       plastic export runs/demo --to nir demo.nir
       plastic export runs/demo --to nir demo.nir --dt 0.0001   # for snnTorch's reader, which assumes 0.1 ms
     """

@@ -67,7 +67,10 @@ class Run:
         dataset = dataset.isel(shown).set_coords(extra)
         for variable in dataset.variables.values():
             variable.attrs.pop("_FillValue", None)
-        return dataset[[name for name in dataset.attrs["variables"] if name in dataset]]
+        chosen = dataset[[name for name in dataset.attrs["variables"] if name in dataset]]
+        return chosen.assign_coords(
+            {name: dataset.coords[name] for name in dataset.coords if name not in chosen.coords}
+        )
 
     def signal(self, name: str, layer: int) -> xarray.DataArray:
         """One signal of one layer, with the plain dimensions time or stimulus, stream, position, post, pre.

@@ -1,0 +1,90 @@
+"""plastic probe-rule."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+
+from plastic.config import SPIKING, choice
+from plastic.errors import PlasticError
+from plastic.rules import load_rule
+
+
+@dataclass(frozen=True)
+class ProbeRule:
+    """How a rule changes one synapse: the classic experiments with given spike times, in a spiking simulator.
+
+    Protocols:
+      stdp                weight change against the time from the pre to the post spike
+      pairing-frequency   weight change against the rate at which pre and post are paired
+      gate-sweep          weight change against the modulator, which the circuit is driven through
+
+    Fixations and saccades are drawn apart. The change is per learning rate; beside it is the
+    eligibility, the part of it that knows nothing of the third factor.
+
+    Examples:
+      plastic probe-rule --rule lpl --protocol stdp
+      plastic probe-rule --rule clapp --protocol gate-sweep --backend brian2
+      plastic probe-rule --rule my_rule.py:MyRule --protocol pairing-frequency
+    """
+
+    rule: str = "clapp"
+    """A rule by name, or your own as FILE.py:CLASS."""
+    rule_options: tuple[str, ...] = ()
+    """Options of the rule as KEY=VALUE."""
+    protocol: Annotated[str, choice("stdp", "pairing-frequency", "gate-sweep")] = "stdp"
+    """The experiment."""
+    backend: Annotated[str, choice(*SPIKING)] = "snntorch"
+    """The simulator."""
+    points: int = 21
+    """Values of what is varied."""
+    membrane_decay: float = 0.9
+    """β = exp(−dt/τ_m)."""
+    trace_decay: float = 0.9
+    """λ of the presynaptic trace."""
+    out: Path | None = None
+    """PNG, PDF or SVG (default probe-RULE-PROTOCOL.png)."""
+    json: bool = False
+    """Print one JSON object, as the last line."""
+
+    def run(self) -> int:
+        from plastic.models.protocols import PROTOCOLS, probe_rule
+        from plastic.models.step import SpikingStep
+        from plastic.traces.protocol_figure import save_protocol
+
+        if self.backend not in SPIKING:
+            raise PlasticError(f"the protocols need spikes; --backend is one of: {', '.join(SPIKING)}.")
+        if self.protocol not in PROTOCOLS:
+            raise PlasticError(f"unknown protocol {self.protocol!r}; --protocol is one of: {', '.join(PROTOCOLS)}.")
+        if self.points < 2:
+            raise PlasticError(f"--points is {self.points}; a curve needs at least 2.")
+        for name in ("membrane_decay", "trace_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PlasticError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must lie between 0 and 1.")
+        rule = load_rule(self.rule, dict(_pair(item) for item in self.rule_options))
+        step = SpikingStep(membrane_decay=self.membrane_decay, trace_decay=self.trace_decay)
+        varied, outcomes = probe_rule(rule, self.backend, self.protocol, self.points, step)
+        record = {
+            "rule": rule.name,
+            "backend": self.backend,
+            "protocol": self.protocol,
+            "varied": varied,
+            "outcomes": [asdict(one) for one in outcomes],
+        }
+        out = self.out or Path(f"probe-{rule.name}-{self.protocol}.png")
+        save_protocol(out, record)
+        Console(stderr=self.json).print(f"figure: {out}", soft_wrap=True)
+        if self.json:
+            print(json.dumps(record | {"figure": str(out)}))
+        return 0
+
+
+def _pair(item: str) -> tuple[str, str]:
+    key, separator, value = item.partition("=")
+    if not separator:
+        raise PlasticError(f"rule option {item!r} has no value; write it as KEY=VALUE.")
+    return key, value
