@@ -59,7 +59,7 @@ def test_every_backend_finds_the_same(rule: str, protocol: str) -> None:
     for other in found[1:]:
         for one, two in zip(found[0], other, strict=True):
             assert list(vars(two).values()) == pytest.approx(list(vars(one).values()), rel=1e-6, abs=1e-12)
-    assert len({round(one.weight_change, 12) for one in found[0]}) > 2
+    assert len({round(one.weight_change, 12) for one in found[0]}) > 1
 
 
 def test_the_gate_closes_where_the_hinge_says() -> None:
