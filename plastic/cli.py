@@ -21,8 +21,8 @@ from plastic.commands.inspect import Inspect
 from plastic.commands.probe_rule import ProbeRule
 from plastic.commands.simulate import Simulate
 from plastic.commands.sweep import Sweep
-from plastic.commands.verify import Verify
 from plastic.commands.traces import Compare, Traces
+from plastic.commands.verify import Verify
 from plastic.config import Config
 from plastic.config_file import read_config
 from plastic.errors import PlasticError
