@@ -21,6 +21,7 @@ from plastic.hardware.quantiser import Chip, LayerReport, Ranges, check_fits, qu
 from plastic.models.finished import FinishedRun, Weights, open_finished
 from plastic.models.learning import Watch
 from plastic.models.parameters import specification
+from plastic.models.statistics import decay_per_stimulus
 from plastic.models.step import Traces
 from plastic.models.training import Ensemble
 
@@ -53,7 +54,8 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
         )
     weights = finished.initial if beginning == "initial" else finished.final
     rule, network = settings.rule, finished.ensemble.network
-    compiled = compile_circuit(rule, network, specification(network, rule, [1.0] * len(network.layers)), rate, None)
+    decay = decay_per_stimulus(settings.statistics_time_constant) if rule.reads_statistics else None
+    compiled = compile_circuit(rule, network, specification(network, rule, [1.0] * len(network.layers)), rate, decay)
     ranges = _ranges(finished, rate)
     made = quantise(rule, network, finished.step, steps, rate, weights, ranges, compiled, chip)
     stimuli, floating = _float(finished, weights, count, rate)
@@ -66,10 +68,10 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
 def _ranges(run: FinishedRun, rate: float) -> list[Ranges]:
     """What the run's signals reach, seen on a run of the same network again."""
     config, ensemble = run.config, run.ensemble
-    stimuli, streams = config.training.steps or 0, ensemble.settings.batch
-    together = 16 if streams == 1 else streams
-    length = min(CALIBRATION, max(1, stimuli * streams // together))
-    ranges = float_run(ensemble.settings, ensemble.tasks[0], config.seed, rate, length, together)
+    length = min(CALIBRATION, max(1, config.training.steps or 0))
+    ranges = float_run(ensemble.settings, ensemble.tasks[0], config.seed, rate, length, ensemble.settings.batch)
+    if not all(np.isfinite([one.weight, one.eligibility, one.modulator]).all() for one in ranges):
+        raise PlasticError(f"the run {str(run.path)!r} diverges in single precision; lower --learning-rate ({rate}).")
     largest = [float(np.abs(run.final[f"layer{n}.weight"]).max()) for n in range(1, len(ranges) + 1)]
     return [replace(one, weight=max(one.weight, w)) for one, w in zip(ranges, largest, strict=True)]
 

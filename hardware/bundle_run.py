@@ -110,7 +110,7 @@ def lava_run(bundle: Bundle, stimuli: int, timeout: int = PATIENCE) -> Iterator[
         [one["modulator_scale"] for one in program["layers"]], [one["modulator_shift"] for one in program["layers"]],
         state=state,
     )  # fmt: skip
-    network = LavaNetwork(
+    network: Any = LavaNetwork(  # type: ignore[no-untyped-call]
         layers, circuit, bundle.spikes("input")[:stimuli], bundle.arrays["fixation"][:stimuli],
         bundle.targets()[:stimuli], rounding=program["rounding"], period=program["learning_period"],
     )  # fmt: skip

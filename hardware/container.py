@@ -130,7 +130,8 @@ def _is_inside(name: str) -> bool:
 def pack(arrays: Mapping[str, Any]) -> bytes:
     """Arrays as npz, compressed."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: np.asarray(value) for name, value in arrays.items()})
+    named: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
+    np.savez_compressed(buffer, **named)
     return buffer.getvalue()
 
 

@@ -13,8 +13,10 @@ from plastic.models import brian2_template as template
 from plastic.models.circuit_source import ATOM, COMPARISON, Source, Traced, named_after
 from plastic.models.finished import FinishedRun
 from plastic.models.parameters import needs_readout, readout_layer
-from plastic.rules.rule import Signals, ThirdFactor
+from plastic.rules.rule import Rule, Signals, Statistics, ThirdFactor
 
+MOMENTS = frozenset(f"{key}{name}" for key in ("", "c_") for name in ("count", "mean", "variance", "covariance"))
+RECALLED = MOMENTS | {"cross_covariance", "memory", "remembered"}  # inputs that a script computes over many stimuli
 RESERVED = {"np", "data", "weights", "layers", "change", "learn", "main", "sent_down", "output_error"}
 
 
@@ -93,10 +95,30 @@ class _Example:
             above=None if "above" not in reads or (last and not needs_readout(rule)) else _Above(self, run, index),
             top_context=self.make("top_context", batch, top) if "top_context" in reads else None,
             last=last,
+            **self.recalled(rule, batch, units),
         )
         prefix = f"layer{index + 1}."
         circuit = {k.removeprefix(prefix): v for k, v in run.initial.items() if k.startswith(prefix)}
         self.weights = {k: self.make(k, *v.shape) for k, v in circuit.items() if k != "weight"}
+
+    def recalled(self, rule: Rule, batch: int, units: int) -> dict[str, Any]:
+        """Input activity, statistics, memory: those that the rule reads."""
+        reads, found = rule.reads, dict[str, Any]()
+        if "input_activity" in reads:
+            found["input_activity"] = self.make("input_activity", batch, 1)
+        if rule.reads_statistics:
+            for key, name in (("", "statistics"), ("c_", "context_statistics")):
+                count, joint = self.make(f"{key}count", 1, 1), None
+                mean, variance = (self.make(f"{key}{moment}", 1, units) for moment in ("mean", "variance"))
+                if "covariance" in reads:
+                    joint = self.make(f"{key}covariance", units, units)
+                found[name] = Statistics(count, mean, variance, joint)
+        if "cross_covariance" in reads:
+            found["cross_covariance"] = self.make("cross_covariance", units, units)
+        if slots := rule.memory_slots:
+            found["memory"] = self.make("memory", batch, slots, units)
+            found["remembered"] = self.make("remembered", batch, slots)
+        return found
 
     def make(self, name: str, *shape: int) -> Traced:
         self.made[name] = Traced(self.random.random(shape), name=name)

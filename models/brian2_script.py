@@ -15,8 +15,9 @@ import numpy as np
 
 from plastic.errors import PlasticError
 from plastic.models import brian2_template as template
-from plastic.models.brian2_circuit import Circuit
+from plastic.models.brian2_circuit import RECALLED, Circuit
 from plastic.models.brian2_equations import SCHEDULE, SLOTS, Equations
+from plastic.models.brian2_recall import recall, recall_functions
 from plastic.models.check import TOLERANCE
 from plastic.models.finished import FinishedRun, open_finished
 from plastic.models.parameters import needs_readout
@@ -24,8 +25,6 @@ from plastic.models.support import refusal
 from plastic.models.topology import Layer
 from plastic.rules.rule import Rule
 from plastic.runs import versions
-
-WRITTEN = frozenset({"error", "target", "above", "product", "top_context"})  # signals that a script computes
 
 
 def export_brian2(run: Path, out: Path) -> dict[str, Any]:
@@ -60,11 +59,10 @@ def _refuse(run: FinishedRun) -> None:
     """PlasticError for what the script could not repeat."""
     rule, streams = run.ensemble.settings.rule, run.ensemble.settings.batch
     name = f"the run {str(run.path)!r} cannot become a Brian2 script:"
-    reason = refusal(rule, "brian2", streams)
+    traces = run.ensemble.settings.slow_traces
+    reason = refusal(rule, "brian2", streams, "batch" if traces is None else "traces")
     if reason is not None:
         raise PlasticError(f"{name} {reason}")
-    if missing := sorted(rule.reads - WRITTEN) + (["a memory of objects"] if rule.memory_slots else []):
-        raise PlasticError(f"{name} rule {rule.name!r} reads {', '.join(missing)}, which a script does not compute.")
     if rule.stepwise:
         raise PlasticError(f"{name} rule {rule.name!r} as it is set acts in every step, which a script does not.")
     if rule.mask == "batch" and streams > 1:
@@ -111,6 +109,7 @@ def script(run: FinishedRun, name: str, data: str) -> str:
         template.HEAD.substitute(
             title=f"{rule.name}: {rule.title}", equation=rule.equation, run=run.path.name, backend=config.backend,
             version=versions()["plastic"], data=data, script=name, tolerance=TOLERANCE[config.dtype or "float64"],
+            imports="from collections import defaultdict\n" if rule.reads_statistics else "",
             citation=f"\n{rule.citation}\n" if rule.citation else "", stimuli=config.training.steps,
             some=max(1, (config.training.steps or 0) // 10),
             streams=run.ensemble.settings.batch, steps=config.spiking.time_steps,
@@ -122,8 +121,9 @@ def script(run: FinishedRun, name: str, data: str) -> str:
         _neurons(run),
         template.ADAM if config.training.optimizer == "adam" else template.SGD,
         template.ERROR if needs_readout(rule) else "",
+        *recall_functions(run.ensemble.settings),
         template.SENT_DOWN if rule.reads & {"above", "product"} else "",
-        _learn(rule, circuits, names, run.ensemble.network.classes),
+        _learn(run, circuits, names),
         template.MAIN,
     ]  # fmt: skip
     return "".join(parts)
@@ -153,7 +153,8 @@ def _neurons(run: FinishedRun) -> str:
         synapse_at_rest=text.synapse_at_rest.replace("\n", "\\n"),
         summary="all units, position by position" if flat else "the mean over positions",
         summarised="self.activity().reshape(STREAMS, -1)" if flat else "self.activity().mean(1)",
-        post_factor_method=template.POST_FACTOR_METHOD if "above" in rule.reads else "",
+        post_factor_method=(template.POST_FACTOR_METHOD if "above" in rule.reads else "")
+        + (template.INPUT_ACTIVITY_METHOD if "input_activity" in rule.reads else ""),
         routed="m.reshape(self.shape[:3])" if flat
         else "np.repeat(m[:, None] / self.shape[1], self.shape[1], axis=1)",
         sum_before=", and those of the stimulus before" if both else "",
@@ -165,12 +166,13 @@ def _neurons(run: FinishedRun) -> str:
     )  # fmt: skip
 
 
-def _learn(rule: Rule, circuits: list[Circuit], names: list[str], classes: int) -> str:
+def _learn(run: FinishedRun, circuits: list[Circuit], names: list[str]) -> str:
     """The function that changes all weights, with one call of a third factor per layer, from the top down."""
-    reads = rule.reads
+    rule, classes = run.ensemble.settings.rule, run.ensemble.network.classes
+    reads, slow = rule.reads, run.ensemble.settings.slow_traces is not None
     used = {name for circuit in circuits for name in circuit.inputs}
-    signals = ["y = FIXATION[stimulus][:, None]"] if "y" in used else []
-    signals += ["z = [layer.seen() for layer in layers]"] if "z" in used else []
+    signals = ["y = FIXATION[stimulus][:, None]"] if used & ({"y"} | RECALLED) else []
+    signals += ["z = [layer.seen() for layer in layers]"] if used & ({"z"} | RECALLED) else []
     if reads & {"error", "target"}:
         signals.append(f"target = np.eye({classes})[LABELS[stimulus]]")
     if needs_readout(rule):
@@ -180,7 +182,7 @@ def _learn(rule: Rule, circuits: list[Circuit], names: list[str], classes: int) 
         signals.append("top_context = layers[-1].context")
     factors = ["factors = [None] * len(layers)"]
     for index in reversed(range(len(circuits))):
-        factors += _chain(rule, circuits, index)
+        factors += _chain(rule, circuits, index) + recall(rule, index, slow)
         arguments = ", ".join(f"{name}={_source(name, index, circuits)}" for name in circuits[index].inputs)
         factors.append(f"factors[{index}] = {names[index]}({arguments})")
     return template.LEARN.substitute(
@@ -198,8 +200,11 @@ def _source(name: str, index: int, circuits: list[Circuit]) -> str:
         "z": f"z[{index}]",
         "c": f"layers[{index}].context",
         "weight_above": f'weights["{above}.weight"]',
+        "input_activity": f"layers[{index}].input_activity()",
         "product_above": "rows.swapaxes(1, 2)",
     }
+    if name in RECALLED and name not in circuits[index].own:
+        return f'known["{name}"]'
     if name in circuits[index].own:
         return f'weights["layer{index + 1}.{name}"]'
     return places.get(name, name)

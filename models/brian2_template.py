@@ -18,7 +18,7 @@ $citation"""
 
 import argparse
 import sys
-from pathlib import Path
+${imports}from pathlib import Path
 
 import numpy as np
 from brian2 import Clock, Network, NetworkOperation, NeuronGroup, SpikeGeneratorGroup, SpikeMonitor, Synapses, ms
@@ -131,6 +131,13 @@ POST_FACTOR_METHOD = '''
     def post_factor(self):
         """Mean psi over the stimulus: (streams, positions, neurons)."""
         return np.array(self.neurons.post_sum[:]).reshape(self.shape[:3]) / STEPS
+'''
+
+INPUT_ACTIVITY_METHOD = '''
+    def input_activity(self):
+        """Spikes that arrived, per step and input: (streams, 1)."""
+        arrivals = np.array(self.neurons.arrivals[:]).reshape(STREAMS, -1)
+        return arrivals.mean(1)[:, None] / (STEPS * self.shape[3])
 '''
 
 ADAM = """

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -148,14 +148,20 @@ def _index(key: Any) -> str:
 
 
 class Namespace:
-    """numpy, as the array API names it, written down."""
+    """numpy, as the array API names it, or a part of it such as linalg, written down."""
 
     __name__ = "numpy"
+
+    def __init__(self, module: Any = np, prefix: str = "") -> None:
+        self._module, self._prefix = module, prefix
 
     def __getattr__(self, name: str) -> Any:
         if name == "astype":
             return lambda x, dtype: x.astype(dtype)
-        return _recorded(getattr(np, name), name, None)
+        found = getattr(self._module, name)
+        if isinstance(found, ModuleType):
+            return Namespace(found, f"{self._prefix}{name}.")
+        return _recorded(found, self._prefix + name, None)
 
 
 NAMESPACE = Namespace()
