@@ -44,6 +44,7 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
     if count < 1:
         raise PlasticError(f"--stimuli is {count}; it must be at least 1.")
     finished = open_finished(run)
+    finished.refuse_overlapping("a chip")
     check_fits(finished.ensemble.network, finished.step, chip)
     settings, config = finished.ensemble.settings, finished.config
     rate, steps = config.training.learning_rate or 0.0, config.spiking.time_steps

@@ -61,6 +61,7 @@ def to_graph(nir: Any, run: FinishedRun, dt: float) -> Any:
     """The NIRGraph of a run's trained network."""
     if not dt > 0:
         raise PlasticError(f"--dt is {dt}; it must be greater than 0 seconds.")
+    run.refuse_overlapping("this export to NIR")
     network, step = run.ensemble.network, run.step
     nodes: dict[str, Any] = {"input": nir.Input({"input": np.array([network.inputs])})}
     for number, layer in enumerate(network.layers, 1):

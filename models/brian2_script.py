@@ -22,7 +22,6 @@ from plastic.models.check import TOLERANCE
 from plastic.models.finished import FinishedRun, open_finished
 from plastic.models.parameters import needs_readout
 from plastic.models.support import refusal
-from plastic.models.topology import Layer
 from plastic.rules.rule import Rule
 from plastic.runs import versions
 
@@ -69,10 +68,7 @@ def _refuse(run: FinishedRun) -> None:
         raise PlasticError(
             f"{name} mask=batch averages ψ over {streams} streams; train with --batch 1 or another mask."
         )
-    if any(type(layer) is not Layer for layer in run.ensemble.network.layers):
-        raise PlasticError(
-            f"{name} its layers are not of patches that lie side by side; take --topology tree or dense."
-        )
+    run.refuse_overlapping("a Brian2 script")
 
 
 def arrays(run: FinishedRun) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from plastic.config_file import read_config
 from plastic.errors import PlasticError
 from plastic.models.simulate import make_settings, make_task
 from plastic.models.step import SpikingStep
+from plastic.models.topology import Layer
 from plastic.models.training import Ensemble
 from plastic.runs import read_arrays
 
@@ -37,6 +38,14 @@ class FinishedRun:
                 "export a run of a spiking backend, as from: plastic simulate --backend snntorch."
             )
         return self.ensemble.settings.spiking
+
+    def refuse_overlapping(self, name: str) -> None:
+        """PlasticError for layers that are not of patches side by side, which `name` does not know."""
+        if any(type(layer) is not Layer for layer in self.ensemble.network.layers):
+            raise PlasticError(
+                f"the layers of the run {str(self.path)!r} are not of patches that lie side by side, and {name} has no "
+                "others; take --topology tree or dense."
+            )
 
     @property
     def initial(self) -> Weights:
