@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
@@ -27,7 +27,7 @@ from plastic.models.update import Update, Whole
 from plastic.rules.rule import Summary
 
 Map = Float[Tensor, "members batch pixels channels"]
-Winner = UInt8[Tensor, "members batch positions neurons"]
+Winner = Int64[Tensor, "members batch positions neurons"]  # pixel of the map before pooling
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ class Convolution(Layer):
         return self.compete(weight, x)[0]
 
     def compete(self, weight: Weights, x: Map) -> tuple[Activity, Winner | None]:
-        """The largest drive in every window, and whose it was: row-major within the window."""
+        """The largest drive in every window, and the pixel that it is from."""
         drives, winners = [], []
         for kernel, image in zip(self._kernels(weight), self._images(x), strict=True):
-            drive = F.conv2d(image, kernel, padding=self.kernel // 2).permute(0, 2, 3, 1)
-            best, winner = self._pooled(drive) if self.pool > 1 else (drive, None)
-            drives.append(best.reshape(len(best), self.positions, self.neurons))
-            if winner is not None:
-                winners.append(winner.reshape(drives[-1].shape))
+            drive = F.conv2d(image, kernel, padding=self.kernel // 2)
+            if self.pool > 1:
+                drive, pixel = F.max_pool2d(drive, self.pool, return_indices=True)
+                winners.append(self._units(pixel))
+            drives.append(self._units(drive))
         return _stack(drives), _stack(winners) if winners else None
 
     def correlate(self, post: Activity, x: Map, winner: Winner | None = None) -> Update:
@@ -117,12 +117,8 @@ class Convolution(Layer):
         shape = (*x.shape[:-2], self.positions, self.neurons, self.fan_in)
         if winner is None:
             return patches[:, :, None].expand(-1, -1, self.neurons, -1).reshape(shape)
-        position = torch.arange(self.positions, device=x.device)[:, None]
-        row, column = position // self.map_side, position % self.map_side
-        w = winner.reshape(-1, self.positions, self.neurons).long()
-        pixel = (row * self.pool + w // self.pool) * self.side + column * self.pool + w % self.pool
-        index = pixel.flatten(1)[..., None].expand(-1, -1, self.fan_in)
-        return patches.gather(1, index).reshape(shape)
+        pixel = winner.reshape(len(patches), -1)[..., None].expand(-1, -1, self.fan_in)
+        return patches.gather(1, pixel).reshape(shape)
 
     def summarise(self, z: Activity, kind: Summary) -> Flat:
         if kind == "mean":
@@ -133,8 +129,9 @@ class Convolution(Layer):
         """The mean of every cell of the grid: (members, batch, cells² · neurons)."""
         if self.cells == self.map_side:
             return z.flatten(2)
-        grid = (self.cells, self.map_side // self.cells) * 2
-        return z.reshape(*z.shape[:2], *grid, self.neurons).mean((3, 5)).flatten(2)
+        maps = z.reshape(-1, self.map_side, self.map_side, self.neurons).permute(0, 3, 1, 2)
+        cells = F.avg_pool2d(maps, self.map_side // self.cells)
+        return cells.permute(0, 2, 3, 1).reshape(*z.shape[:2], -1)
 
     def route(self, signal: Flat, kind: Summary) -> Activity:
         if kind == "mean" or self.whole_circuit or self.cells == self.map_side:
@@ -151,34 +148,20 @@ class Convolution(Layer):
         """Maps of each member: (batch, channels, row, column)."""
         return (m.view(-1, self.side, self.side, self.channels).permute(0, 3, 1, 2) for m in x)
 
-    def _pooled(self, drive: Tensor) -> tuple[Tensor, Tensor]:
-        """Largest of each window and which it was; (batch, row, column, neurons)."""
-        best = self._window(drive, 0)
-        winner = torch.zeros(best.shape, dtype=torch.uint8, device=drive.device)
-        for k in range(1, self.pool**2):
-            other = self._window(drive, k)
-            winner.masked_fill_(other > best, k)
-            best = torch.maximum(best, other)
-        return best, winner
-
-    def _window(self, full: Tensor, k: int) -> Tensor:
-        """What stands at place k of every window; a remainder that fills no window is left out."""
-        end = self.map_side * self.pool
-        return full[:, k // self.pool : end : self.pool, k % self.pool : end : self.pool]
+    def _units(self, image: Tensor) -> Tensor:
+        """(batch, neurons, row, column) to (batch, positions, neurons)."""
+        return image.permute(0, 2, 3, 1).reshape(len(image), self.positions, self.neurons)
 
     def _spread(self, post: Tensor, winner: Tensor | None) -> Iterator[Tensor]:
         """A signal at the pooled map back at the winners: each member's (batch, neurons, row, column)."""
         for member, signal in enumerate(post):
-            pooled = signal.reshape(len(signal), self.map_side, self.map_side, self.neurons)
-            if self.pool == 1:
-                yield pooled.permute(0, 3, 1, 2)
-                continue
-            assert winner is not None
-            won = winner[member].reshape(pooled.shape)
-            full = pooled.new_zeros(len(pooled), self.side, self.side, self.neurons)
-            for k in range(self.pool**2):
-                self._window(full, k).copy_(pooled * (won == k))
-            yield full.permute(0, 3, 1, 2)
+            shape = (len(signal), self.map_side, self.map_side, self.neurons)
+            pooled = signal.reshape(shape).permute(0, 3, 1, 2)
+            if winner is None:
+                yield pooled
+            else:
+                pixel = winner[member].reshape(shape).permute(0, 3, 1, 2)
+                yield F.max_unpool2d(pooled, pixel, self.pool, output_size=(self.side, self.side))
 
 
 def _stack(members: Sequence[Tensor]) -> Tensor:
