@@ -1,0 +1,32 @@
+"""Every rule on handwritten digits: a short training leaves the top layer better than it was."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+from test_learning import SATURATING
+
+from plastic.data.digits import digits_task
+from plastic.data.task import Task
+from plastic.models.training import Ensemble, Settings
+from plastic.rules import all_rules, load_rule
+
+
+@functools.cache
+def digits() -> Task:
+    return digits_task(1000, test_size=360)
+
+
+def network(name: str) -> Ensemble:
+    activation = "tanh" if name in SATURATING else "relu"
+    settings = Settings(load_rule(name), (24, 24), topology="dense", activation=activation, batch=64)
+    return Ensemble(settings, [digits()], [0], [2e-3])
+
+
+@pytest.mark.parametrize("name", [name for name in all_rules() if name != "none"])
+def test_digits_are_told_apart_better_than_by_random_features(name: str) -> None:
+    ensemble = network(name)
+    before = ensemble.probe()[-1]["class"]
+    ensemble.train(250)
+    assert ensemble.probe()[-1]["class"] > before + 0.02, before
