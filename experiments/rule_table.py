@@ -31,6 +31,7 @@ from plastic.data.task import Task
 from plastic.errors import PlasticError
 from plastic.experiments.results import write_result
 from plastic.models.allocator import keep_freed_memory
+from plastic.models.support import refusal
 from plastic.models.training import Ensemble, Settings
 from plastic.rules import all_rules, load_rule
 
@@ -138,18 +139,20 @@ def main() -> None:
         known = json.loads(arguments.results.read_text(encoding="utf-8"))
     rows = {} if arguments.again and not arguments.only else dict(known.get("rules", {}))
     command = "python -m plastic.experiments.rule_table"
-    for rule in arguments.only or all_rules():
+    elsewhere = {name: reason for name, rule in all_rules().items() if (reason := refusal(rule(), "rate", 128))}
+    for rule in [name for name in arguments.only or all_rules() if name not in elsewhere]:
         if rule not in rows or arguments.again:
             rows[rule] = measure(rule, arguments)
             print(rule, rows[rule], flush=True)
             write_result(arguments.results, command, known | {"rules": rows})
     rows = {rule: rows[rule] for rule in all_rules() if rule in rows}
+    apart = "".join(f"\n\nNot in the table: {reason}" for reason in elsewhere.values())
     if arguments.errors is not None:  # what `pytest tests/rules --measured FILE` wrote
         errors = json.loads(arguments.errors.read_text(encoding="utf-8"))
     else:
         errors = measured_errors()
     write_result(arguments.results, command, {"rules": rows, "errors": errors})
-    replace_table(arguments.page, f"{table(rows, errors)}\n\n{factors()}")
+    replace_table(arguments.page, f"{table(rows, errors)}{apart}\n\n{factors()}")
 
 
 if __name__ == "__main__":
