@@ -28,5 +28,5 @@ def network(name: str) -> Ensemble:
 def test_digits_are_told_apart_better_than_by_random_features(name: str) -> None:
     ensemble = network(name)
     before = ensemble.probe()[-1]["class"]
-    ensemble.train(250)
+    ensemble.train(1500 if name == "sdfa" else 250)  # a signed error does not shrink, so weights settle late
     assert ensemble.probe()[-1]["class"] > before + 0.02, before
