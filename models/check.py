@@ -194,6 +194,7 @@ class Comparison:
         return {
             "backend": self.backend,
             "dtype": self.dtype,
+            "options": dict(self.case.options),
             "streams": self.case.streams,
             "stimuli": self.case.stimuli,
             "learning_rate": self.case.learning_rate,

@@ -93,7 +93,8 @@ def check_table(rule: str, records: list[dict[str, Any]]) -> Table:
     for one in records:
         verdict = "[green]yes[/]" if one["agrees"] else f"[red]no[/] {escape(one['vacuous'])}"
         table.add_row(
-            f"{one['backend']} {one['dtype']}", str(one["streams"]), str(one["stimuli"]),
+            " ".join([one["backend"], one["dtype"], *(f"{k}={v}" for k, v in one.get("options", {}).items())]),
+            str(one["streams"]), str(one["stimuli"]),
             f"{one['learning_rate'] / one['streams']:g}", str(one["spikes"]), str(one["spikes_differing"]),
             f"{one['weight_error']:.1e}", verdict,
         )  # fmt: skip

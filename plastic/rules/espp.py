@@ -57,7 +57,7 @@ class ESPP(Rule):
     equation: ClassVar[str] = "ΔW_ij = η · y 1[y(κ_y x̄ − zᵀE) > 0] · E_i · ψ(u_i) · x̄_j,  E = c/Σc"
     third: ClassVar[str] = "y 1[y(κ_y x̄ − zᵀE) > 0] · E_i"
     ledger: ClassVar[Ledger] = Ledger(
-        layer_scalars="y (saccade); the overlap zᵀE; the sum of c; the mean input x̄",
+        layer_scalars="y (saccade); the overlap zᵀE and the mean input x̄ (gate=online: in every step); the sum of c",
         memory="c held for one stimulus",
     )
     defaults_source: ClassVar[str] = "κ = 2 at a fixation, 1 at a saccade, θ_in = 0.02: the authors' code for N-MNIST"
