@@ -100,7 +100,7 @@ def _moments(
     state[f"{name}.weight"], state[f"{name}.squares"] = np.array(weight), np.array(squares)
     state[f"{name}.mean"], state[f"{name}.scatter"] = mean, scatter
     count = weight**2 / squares if squares > 0 else 0.0
-    covariance = scatter / weight * count / (count - 1) if count > 1 + 1e-9 else np.zeros_like(scatter)
+    covariance = scatter / weight * count / (count - 1) if count > 1 + 1e-6 else np.zeros_like(scatter)
 
     def known(part: slice) -> Statistics:
         own = covariance[part, part]

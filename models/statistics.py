@@ -80,7 +80,7 @@ class SlowTraces:
         squares = put("squares", self.decay**2 * old("squares", new) + new)  # Σ of squared weights
         total = total + (total == 0)
         count = total**2 / (squares + (squares == 0)) * (squares > 0)
-        spread = total * (1 - 1 / count.clamp(min=1 + 1e-9))  # what a scatter is divided by
+        spread = total * (1 - 1 / count.clamp(min=1 + 1e-6))  # what a scatter is divided by
         mean, within, off = {}, {}, {}
         for key, x in (("activity", activity), ("context", context)):
             fresh = (weight * x).sum(1, keepdim=True) / new.clamp(min=1)

@@ -236,3 +236,17 @@ def test_simsiam_reads_only_means_online() -> None:
     assert any(k.endswith(".activity.mean") for k in ensemble.learner.state)
     assert not any("activity.activity" in k or "activity.context" in k for k in ensemble.learner.state)
     assert "statistics" in SimSiam.reads
+
+
+@pytest.mark.parametrize("rule", ["lpl", "vicreg", "barlow", "simsiam"])
+def test_slow_traces_in_single_precision(rule: str) -> None:
+    """From the first pair on, where a variance is of one sample; the same as in double precision."""
+    ends = []
+    for dtype in ("float32", "float64"):
+        ensemble = Ensemble(Case(rule, streams=1).settings("snntorch", dtype), [case_task(0)], [0], [0.005])
+        start = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
+        ensemble.train(10)
+        ends.append({k: v.double() - start[k].double() for k, v in ensemble.learner.parameters.items()})
+    for name, moved in ends[1].items():
+        assert moved.norm() > 1e-4
+        assert (ends[0][name] - moved).norm() < 1e-2 * moved.norm()
