@@ -66,7 +66,7 @@ What everything in `manifest.json` means is said in plastic/hardware/program.py.
 MEANING = {
     "sim-3f": "neurons and modulatory circuit are processes of our own for Lava's CPU models (`plastic_lava/`). On "
     "silicon they would have to be microcode and an embedded process.",
-    "hw-2f": "Lava's own processes only. Not tested on silicon.",
+    "hw-2f": "Lava's own processes only, for learning by two factors. Not tested on silicon.",
 }
 
 

@@ -24,6 +24,7 @@ from plastic.models.parameters import specification
 from plastic.models.statistics import decay_per_stimulus
 from plastic.models.step import Traces
 from plastic.models.training import Ensemble
+from plastic.rules.rule import Rule
 
 CALIBRATION = 2000  # stimuli at most of the run whose ranges choose the scales
 BEGINNINGS = ("initial", "trained")
@@ -44,6 +45,7 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
     if count < 1:
         raise PlasticError(f"--stimuli is {count}; it must be at least 1.")
     finished = open_finished(run)
+    _fits_profile(finished.ensemble.settings.rule, chip.profile)
     finished.refuse_overlapping("a chip")
     check_fits(finished.ensemble.network, finished.step, chip)
     settings, config = finished.ensemble.settings, finished.config
@@ -64,6 +66,20 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
              "learning_rate": rate, "begins": beginning, "report": [vars(one) for one in made.report]}  # fmt: skip
     compared = write_bundle(out, made.program, stimuli, floating, chip.seed, about)
     return {"stimuli": count, "profile": chip.profile, "report": _told(made.report), "float": compared}
+
+
+def _fits_profile(rule: Rule, profile: str) -> None:
+    """PlasticError for what the processes of a profile do not have.
+
+    The neurons that come with Lava send spikes to the learning engine and neither y1 nor y2, so of
+    ΔW = η m_i Σ ψ(u_i) x̄_j only x̄_j is there: no rule that learns by a third factor fits hw-2f.
+    """
+    if profile == "hw-2f":
+        raise PlasticError(
+            "the profile hw-2f has Lava's own neurons only, which send spikes and no graded factor: of the three "
+            f"factors of rule {rule.name!r} the post factor ψ(u_i) and the modulator m_i have no way to the synapse; "
+            "take --profile sim-3f."
+        )
 
 
 def _ranges(run: FinishedRun, rate: float) -> list[Ranges]:

@@ -51,8 +51,9 @@ def export_nir(run: Path, out: Path, dt: float = 1e-3) -> dict[str, Any]:
         nir.write(str(partial), graph)
         partial.replace(out)
     except OSError as error:
+        why = f"{str(out.parent)!r} is no folder" if not out.parent.is_dir() else error
         partial.unlink(missing_ok=True)
-        raise PlasticError(f"cannot write {str(out)!r} ({error}); choose another file.") from None
+        raise PlasticError(f"cannot write {str(out)!r} ({why}); choose another file.") from None
     layers = finished.ensemble.network.layers
     return {"nodes": len(graph.nodes), "neurons": [layer.units for layer in layers], "dt": dt}
 

@@ -106,7 +106,7 @@ class Export:
     weight_bits: int = 8
     """lava: bits of a weight, 2 to 8."""
     profile: Annotated[str, choice("sim-3f", "hw-2f")] = "sim-3f"
-    """lava: neurons and circuit of our own for Lava's CPU models, or Lava's own processes only."""
+    """lava: neurons and circuit of our own for Lava's CPU models, or Lava's own processes only (two factors)."""
     seed: int = 0
     """lava: of the chip's random numbers."""
     json: bool = False

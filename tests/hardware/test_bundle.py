@@ -190,6 +190,7 @@ def test_a_bundle_needs_numpy_and_lava_alone(exported: Path) -> None:
         ([], ["--stimuli", "0"], "--stimuli is 0"),
         ([], ["--start", "middle"], "--start is one of"),
         ([], ["--rounding", "up"], "--rounding is one of"),
+        ([], ["--profile", "hw-2f"], "take --profile sim-3f"),
         ([], ["--profile", "silicon"], "--profile is one of"),
     ],
 )  # fmt: skip
