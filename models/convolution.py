@@ -161,7 +161,7 @@ class Convolution(Layer):
                 yield pooled
             else:
                 pixel = winner[member].reshape(shape).permute(0, 3, 1, 2)
-                yield F.max_unpool2d(pooled, pixel, self.pool, output_size=(self.side, self.side))
+                yield F.max_unpool2d(pooled, pixel, [self.pool] * 2, output_size=(self.side, self.side))
 
 
 def _stack(members: Sequence[Tensor]) -> Tensor:

@@ -35,7 +35,7 @@ class Share:
             return stimulus
         each = stimulus.inputs.shape[1] // self.size
         own = slice(self.rank * each, (self.rank + 1) * each)
-        return Stimulus(*(None if part is None else part[:, own] for part in vars(stimulus).values()))
+        return stimulus.at(slice(None), own)
 
     def summing(self, optimizer: Optimizer) -> Optimizer:
         """The optimizer, given the sum over the processes of what each asks for."""

@@ -32,6 +32,11 @@ class Stimulus:
     labels: NDArray[np.int64]  # (members, batch)
     views: NDArray[np.float32] | None = None  # how each image is seen (members, batch, 8), see plastic.data.views
 
+    def at(self, *index: Any) -> Stimulus:
+        """The same indices of every part."""
+        parts: dict[str, Any] = {k: None if part is None else part[index] for k, part in vars(self).items()}
+        return Stimulus(**parts)
+
 
 class Stream:
     """Streams of all members of an ensemble, drawn together, each from its own seed.
@@ -60,7 +65,7 @@ class Stream:
         if within == 0 or self._block is None:
             self._block = self._draw(self.count // BLOCK)
         self.count += 1
-        return Stimulus(*(None if part is None else part[within] for part in vars(self._block).values()))
+        return self._block.at(within)
 
     def _draw(self, block: int) -> Stimulus:
         shape = (BLOCK, len(self.tasks), self.batch)

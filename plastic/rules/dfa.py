@@ -64,6 +64,7 @@ class DFA(Rule):
         return {"B": Synapses((layer.units, layer.classes), std, plastic=False)}
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+        assert signals.error is not None
         feedback = Modulator(1.0, through(weights["B"], -signals.error))
         loss = cross_entropy(signals.error, signals.target)
         return ThirdFactor(feedback, loss=loss, signals={"error": signals.error})

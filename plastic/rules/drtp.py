@@ -40,5 +40,6 @@ class DRTP(DFA):
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         loss = cross_entropy(signals.error, signals.target)  # shown, not used by the hidden layers
+        assert signals.target is not None
         modulator = Modulator(1.0, through(weights["B"], -signals.target))
         return ThirdFactor(modulator, loss=loss, signals={"error": signals.error})
