@@ -127,10 +127,13 @@ def _curves(axis: Axes, content: Content, task: str) -> None:
         "a tenth of chance error", (0.01, THRESHOLD), xycoords=("axes fraction", "data"), fontsize=8, va="bottom"
     )
     axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 0.93))
+    sizes = sorted({int(p) for own in content["points"].get(task, {}).values() for p in own})
+    axis.set_xticks(sizes, [str(p) for p in sizes], fontsize=8)
+    axis.minorticks_off()
     full = task if ", m=" in task else f"{task}, m={STANDARD}"
     axis.set_title(f"{full}: mean and standard deviation over seeds", fontsize=10)
-    if axis.lines[:-1]:
-        axis.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 0.12))
+    if content["points"].get(task):
+        axis.legend(fontsize=8, loc="upper right", ncols=2, bbox_to_anchor=(1, 0.95))
 
 
 def _table(axis: Axes, content: Content) -> None:
@@ -140,8 +143,9 @@ def _table(axis: Axes, content: Content) -> None:
     last = {task: max(int(p) for sizes in content["points"][task].values() for p in sizes) for task in tasks}
     for number, arm in enumerate(arms):
         for task, filled in zip(tasks, ("none", "full"), strict=False):
-            if arm not in content["p_star"][task]:
-                continue
+            sizes = content["points"][task].get(arm, {})
+            if arm not in content["p_star"][task] or str(last[task]) not in sizes:
+                continue  # not there, or not to the end
             star, theory = content["p_star"][task][arm], content["p_star_theory"][task]
             low, high = content["p_star_interval"][task][arm]
             y = number + (0.15 if filled == "full" else -0.15)

@@ -56,7 +56,7 @@ def draw(content: Content) -> Figure:
             for layer in range(3):
                 row[1 + layer].plot(steps, aligned[:, layer], dashed, marker="o", ms=3, color=tone)
             own = np.array(entry["invariance"][-1])
-            row[4].plot([1, 2, 3], [own[k, k] for k in range(3)], dashed, marker="o", ms=4, color=tone)
+            row[4].plot([1, 2, 3], [own[min(k + 1, 2), k] for k in range(3)], dashed, marker="o", ms=4, color=tone)
         row[0].set(title=f"{task}: class, top layer", ylabel="test accuracy", ylim=(0, 1.03))
         row[0].legend(fontsize=7)
         for layer in range(3):
@@ -64,7 +64,7 @@ def draw(content: Content) -> Figure:
             row[1 + layer].set(
                 title=f"layer {layer + 1}: cosine with BP's change", ylim=(-0.15, 1.05), xlabel="stimuli per stream"
             )
-        row[4].set(title="S of layer k to its own level's synonyms", xlabel="layer k", xticks=[1, 2, 3])
+        row[4].set(title="S to synonyms of level k", xlabel="level k (in layer k + 1; 3 in layer 3)", xticks=[1, 2, 3])
         row[4].set_ylim(bottom=0)
     figure.suptitle("RHM, L = 3, v = n_c = 8: which masks enter the feedback (S: 0 invariant, 1 as to anything else)")
     return figure

@@ -49,7 +49,7 @@ def _latents(points: list[Row]) -> list[dict[str, float]]:
 
 
 def draw(content: Content) -> Figure:
-    """Above: S of each layer to the synonyms of its own level. Below: latents read from that layer."""
+    """Above: S to the synonyms of each level, in the layer above it. Below: latents read from each layer."""
     figure = Figure(figsize=(14, 8), layout="constrained")
     axes: Any = figure.subplots(2, LEVELS)
     read = ["level 2", "level 1", "class"]  # what layer k should find
@@ -57,20 +57,24 @@ def draw(content: Content) -> Figure:
         p = np.array([int(size) for size in sizes])
         style: dict[str, Any] = {"color": color(arm, number), "marker": mark(arm), "ms": 4}
         for k in range(LEVELS):
-            mean = np.array([entry["S"][k][k] for entry in sizes.values()])
-            sd = np.array([entry["S_sd"][k][k] for entry in sizes.values()])
+            above = min(k + 1, LEVELS - 1)  # one layer of ReLU cannot join the synonyms that it reads itself
+            mean = np.array([entry["S"][above][k] for entry in sizes.values()])
+            sd = np.array([entry["S_sd"][above][k] for entry in sizes.values()])
             axes[0, k].plot(p, mean, "--" if arm == "none" else "-", label=arm, **style)
             axes[0, k].fill_between(p, mean - sd, mean + sd, color=color(arm, number), alpha=0.12, lw=0)
             found = [entry["latents"][k][read[k]] for entry in sizes.values()]
             axes[1, k].plot(p, found, "--" if arm == "none" else "-", **style)
+    ticks = sorted({int(p) for sizes in content["rules"].values() for p in sizes})
     for k in range(LEVELS):
-        axes[0, k].set_title(f"layer {k + 1}: S to synonyms of level {k + 1}", fontsize=10)
+        axes[0, k].set_title(f"layer {min(k + 2, LEVELS)}: S to synonyms of level {k + 1}", fontsize=10)
         axes[1, k].set_title(f"layer {k + 1}: probe of the {_name(read[k])}", fontsize=10)
         axes[0, k].set(ylabel="S (0: invariant, 1: as sensitive as to anything)")
         axes[0, k].set_ylim(bottom=0)
         axes[1, k].set(ylabel="test accuracy", ylim=(0, 1.03))
         for axis in axes[:, k]:
             axis.set(xscale="log", xlabel="training strings P")
+            axis.set_xticks(ticks, [str(p) for p in ticks], fontsize=8)
+            axis.minorticks_off()
             axis.axvline(CLASSES * STANDARD**LEVELS, color="#777777", ls=":", lw=1)
     axes[0, 0].legend(fontsize=8)
     figure.suptitle("RHM, v = n_c = 8, m = 4, s = 2, L = 3 (dotted: n_c m^L; level 1 are the input tuples)")
