@@ -58,7 +58,7 @@ def draw(content: Content) -> Figure:
         _line(axes[1, 0], rates, arm, number)
         if arm in content["adam"]:
             axes[1, 0].axhline(np.mean(content["adam"][arm]), color=color(arm, number), ls="--", lw=1)
-    axes[1, 0].set(xlabel="learning rate of SGD", title="SGD (dashed: Adam at 0.002)", xscale="log")
+    axes[1, 0].set(xlabel="learning rate of SGD", title="SGD (dashed: Adam)", xscale="log")
     for number, (arm, curves) in enumerate(content["long"].items()):
         mean = np.mean(np.array(curves), axis=0)
         axes[1, 1].plot(mean[:, 0], mean[:, 1], marker=mark(arm), ms=4, color=color(arm, number), label=arm)
