@@ -15,7 +15,7 @@ from plastic.models.learning import Observation
 from plastic.models.observer import Look
 from plastic.models.training import Ensemble, Settings
 
-BEYOND = 99.9  # percentile of eligibilities and modulators that is called the largest
+BEYOND = 99.5  # percentile of eligibilities and modulators that is called the largest
 LOOKS = 40
 
 

@@ -10,7 +10,7 @@ Signals are (chips, 1, n) and weights (chips, n, k).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,7 +20,10 @@ FRACTION = 24  # bits after the point
 ONE = 1 << FRACTION
 HALF = ONE >> 1
 BOUND = 32 * ONE  # circuit weights saturate at ± 32
-MODULATOR_MIN, MODULATOR_MAX = -64, 63
+LEVELS = 15  # a modulator is one of −15 … 15 …
+STEP = (
+    -4
+)  # … and is sent as 64 − 4 · level: times the mantissa −8 that is 32 · level, which a shift by 5 divides exactly
 Array = Any  # numpy.ndarray, of int64 or float64 as the arithmetic has it
 
 
@@ -118,8 +121,8 @@ def evaluate(circuit: Circuit, arithmetic: Any, inputs: Mapping[str, Array], sta
 def learn(circuit: Circuit, arithmetic: Any, values: list[Array], state: MutableMapping[str, Array]) -> None:
     """Change the plastic weights of the circuit and hold what is held, in `state`."""
     for learned in circuit.learned:
-        change = arithmetic.multiply(np.swapaxes(values[learned.post], -1, -2), values[learned.pre])
-        state[learned.name] = arithmetic.bounded(state[learned.name] + change)
+        post = np.swapaxes(values[learned.post], -1, -2)
+        state[learned.name] = arithmetic.grown(state[learned.name], post, values[learned.pre])
     for kept in circuit.kept:
         state[kept.name] = values[kept.node]
 
@@ -193,8 +196,8 @@ class Floating(_Shared):
         return np.divide(a, b, out=np.zeros(np.broadcast_shapes(np.shape(a), np.shape(b))), where=b != 0)
 
     @staticmethod
-    def bounded(a: Array) -> Array:
-        return a
+    def grown(weight: Array, post: Array, pre: Array) -> Array:
+        return weight + post * pre
 
 
 # 2^f = Σ_k (ln 2)^k / k! · f^k, with 30 bits after the point
@@ -258,31 +261,36 @@ class FixedPoint(_Shared):
         return root
 
     @staticmethod
-    def bounded(a: Array) -> Array:
-        return np.clip(a, -BOUND, BOUND)
+    def grown(weight: Array, post: Array, pre: Array) -> Array:
+        """weight + post ⊗ pre, up to ± 32: (chips, n, k), (chips, n, 1) and (chips, 1, k)."""
+        return np.clip(weight + ((post * pre + HALF) >> FRACTION), -BOUND, BOUND)
 
 
 OPERATIONS = frozenset({"input", "state", "constant"}) | {
-    name for name in dir(FixedPoint) if not name.startswith("_") and name not in ("number", "bounded")
+    name for name in dir(FixedPoint) if not name.startswith("_") and name not in ("number", "grown")
 }
 
 
 class IntegerCircuit:
     """The circuits of some chips over a run: what they hold, and one call per stimulus.
 
-    sizes: units of each layer; scales and shifts: of each layer's modulator; state: (chips, …) per name.
+    sizes: units of each layer; scales and shifts: of each layer's modulator, level = modulator · scale >> shift;
+    seeds: one per chip, for stochastic rounding of levels, or None, to nearest; state: (chips, …) per name;
+    arithmetic: fixed point, this one or a faster one that is the same.
     """
 
     def __init__(
         self, circuit: Circuit, sizes: list[int], inputs: int, time_steps: int, scales: list[int], shifts: list[int],
-        state: Mapping[str, Array],
+        seeds: Sequence[int] | None, state: Mapping[str, Array], stimuli: int = 0, arithmetic: Any = FixedPoint,
     ) -> None:  # fmt: skip
+        self.arithmetic = arithmetic
         self.circuit, self.sizes, self.inputs, self.time_steps = circuit, sizes, inputs, time_steps
-        self.scales, self.shifts, self.state = scales, shifts, dict(state)
+        self.scales, self.shifts, self.seeds = scales, shifts, seeds
+        self.state, self.stimuli = dict(state), stimuli
         self.values: list[Array] = []
 
     def end(self, counts: Array, arrived: Array, fixation: Array, target: Array) -> Array:
-        """Modulators of all units, integers −64 … 63: (chips, units).
+        """Modulators of all units as they are sent, −60 … 60: (chips, units).
 
         counts: spikes of every unit in the stimulus (chips, units); arrived: spikes that arrived at each
         layer, summed over its inputs (chips, layers); fixation: ±1 (chips,); target: one-hot (chips, classes).
@@ -295,14 +303,32 @@ class IntegerCircuit:
             mean = (arrived[:, index : index + 1].astype(np.int64) << FRACTION) // (self.time_steps * below[index])
             given[f"input_activity{index + 1}"] = mean[:, None]
             start += size
-        self.values = evaluate(self.circuit, FixedPoint, given, self.state)
-        learn(self.circuit, FixedPoint, self.values, self.state)
-        found = []
-        for layer, size, scale, shift in zip(self.circuit.layers, self.sizes, self.scales, self.shifts, strict=True):
-            scaled = (self.values[layer.modulator] * scale + (1 << shift >> 1)) >> shift
-            whole = np.broadcast_to(scaled, (len(counts), 1, size))[:, 0]
-            found.append(np.clip(whole, MODULATOR_MIN, MODULATOR_MAX))
+        self.values = evaluate(self.circuit, self.arithmetic, given, self.state)
+        learn(self.circuit, self.arithmetic, self.values, self.state)
+        found = [self._sent(index, len(counts)) for index in range(len(self.sizes))]
+        self.stimuli += 1
         return np.concatenate(found, axis=1).astype(np.int32)
+
+    def _sent(self, layer: int, chips: int) -> Array:
+        size, shift = self.sizes[layer], self.shifts[layer]
+        value = np.broadcast_to(self.values[self.circuit.layers[layer].modulator], (chips, 1, size))[:, 0]
+        below_one = 1 << (shift - 1) if self.seeds is None else _random(self.seeds, self.stimuli, layer, size, shift)
+        level = (value * self.scales[layer] + below_one) >> shift
+        return STEP * np.clip(level, -LEVELS, LEVELS)
+
+
+def _random(seeds: Sequence[int], stimulus: int, layer: int, size: int, bits: int) -> Array:
+    """Whole numbers of so many bits, (chips, size), from a counter: G. L. Steele, D. Lea, C. H. Flood, "Fast
+    splittable pseudorandom number generators", OOPSLA 2014 (SplitMix64)."""
+    key = (np.array(seeds, np.uint64) << np.uint64(40)) + np.uint64((stimulus << 8) + layer)
+    z = _mixed(key)[:, None] + np.arange(1, size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return (_mixed(z) >> np.uint64(64 - bits)).astype(np.int64)
+
+
+def _mixed(z: Array) -> Array:
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
 
 
 def _numbers(whole: Array) -> Array:

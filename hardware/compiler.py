@@ -135,7 +135,7 @@ def _check(rule: Rule, statistics_decay: float | None) -> None:
             f"rule {rule.name!r} needs inputs that spikes are not (normalised, or two stimuli in one); take "
             "--backend rate."
         )
-    if (rule.smallest_batch > 1 and statistics_decay is None) or getattr(rule, "memory_slots", 0):
+    if (rule.smallest_batch > 1 and statistics_decay is None) or getattr(rule, "memory_slots", None):
         raise PlasticError(
             f"rule {rule.name!r} compares stimuli of several streams, and a chip sees one; take --backend snntorch."
         )

@@ -8,7 +8,7 @@ its own weights, random numbers and stimuli.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.hardware import kernels
-from plastic.hardware.circuit import IntegerCircuit
+from plastic.hardware.circuit import FixedPoint, IntegerCircuit
+from plastic.hardware.fast import Compiled
 from plastic.hardware.program import WEIGHT_BITS, ChipLayer, Plasticity, Program
 
 Ints = NDArray[np.integer[Any]]
@@ -68,7 +69,8 @@ class Emulator:
     """Some chips with the same program.
 
     seeds: one per chip, added to the seeds of the program's random streams; weights: per layer (chips,
-    positions, neurons, fan_in), and circuit state (chips, …) per name, where they are not the program's.
+    positions, neurons, fan_in), and circuit state (chips, …) per name, where they are not the program's;
+    steps: that have been run before, from which on the random streams go on.
     """
 
     def __init__(
@@ -80,12 +82,7 @@ class Emulator:
         self.layers = [
             _Layer(layer, weight, program, seeds, steps) for layer, weight in zip(program.layers, given, strict=True)
         ]
-        own = {k: np.repeat(np.asarray(v)[None], self.chips, 0) for k, v in program.state.items()}
-        self.circuit = IntegerCircuit(
-            program.circuit, [la.units for la in program.layers], program.inputs, program.time_steps,
-            [la.modulator_scale for la in program.layers], [la.modulator_shift for la in program.layers],
-            own | (state or {}),
-        )  # fmt: skip
+        self.circuit = integer_circuit(program, seeds, state, steps // (program.time_steps + 1), Compiled)
         self._weight_random = _stream(program, WEIGHT_SEED, 1, steps)
 
     @property
@@ -136,6 +133,20 @@ class Emulator:
         return seen
 
 
+def integer_circuit(
+    program: Program, seeds: Sequence[int], state: Mapping[str, NDArray[np.int64]] | None = None, stimuli: int = 0,
+    arithmetic: Any = FixedPoint,
+) -> IntegerCircuit:  # fmt: skip
+    """The modulatory circuits of some chips; state: (chips, …) per name, after that many stimuli."""
+    layers = program.layers
+    own = {k: np.repeat(np.asarray(v)[None], len(seeds), 0) for k, v in program.state.items()}
+    return IntegerCircuit(
+        program.circuit, [la.units for la in layers], program.inputs, program.time_steps,
+        [la.modulator_scale for la in layers], [la.modulator_shift for la in layers],
+        None if program.rounding == "nearest" else seeds, own | {k: np.array(v) for k, v in (state or {}).items()}, stimuli, arithmetic,
+    )  # fmt: skip
+
+
 def _stream(program: Program, seed: int, per_step: int, skipped: int) -> Stream | Halves:
     return Halves() if program.rounding == "nearest" else Stream(seed, per_step, skipped)
 
@@ -149,7 +160,8 @@ class _Layer:
     def __init__(self, layer: ChipLayer, weight: Ints, program: Program, seeds: Sequence[int], steps: int) -> None:
         chips, rule, neurons = len(seeds), layer.plasticity or NOTHING, layer.constants
         self.units, self.learns = layer.units, layer.plasticity is not None
-        self.weight = np.ascontiguousarray(initial(np.asarray(weight), layer.weight_bits).swapaxes(2, 3))
+        stored = initial(np.asarray(weight), layer.weight_bits) if steps == 0 else np.asarray(weight, np.int32)
+        self.weight = np.ascontiguousarray(stored.swapaxes(2, 3))
         self.tag = np.zeros_like(self.weight)
         self.x1 = np.zeros((chips, layer.positions, layer.fan_in), np.int32)
         self.constants = np.array(

@@ -8,22 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.hardware.circuit import IntegerCircuit
+from plastic.hardware.emulator import integer_circuit
 from plastic.hardware.program import ChipLayer, Program
 from plastic.hardware.rules import rule_string
 from plastic.hardware.shim import load_lava
 
 PATIENCE = 120  # seconds that Lava may take for one stimulus
-
-
-def integer_circuit(program: Program) -> IntegerCircuit:
-    """The program's circuit for one chip."""
-    layers = program.layers
-    return IntegerCircuit(
-        program.circuit, [la.units for la in layers], program.inputs, program.time_steps,
-        [la.modulator_scale for la in layers], [la.modulator_shift for la in layers],
-        {name: np.array(value)[None] for name, value in program.state.items()},
-    )  # fmt: skip
 
 
 def run_fixed(
@@ -39,7 +29,7 @@ def run_fixed(
     from plastic.hardware.lava_network import LavaNetwork
 
     network = LavaNetwork(
-        [_layer(layer, seed) for layer in program.layers], integer_circuit(program), spikes, fixation, target,
+        [_layer(layer, seed) for layer in program.layers], integer_circuit(program, [seed]), spikes, fixation, target,
         rounding=program.rounding, period=program.learning_period,
     )  # fmt: skip
     yield from network.run(tags, weights_every, timeout)

@@ -31,7 +31,7 @@ VERSION = 1  # of this format
 TRACE_MAX = 127  # x1, y1, y2, y3
 WEIGHT_MIN, WEIGHT_MAX, WEIGHT_BITS = -256, 255, 8
 TAG_MIN, TAG_MAX = -257, 255
-MODULATOR_MIN, MODULATOR_MAX, MODULATOR_OFFSET = -64, 63, 64  # y1 = 64 + m
+MODULATOR_OFFSET = 64  # y1 = 64 + modulator as it is sent (see plastic.hardware.circuit.IntegerCircuit)
 CLEAR = 64  # y3 in the learning step
 FACTOR_WIDTH = {"x1": 7, "y1": 7, "y2": 7, "y3": 7, "w": 9, "t": 9}  # bits that a factor is clipped to
 MANTISSAS, EXPONENTS = (-8, 7), (-7, 8)
@@ -120,7 +120,7 @@ class ChipLayer:
     weight_bits: int  # 8: weights have all their values; b: multiples of 2^(8−b) only
     constants: Neurons
     plasticity: Plasticity | None  # None: the layer does not learn
-    modulator_scale: int  # m = (circuit's modulator · scale) >> shift, rounded, clipped to −64..63
+    modulator_scale: int  # level −15 … 15 = (circuit's modulator · scale) >> shift, rounded as the program says
     modulator_shift: int
 
     @property

@@ -4,7 +4,10 @@ Scales, integers per float unit, per layer: weights S_w (and membranes, 64 S_w) 
 weight fits and the threshold is whole; traces x1 by their impulse, post factors by the table's peak;
 tags so that the largest eligibility fits; modulators so that the learning rate comes out exactly:
 
-    S_w · η = tag · modulator · gain of dw        tag = x1 · y2 · gain of dt
+    S_w · η = tag · modulator · 2^exponent of dw        tag = x1 · y2 · gain of dt
+
+where a modulator has 31 levels: the learning engine rounds products down, which for signed ones is a
+drift, and as multiples of 4 with the mantissa −8 they need no rounding at all.
 
 Gains are mantissa · 2^(exponent − shift), and fixed point has 2^shift less of them than floating point
 (3 bits for x1·y2, 5 for t·y1), which is why they are chosen here and not written into the rule.
@@ -21,12 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
-from plastic.hardware.circuit import ONE
+from plastic.hardware.circuit import LEVELS, ONE
 from plastic.hardware.compiler import Compiled
 from plastic.hardware.program import (
     EXPONENTS,
     MANTISSAS,
-    MODULATOR_MAX,
     TAG_MAX,
     TRACE_MAX,
     WEIGHT_BITS,
@@ -54,7 +56,7 @@ SEED_STEP = 1000  # between the random streams of two layers
 @dataclass(frozen=True)
 class Ranges:
     """What one layer's signals reached in a float run: the largest weight, and for eligibility and modulator the
-    largest that counts (0.1 % of those that are not zero are larger) and the typical one (their mean)."""
+    largest that counts (0.5 % of those that are not zero are larger) and the typical one (their mean)."""
 
     weight: float
     eligibility: float
@@ -85,7 +87,7 @@ class LayerReport:
     largest_weight: float  # of the float run, as a fraction of what fits
     largest_tag: float  # the same of the eligibility
     largest_modulator: float
-    modulator_levels: int  # what the largest modulator is on the chip, up to 63
+    modulator_levels: int  # what the largest modulator is on the chip, up to 15
     membrane_decay: float  # β that the chip has
     trace_decay: float  # λ that the chip has
 
@@ -94,7 +96,7 @@ class LayerReport:
         """What to expect of it, in a few words."""
         if self.weights_beyond > 0.001 or self.largest_weight > 1:
             return "weights saturate"
-        if self.modulator_levels < 8:
+        if self.modulator_levels < 3:
             return "modulators are coarse; a larger learning rate has more levels"
         if self.typical_update < 0.5:
             return "a typical update is below half a step: rounding to nearest loses it, stochastic rounding does not"
@@ -231,12 +233,12 @@ def _layer(
         plasticity if source.rule.learns else None, factor, shift,
     )  # fmt: skip
     lost = source.learning_rate * ranges.typical_modulator * ranges.typical_eligibility * scale
-    levels = min(round(scales["modulator"] * ranges.modulator), MODULATOR_MAX)
+    levels = min(round(scales["modulator"] * ranges.modulator), LEVELS)
     coarse = 2 ** (WEIGHT_BITS - chip.weight_bits)
     report = LayerReport(
         index + 1, threshold, coarse / scale, lost / coarse, float((whole != clipped).mean()),
         ranges.weight * scale / WEIGHT_MAX, ranges.eligibility * scales["tag"] / TAG_MAX,
-        ranges.modulator * scales["modulator"] / MODULATOR_MAX, levels, 1 - constants.membrane_decay / 4096,
+        ranges.modulator * scales["modulator"] / LEVELS, levels, 1 - constants.membrane_decay / 4096,
         trace_decay(step.trace_decay)[1],
     )  # fmt: skip
     return program, report, {"weight": scale} | scales
@@ -277,17 +279,15 @@ def _plasticity(
     fitting = [gain for gain in gains(3) if gain[0] * unit * ranges.eligibility <= TAG_MAX]
     tag_gain, tag_mantissa, tag_exponent = fitting[-1]
     tag = unit * tag_gain
-    needed = source.learning_rate * scale / tag  # modulator scale times gain of dw
-    wanted = needed * max(ranges.modulator, 1e-12) / MODULATOR_MAX
-    choices = gains(5)
-    if wanted > choices[-1][0]:
+    needed = source.learning_rate * scale / tag  # levels per unit of modulator, times 2^exponent
+    exponent = max(EXPONENTS[0], math.ceil(math.log2(needed * max(ranges.modulator, 1e-12) / LEVELS)))
+    if exponent > EXPONENTS[1]:
         raise PlasticError(
-            f"the learning rate {source.learning_rate} of layer {index + 1} needs a gain of {wanted:.3g}, and the "
-            f"learning engine has at most {choices[-1][0]:.3g}; lower --learning-rate."
+            f"the learning rate {source.learning_rate} of layer {index + 1} needs a gain of 2^{exponent}, and the "
+            f"learning engine has at most 2^{EXPONENTS[1]}; lower --learning-rate."
         )
-    gain, mantissa, exponent = next(one for one in choices if one[0] >= wanted)
-    dw = Product((Factor("t"), Factor("y1", -64)), mantissa, exponent)
+    dw = Product((Factor("t"), Factor("y1", -64)), MANTISSAS[0], exponent)
     dt = Product((Factor("x1"), Factor("y2")), tag_mantissa, tag_exponent)
     clear = Product((Factor("t"), Factor("y3")), -1, -1)
     plasticity = Plasticity((dw,), (dt, clear), impulse, tau, chip.seed + SEED_STEP * index)
-    return plasticity, {"trace": impulse, "post_factor": post_scale, "tag": tag, "modulator": needed / gain}
+    return plasticity, {"trace": impulse, "post_factor": post_scale, "tag": tag, "modulator": needed / 2.0**exponent}

@@ -38,7 +38,7 @@ def two_layers(
     layers = [
         ChipLayer(
             positions, fan_in, size, generator.integers(-60, 90, (positions, size, fan_in)).astype(np.int16), 0, bits,
-            neurons, dataclasses.replace(rule, seed=seed), 100 * 64, 24,
+            neurons, dataclasses.replace(rule, seed=seed), 100 * 16, 24,
         )
         for positions, fan_in, size, seed in ((2, 8, 12, 3), (1, 24, 10, 53))
     ]  # fmt: skip

@@ -1,0 +1,303 @@
+"""The backends loihi and lava behind the interface that the trainer knows: one stream, one chip.
+
+loihi: the integer emulator. lava, fixed point: Lava's processes, with the emulator beside them as a
+witness: the first bit that differs ends the run. lava, floating point: the canonical step on Lava.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from plastic.data.stream import Stimulus
+from plastic.data.task import Examples, Task
+from plastic.errors import PlasticError
+from plastic.hardware.calibration import float_run
+from plastic.hardware.circuit import ONE
+from plastic.hardware.compiler import Compiled, compile_circuit
+from plastic.hardware.emulator import Emulator, Stimulated
+from plastic.hardware.float_lava import float_circuit, run_float
+from plastic.hardware.observation import chip_observations, chip_traces, float_stimulus, observations
+from plastic.hardware.on_lava import run_fixed
+from plastic.hardware.quantiser import Chip, Quantised, Ranges, check_fits, quantise
+from plastic.hardware.shim import load_lava
+from plastic.models.learning import Observation
+from plastic.models.observer import Look, Observer
+from plastic.models.parameters import specification
+from plastic.models.step import Traces
+from plastic.models.topology import Network
+from plastic.models.training import PROBE_BATCH, Ensemble, Settings
+from plastic.rules.rule import Rule
+
+CALIBRATION = (600, 4)  # stimuli and streams of the float run that the scales are chosen from
+STATISTICS_TIME_CONSTANT = 100.0  # of slow traces, in stimuli, where the settings name none
+Precision = Literal["fixed", "float"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What is asked of the chip, beside the settings of any run."""
+
+    chip: Chip = field(default_factory=Chip)
+    precision: Precision = "fixed"  # of Lava
+    ranges: tuple[Ranges, ...] | None = None  # None: of a float run
+
+
+def circuit_of(rule: Rule, network: Network, learning_rate: float, statistics_time_constant: float) -> Compiled:
+    """The rule's circuit for a network; PlasticError where a chip cannot have it."""
+    decay = None
+    if rule.reads & {"statistics", "covariance", "cross_covariance"}:
+        decay = float(np.exp(-1 / statistics_time_constant))
+    specified = specification(network, rule, [1.0] * len(network.layers))
+    return compile_circuit(rule, network, specified, learning_rate, decay)
+
+
+class ChipEnsemble(Ensemble):
+    """One network that learns on one chip; settings.backend is loihi or lava."""
+
+    def __init__(
+        self, settings: Settings, tasks: Sequence[Task], seeds: Sequence[int], learning_rates: Sequence[float],
+        hardware: Hardware | None = None,
+    ) -> None:  # fmt: skip
+        self.hardware = hardware or Hardware()
+        self._check(settings, len(tasks))
+        super().__init__(settings, tasks, seeds, learning_rates)
+        self.learning_rate = learning_rates[0]
+        assert settings.spiking is not None
+        self.step_constants = settings.spiking
+        self.compiled = circuit_of(
+            settings.rule, self.network, self.learning_rate,
+            getattr(settings, "statistics_time_constant", STATISTICS_TIME_CONSTANT),
+        )  # fmt: skip
+        self.quantised: Quantised | None = None
+        if self.floats:
+            self._circuit = float_circuit(
+                self.compiled, self.network, settings.spike_input.time_steps, self.learning_rate, self._parameters()
+            )
+        else:
+            check_fits(self.network, settings.spiking, self.hardware.chip)
+            self.quantised = self._quantise()
+            self.emulator = Emulator(self.quantised.program, [self.seeds[0]])
+            self._sync()
+
+    @property
+    def floats(self) -> bool:
+        return self.settings.backend == "lava" and self.hardware.precision == "float"
+
+    def _check(self, settings: Settings, members: int) -> None:
+        if members > 1 or settings.batch > 1:
+            raise PlasticError(f"the backend {settings.backend} runs one chip with one stream; leave --batch out.")
+        if settings.optimizer != "sgd":
+            raise PlasticError(
+                f"--optimizer {settings.optimizer} keeps a running mean per synapse, and a synapse of the chip has "
+                "only its tag; take --optimizer sgd."
+            )
+        if settings.weight_bound < float("inf"):
+            raise PlasticError("weights of a chip are bounded by their 8 bits; leave --weight-bound out.")
+        if settings.backend == "lava":
+            load_lava()
+
+    def _quantise(self) -> Quantised:
+        settings, given = self.settings, self.hardware.ranges
+        assert settings.spiking is not None
+        stimuli, streams = CALIBRATION
+        ranges = list(given) if given is not None else float_run(
+            settings, self.tasks[0], self.seeds[0], self.learning_rate, stimuli, streams
+        )  # fmt: skip
+        return quantise(
+            settings.rule, self.network, settings.spiking, settings.spike_input.time_steps, self.learning_rate,
+            self._parameters(), ranges, self.compiled, self.hardware.chip,
+        )  # fmt: skip
+
+    def _parameters(self) -> dict[str, NDArray[np.float64]]:
+        return {name: value[0].double().numpy() for name, value in self.learner.parameters.items()}
+
+    @torch.inference_mode()
+    def train(self, steps: int, observer: Observer | None = None) -> None:
+        """`steps` stimuli: respond, then learn."""
+        observer = observer or Look()
+        if steps < 1:
+            return
+        if self.settings.backend == "loihi":
+            for step in range(self.learned + 1, self.learned + steps + 1):
+                self._emulate(step, observer)
+        elif self.learned:
+            raise PlasticError("a run on Lava cannot be taken up again: its processes are gone; start it anew.")
+        elif self.floats:
+            self._on_lava(steps, observer, self._float_course())
+        else:
+            self._on_lava(steps, observer, self._fixed_course())
+        self._sync()
+
+    def _next(self, count: int) -> tuple[Stimulus, NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """The next stimulus with its spikes (time, inputs), fixation (1,) and target (1, classes)."""
+        stimulus = self.stream.next()
+        spikes = self.encode(stimulus.inputs, "spikes", count)[0, :, 0].numpy()
+        fixation = np.where(stimulus.fixation[0], 1, -1)
+        return stimulus, spikes, fixation, np.eye(self.network.classes, dtype=np.int64)[stimulus.labels[0]]
+
+    def _emulate(self, step: int, observer: Observer) -> None:
+        watch, traces = observer.begin(step)
+        stimulus, spikes, fixation, target = self._next(self.learned)
+        _, seen = self._advance(spikes, fixation, target, watch is not None, traces)
+        self.learned += 1
+        if watch is not None or traces is not None:
+            self._sync()
+        for index, observation in enumerate(seen):
+            assert watch is not None
+            watch(index, observation)
+        observer.end(step, stimulus)
+
+    def _advance(
+        self, spikes: NDArray[Any], fixation: NDArray[Any], target: NDArray[Any], observed: bool, traces: Traces | None
+    ) -> tuple[Stimulated, list[Observation]]:
+        """One stimulus on the emulator."""
+        program = self.emulator.program
+        done = self.emulator.stimulus(spikes[None], looks=traces is not None)
+        tags = self.emulator.tags if observed else []
+        self.sent = self.emulator.learn(done, fixation, target)
+        if traces is not None:
+            traces.update(chip_traces(self.network, program, spikes, done))
+        values = self.emulator.circuit.values
+        seen = chip_observations(self.network, program, values, done, tags, self.sent) if observed else []
+        return done, seen
+
+    def _on_lava(self, steps: int, observer: Observer, course: Callable[..., Iterator[list[Observation]]]) -> None:
+        """All stimuli drawn beforehand, in one run of Lava."""
+        stimuli, spikes, fixations, targets = zip(*(self._next(k) for k in range(steps)), strict=True)
+        given = (np.stack(spikes), np.concatenate(fixations), np.concatenate(targets))
+        looks: list[Any] = []
+
+        def begin(k: int) -> tuple[bool, Traces | None]:
+            looks[:] = observer.begin(k + 1)
+            return looks[0] is not None, looks[1]
+
+        for k, seen in enumerate(course(given, begin)):
+            self.learned += 1
+            self._sync()
+            if looks[0] is not None:
+                for index, observation in enumerate(seen):
+                    looks[0](index, observation)
+            observer.end(k + 1, stimuli[k])
+
+    def _fixed_course(self) -> Callable[..., Iterator[list[Observation]]]:
+        def course(given: tuple[NDArray[Any], ...], begin: Callable[..., Any]) -> Iterator[list[Observation]]:
+            program = self.emulator.program
+            observed, traces = begin(0)
+            run = run_fixed(program, *given, seed=self.seeds[0])
+            for k, lava in enumerate(run):
+                spikes, fixation, target = (one[k : k + 1] for one in given)
+                done, seen = self._advance(spikes[0], fixation, target, observed, traces)
+                emulated = np.concatenate(done.spikes, axis=2)[0]
+                pairs = [(emulated, lava.spikes), (self.sent[0], lava.modulators)]
+                pairs += [(a[0], b) for a, b in zip(self.emulator.weights, lava.weights, strict=True)]
+                if not all(np.array_equal(a, b) for a, b in pairs):
+                    raise PlasticError(
+                        f"Lava and the emulator differ in stimulus {k + 1}; this is a fault of plastic or another "
+                        "version of Lava than 0.10.0: see `plastic doctor`."
+                    )
+                yield seen
+                if k + 1 < len(given[0]):
+                    observed, traces = begin(k + 1)
+
+        return course
+
+    def _float_course(self) -> Callable[..., Iterator[list[Observation]]]:
+        rule, step, circuit = self.settings.rule, self.step_constants, self._circuit
+
+        def course(given: tuple[NDArray[Any], ...], begin: Callable[..., Any]) -> Iterator[list[Observation]]:
+            # Lava's processes get a copy of the circuit; this one goes with them
+            observed, traces = begin(0)
+            run = run_float(self.network, step, rule.mask, circuit, self._parameters(), *given)
+            for k, lava in enumerate(run):
+                spikes, fixation, target = (one[k : k + 1] for one in given)
+                counts, arrived = lava.spikes.sum(0)[None], self._arrived(spikes[0], lava.spikes)
+                told = circuit.end(counts, arrived, fixation, target)[0] / self.learning_rate
+                seen = self._float_seen(spikes[0], lava.spikes, told, traces) if observed or traces is not None else []
+                for index, weight in enumerate(lava.weights, 1):
+                    parameter = self.learner.parameters[f"layer{index}.weight"]
+                    parameter.copy_(torch.from_numpy(weight).view(parameter.shape))
+                yield seen if observed else []
+                if k + 1 < len(given[0]):
+                    observed, traces = begin(k + 1)
+
+        return course
+
+    def _arrived(self, spikes: NDArray[Any], own: NDArray[Any]) -> NDArray[np.int64]:
+        """Spikes that arrived at each layer: those of the last step do not."""
+        sums, start = [spikes[:-1].sum()], 0
+        for layer in self.network.layers[:-1]:
+            sums.append(own[:-1, start : start + layer.units].sum())
+            start += layer.units
+        return np.array([sums]).astype(np.int64)
+
+    def _float_seen(
+        self, spikes: NDArray[Any], own: NDArray[Any], told: NDArray[Any], traces: Traces | None
+    ) -> list[Observation]:
+        """Observations in floating point, from the canonical step with the weights that Lava had."""
+        weights = self._parameters()
+        responses, shown = float_stimulus(self.network, self.settings.rule, self.step_constants, weights, spikes)
+        if traces is not None:
+            traces.update(shown)
+        starts = np.cumsum([0] + [layer.units for layer in self.network.layers])
+        parts = [slice(a, b) for a, b in itertools.pairwise(starts)]
+        return observations(
+            self.network, self.compiled.circuit, self._circuit.values, [own[:, part].mean(0) for part in parts],
+            [one.eligibility[0] for one in responses], [told[part] for part in parts],
+        )  # fmt: skip
+
+    def _sync(self) -> None:
+        """The learner's parameters, in float units, as they are on the chip now."""
+        if self.floats:
+            held = self._circuit.state
+        else:
+            held = {name: value / ONE for name, value in self.emulator.circuit.state.items()}
+            scales = self.emulator.program.scales
+            for index, (weight, scale) in enumerate(zip(self.emulator.weights, scales, strict=True), 1):
+                parameter = self.learner.parameters[f"layer{index}.weight"]
+                parameter.copy_(torch.from_numpy(weight[0] / scale["weight"]).view(parameter.shape))
+        for name, value in held.items():
+            if name in self.learner.parameters:
+                self.learner.parameters[name].copy_(torch.from_numpy(value))
+
+    @torch.inference_mode()
+    def features(self, member: int, examples: Examples, purpose: str) -> list[np.ndarray]:
+        """As of Ensemble; on the chip as it is now, without learning."""
+        if self.floats:
+            return super().features(member, examples, purpose)
+        collected: list[list[np.ndarray]] = [[] for _ in self.network.layers]
+        for start in range(0, len(examples), PROBE_BATCH):
+            inputs = examples.inputs[start : start + PROBE_BATCH]
+            spikes = self.encode(inputs[None], purpose, start)[0].numpy().transpose(1, 0, 2)
+            for layer, seen in enumerate(self.emulator.features(spikes)):
+                collected[layer].append(seen.mean(1, dtype=np.float64))
+        return [np.concatenate(values) for values in collected]
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """Everything that changes with training; of Lava nothing, whose runs cannot be taken up again."""
+        if self.settings.backend == "lava":
+            return {"step": torch.tensor(self.learned)}
+        saved = {f"weight/{i}": torch.from_numpy(w.astype(np.int16)) for i, w in enumerate(self.emulator.weights)}
+        saved |= {f"state/{k}": torch.from_numpy(np.array(v)) for k, v in self.emulator.circuit.state.items()}
+        return saved | {"step": torch.tensor(self.learned)}
+
+    def restore(self, saved: dict[str, Tensor]) -> None:
+        """Go on from a snapshot of an ensemble with the same settings."""
+        if self.settings.backend == "lava":
+            raise PlasticError("a run on Lava cannot be taken up again: its processes are gone; start it anew.")
+        assert self.quantised is not None
+        self.learned = int(saved["step"])
+        program, length = self.quantised.program, self.settings.spike_input.time_steps + 1
+        weights = [saved[f"weight/{i}"].numpy() for i in range(len(self.network.layers))]
+        state = {k.removeprefix("state/"): v.numpy() for k, v in saved.items() if k.startswith("state/")}
+        self.emulator = Emulator(program, [self.seeds[0]], weights, state, self.learned * length)
+        while self.stream.count < self.learned:
+            self.stream.next()
+        self._sync()

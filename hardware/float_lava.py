@@ -1,0 +1,107 @@
+"""The float network on Lava's floating-point processes, with the same circuit in float64.
+
+No scales: x1 is the trace, y2 the post factor, y1 − 64 is η · modulator, and all gains are 1. Lava's
+three-factor rules let y1, y2 and y3 decay by exp(−1/65535) before they are used; the neurons send them
+larger by as much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plastic.hardware.circuit import Floating, evaluate, learn
+from plastic.hardware.compiler import Compiled
+from plastic.hardware.on_lava import PATIENCE
+from plastic.hardware.program import Factor, Product
+from plastic.hardware.rules import rule_string
+from plastic.hardware.shim import load_lava
+from plastic.models.reference import POST_FACTOR
+from plastic.models.step import SpikingStep
+from plastic.models.topology import Network
+
+# in floating point a product has 2^shift more gain, so these are 1, 1 and 1/64
+CHANGE = Product((Factor("t"), Factor("y1", -64)), 1, 0)
+ELIGIBILITY = Product((Factor("x1"), Factor("y2")), 1, 0)
+CLEAR = Product((Factor("t"), Factor("y3")), -1, -6)
+
+
+@dataclass
+class FloatCircuit:
+    """The circuit of one chip in float64; `end` gives η · modulator of all units: (1, units)."""
+
+    compiled: Compiled
+    network: Network
+    time_steps: int
+    learning_rate: float
+    state: dict[str, NDArray[np.float64]]
+
+    def __post_init__(self) -> None:
+        self.values: list[Any] = []
+
+    def end(
+        self, counts: NDArray[Any], arrived: NDArray[Any], fixation: NDArray[Any], target: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """As of plastic.hardware.circuit.IntegerCircuit."""
+        layers, circuit = self.network.layers, self.compiled.circuit
+        given = {"fixation": fixation.astype(float)[:, None, None], "target": target.astype(float)[:, None]}
+        below, start = [self.network.inputs, *(layer.units for layer in layers)], 0
+        for index, layer in enumerate(layers):
+            given[f"activity{index + 1}"] = counts[:, None, start : start + layer.units] / self.time_steps
+            mean = arrived[:, index] / (self.time_steps * below[index])
+            given[f"input_activity{index + 1}"] = mean[:, None, None]
+            start += layer.units
+        self.values = evaluate(circuit, Floating, given, self.state)
+        learn(circuit, Floating, self.values, self.state)
+        sizes = [(layer.units, self.values[told.modulator]) for layer, told in zip(layers, circuit.layers, strict=True)]
+        parts = [np.broadcast_to(value, (len(counts), 1, units))[:, 0] for units, value in sizes]
+        return self.learning_rate * np.concatenate(parts, axis=1)
+
+
+def float_circuit(
+    compiled: Compiled, network: Network, time_steps: int, learning_rate: float, parameters: Mapping[str, NDArray[Any]]
+) -> FloatCircuit:
+    """A circuit at the beginning, with its own copy of the parameters."""
+    state = {k: np.array(parameters[k] if k in parameters else np.zeros(s))[None] for k, s in compiled.states.items()}
+    return FloatCircuit(compiled, network, time_steps, learning_rate, state)
+
+
+def run_float(
+    network: Network, step: SpikingStep, mask: str, circuit: FloatCircuit, parameters: Mapping[str, NDArray[Any]],
+    spikes: NDArray[Any], fixation: NDArray[Any], target: NDArray[Any], *, weights_every: int = 1,
+    timeout: int = PATIENCE,
+) -> Iterator[Any]:  # fmt: skip
+    """What each stimulus does on Lava in floating point (plastic.hardware.lava_network.Seen); one stream.
+
+    Arguments as of plastic.hardware.on_lava.run_fixed; modulators are η · modulator.
+    """
+    load_lava()
+    from plastic.hardware.lava_network import LavaNetwork, LayerSpec
+
+    decay = step.trace_decay
+    tau = math.inf if decay >= 1 else -1 / math.log(decay) if decay > 0 else 1e-3
+    rule = {
+        "dw": rule_string((CHANGE,)),
+        "dt": rule_string((ELIGIBILITY, CLEAR)),
+        "x1_impulse": 1.0,
+        "x1_tau": tau,
+    }
+    constants = (step.membrane_decay, step.threshold, partial(_post_factor, step, mask))
+    layers = [
+        LayerSpec(np.reshape(parameters[f"layer{i}.weight"], (la.positions, la.neurons, la.fan_in)), constants, rule)
+        for i, la in enumerate(network.layers, 1)
+    ]
+    lava = LavaNetwork(
+        layers, circuit, spikes, fixation, target, precision="floating_pt", period=step.learning_period
+    )  # fmt: skip
+    yield from lava.run(False, weights_every, timeout)
+
+
+def _post_factor(step: SpikingStep, mask: str, distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.ones_like(distance) if mask == "none" else POST_FACTOR[step.surrogate](distance, step.slope)

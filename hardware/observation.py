@@ -1,0 +1,123 @@
+"""What a chip did in one stimulus, in the units and shapes that metrics and traces know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from plastic.hardware.circuit import ONE, Circuit
+from plastic.hardware.emulator import Stimulated
+from plastic.hardware.program import Program
+from plastic.models import reference
+from plastic.models.learning import Eligibility, Observation, Response
+from plastic.models.step import LayerTrace, SpikingStep
+from plastic.models.topology import Layer, Network
+from plastic.rules.rule import Modulator, Rule, ThirdFactor
+
+Floats = NDArray[np.float64]
+
+
+def observations(
+    network: Network, circuit: Circuit, values: Sequence[Floats], activity: Sequence[Floats],
+    eligibility: Sequence[Floats], modulator: Sequence[Floats],
+) -> list[Observation]:  # fmt: skip
+    """One per layer, of one stream.
+
+    values: of the circuit's nodes, where it had any; per layer: activity (units,), eligibility
+    (positions, neurons, fan_in), modulator (units,).
+    """
+    seen = []
+    for index, layer in enumerate(network.layers):
+        told, shape = circuit.layers[index], (1, 1, layer.positions, layer.neurons)
+        routed = _tensor(modulator[index]).view(shape)
+        gate = _value(values, told.gate)
+        dendrite = routed.flatten(2) if told.dendrite < 0 else _tensor(values[told.dendrite]).expand(1, 1, layer.units)
+        third = ThirdFactor(Modulator(1.0 if gate is None else gate, dendrite), loss=_value(values, told.loss))
+        response = Response(
+            _tensor(activity[index]).view(shape), torch.zeros(shape, dtype=torch.float64),
+            Eligibility(layer, summed=_tensor(eligibility[index])[None, None]),
+        )  # fmt: skip
+        seen.append(Observation(response, third, routed))
+    return seen
+
+
+def _value(values: Sequence[Floats], node: int) -> Tensor | None:
+    return None if node < 0 else _tensor(values[node])
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(np.array(array, dtype=np.float64))
+
+
+def chip_observations(
+    network: Network, program: Program, values: Sequence[NDArray[np.int64]], done: Stimulated,
+    tags: Sequence[NDArray[Any]], sent: NDArray[np.int32],
+) -> list[Observation]:  # fmt: skip
+    """Of the first chip of an emulator, in float units."""
+    activity = [spikes[0].mean(0, dtype=np.float64) for spikes in done.spikes]
+    eligibility, modulator, start = [], [], 0
+    for layer, scale, tag in zip(program.layers, program.scales, tags, strict=True):
+        level = sent[0, start : start + layer.units] / -4.0
+        modulator.append(level / scale["modulator"])
+        eligibility.append(tag[0] / scale["tag"])
+        start += layer.units
+    return observations(network, program.circuit, [v / ONE for v in values], activity, eligibility, modulator)
+
+
+def chip_traces(
+    network: Network, program: Program, spikes: NDArray[Any], done: Stimulated
+) -> dict[int, list[LayerTrace]]:
+    """Signals of every step of the first chip, in float units; the presynaptic trace as if it were not rounded."""
+    below, traces = np.asarray(spikes, dtype=np.float64), {}
+    for index, (layer, scale) in enumerate(zip(network.layers, program.scales, strict=True)):
+        own = done.spikes[index][0].astype(np.float64)
+        membrane, post = done.signals[index][:, 0].astype(np.float64)
+        decay = float(np.exp(-1 / plasticity.trace_tau)) if (plasticity := program.layers[index].plasticity) else 0.0
+        traces[index] = [
+            _trace(
+                layer,
+                below,
+                low_pass(below, decay),
+                membrane / (64 * scale["weight"]),
+                post / scale["post_factor"],
+                own,
+            )
+        ]
+        below = own
+    return traces
+
+
+def low_pass(spikes: Floats, decay: float) -> Floats:
+    """x̄[t] = λ x̄[t−1] + s[t] along the first axis."""
+    trace = np.zeros_like(spikes)
+    for t in range(len(spikes)):
+        trace[t] = (decay * trace[t - 1] if t else 0.0) + spikes[t]
+    return trace
+
+
+def _trace(layer: Layer, below: Floats, pre: Floats, membrane: Floats, post: Floats, spike: Floats) -> LayerTrace:
+    steps = len(below)
+    arriving = np.concatenate([np.zeros_like(below[:1]), below[:-1]])
+    inputs, units = (1, steps, 1, layer.positions, layer.fan_in), (1, steps, 1, layer.positions, layer.neurons)
+    return LayerTrace(
+        _tensor(arriving).view(inputs), _tensor(pre).view(inputs), _tensor(membrane).view(units),
+        _tensor(post).view(units), _tensor(spike).view(units),
+    )  # fmt: skip
+
+
+def float_stimulus(
+    network: Network, rule: Rule, step: SpikingStep, weights: Mapping[str, Floats], spikes: Floats
+) -> tuple[list[reference.LayerResponse], dict[int, list[LayerTrace]]]:
+    """The canonical step once more, with the weights that Lava had: eligibilities, and the signals of every step."""
+    steps: list[list[reference.LayerStep]] = []
+    responses = reference.respond(network, rule, step, weights, spikes[:, None], steps)
+    traces = {}
+    for index in range(len(network.layers)):
+        shown = [vars(one[index]) for one in steps]
+        traces[index] = [LayerTrace(**{k: _tensor(np.stack([s[k] for s in shown]))[None] for k in shown[0]})]
+    return responses, traces
