@@ -140,10 +140,11 @@ def integer_circuit(
     """The modulatory circuits of some chips; state: (chips, …) per name, after that many stimuli."""
     layers = program.layers
     own = {k: np.repeat(np.asarray(v)[None], len(seeds), 0) for k, v in program.state.items()}
+    own |= {k: np.array(v) for k, v in (state or {}).items()}
     return IntegerCircuit(
         program.circuit, [la.units for la in layers], program.inputs, program.time_steps,
         [la.modulator_scale for la in layers], [la.modulator_shift for la in layers],
-        None if program.rounding == "nearest" else seeds, own | {k: np.array(v) for k, v in (state or {}).items()}, stimuli, arithmetic,
+        None if program.rounding == "nearest" else seeds, own, stimuli, arithmetic,
     )  # fmt: skip
 
 
