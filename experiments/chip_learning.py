@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numba
 import torch
 
 from plastic.config import Architecture, Config, Spiking, Stimuli, Training, resolve
@@ -55,6 +56,7 @@ def on_chip(given: tuple[str, int, int, str, int, int, tuple[Ranges, ...]]) -> d
     """One chip from scratch: its accuracies at `probes` times."""
     rule, seed, bits, rounding, stimuli, probes, ranges = given
     torch.set_num_threads(1)
+    numba.set_num_threads(1)
     settings, task = one_stream(rule, seed)
     hardware = Hardware(Chip(rounding, bits), ranges=ranges)  # type: ignore[arg-type]
     ensemble = ChipEnsemble(replace(settings, backend="loihi"), [task], [seed], [RATE], hardware)
@@ -112,8 +114,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rule", default="clapp")
-    parser.add_argument("--stimuli", type=int, default=60_000)
-    parser.add_argument("--probes", type=int, default=10)
+    parser.add_argument("--stimuli", type=int, default=40_000)
+    parser.add_argument("--probes", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=OUT)
@@ -131,8 +133,8 @@ def main() -> None:
         for rounding in ROUNDINGS
     ]
     with ProcessPoolExecutor(given.processes) as pool:
-        chips = pool.map(on_chip, jobs)
         floating = pool.submit(in_float, given.rule, given.seed)
+        chips = pool.map(on_chip, jobs)
         result = {"ranges": [asdict(r) for r in ranges], "chips": list(chips), "snntorch": floating.result()}
     given.out.parent.mkdir(parents=True, exist_ok=True)
     write_result(given.out, "python -m plastic.experiments.chip_learning", result)

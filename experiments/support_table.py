@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from plastic.config import BACKENDS, ONLINE
+from plastic.config import BACKENDS, CHIPS, ONLINE
+from plastic.hardware.support import chip_refusal
 from plastic.models.support import refusal
 from plastic.rules import Rule, all_rules, load_rule
 
@@ -22,14 +23,21 @@ TRACED = {
 
 
 def verdict(rule: type[Rule], backend: str) -> tuple[str, str]:
-    """✓, ✓¹ (with the rule's options for one stream) or –; and those options, or the reason."""
-    streams = 1 if backend in ONLINE else STREAMS
-    reason = refusal(rule(), backend, streams)
+    """✓, ✓¹ (with the options for one stream), ✓² (with sides=current) or –; and those options, or the reason."""
+    reason = _refusal(rule(), backend)
     if reason is None:
         return "✓", ""
-    if rule.one_stream and refusal(load_rule(rule.name, dict(rule.one_stream)), backend, streams) is None:
+    if rule.one_stream and _refusal(load_rule(rule.name, dict(rule.one_stream)), backend) is None:
         return "✓¹", " ".join(f"{key}={value}" for key, value in rule.one_stream.items())
+    if rule().sides == "both" and _refusal(load_rule(rule.name, {"sides": "current"}), backend) is None:
+        return "✓²", "sides=current"
     return "–", reason
+
+
+def _refusal(rule: Rule, backend: str) -> str | None:
+    if backend in CHIPS:
+        return chip_refusal(rule, backend)
+    return refusal(rule, backend, 1 if backend in ONLINE else STREAMS)
 
 
 def support_table() -> str:
@@ -81,8 +89,9 @@ Made by `python -m plastic.experiments.support_table --page > docs/backends.md`;
 
 {table}
 
-✓¹: with the options of the last column. `brian2` runs one stream, online; the other backends run as
-many as `--batch` says, and one as well.
+✓¹: with the options of the last column. ✓²: with `--rule-options sides=current`, since a synapse of a
+chip has one tag. `brian2`, `loihi` and `lava` run one stream, online; the other backends run as many as
+`--batch` says, and one as well.
 
 ## One stream
 

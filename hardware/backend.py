@@ -9,13 +9,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from plastic.config import Config
 from plastic.data.stream import Stimulus
 from plastic.data.task import Examples, Task
 from plastic.errors import PlasticError
@@ -26,19 +28,22 @@ from plastic.hardware.emulator import Emulator, Stimulated
 from plastic.hardware.float_lava import float_circuit, run_float
 from plastic.hardware.observation import chip_observations, chip_traces, float_stimulus, observations
 from plastic.hardware.on_lava import run_fixed
+from plastic.hardware.program import Rounding
 from plastic.hardware.quantiser import Chip, Quantised, Ranges, check_fits, quantise
 from plastic.hardware.shim import load_lava
-from plastic.models.learning import Observation
+from plastic.models.learning import Observation, Watch
 from plastic.models.observer import Look, Observer
 from plastic.models.parameters import specification
+from plastic.models.simulate import make_settings, make_task
+from plastic.models.statistics import decay_per_stimulus
 from plastic.models.step import Traces
 from plastic.models.topology import Network
 from plastic.models.training import PROBE_BATCH, Ensemble, Settings
 from plastic.rules.rule import Rule
 
 CALIBRATION = (600, 4)  # stimuli and streams of the float run that the scales are chosen from
-STATISTICS_TIME_CONSTANT = 100.0  # of slow traces, in stimuli, where the settings name none
 Precision = Literal["fixed", "float"]
+Course = Iterator[tuple[list[Observation], list[NDArray[np.float64]]]]  # observations, new weights where they are float
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,20 @@ class Hardware:
     ranges: tuple[Ranges, ...] | None = None  # None: of a float run
 
 
-def circuit_of(rule: Rule, network: Network, learning_rate: float, statistics_time_constant: float) -> Compiled:
+def circuit_of(rule: Rule, network: Network, learning_rate: float, statistics_time_constant: float = 100.0) -> Compiled:
     """The rule's circuit for a network; PlasticError where a chip cannot have it."""
-    decay = None
-    if rule.reads & {"statistics", "covariance", "cross_covariance"}:
-        decay = float(np.exp(-1 / statistics_time_constant))
+    decay = decay_per_stimulus(statistics_time_constant) if rule.reads_statistics else None
     specified = specification(network, rule, [1.0] * len(network.layers))
     return compile_circuit(rule, network, specified, learning_rate, decay)
+
+
+def make_chip(config: Config) -> ChipEnsemble:
+    """The network of a resolved config of a chip, before its first stimulus."""
+    given = config.chip
+    numba.set_num_threads(min(config.threads, numba.config.NUMBA_NUM_THREADS))
+    hardware = Hardware(Chip(cast(Rounding, given.rounding), given.weight_bits), cast(Precision, given.precision))
+    rate = config.training.learning_rate or 0.0
+    return ChipEnsemble(make_settings(config), [make_task(config)], [config.seed], [rate], hardware)
 
 
 class ChipEnsemble(Ensemble):
@@ -72,10 +84,7 @@ class ChipEnsemble(Ensemble):
         self.learning_rate = learning_rates[0]
         assert settings.spiking is not None
         self.step_constants = settings.spiking
-        self.compiled = circuit_of(
-            settings.rule, self.network, self.learning_rate,
-            getattr(settings, "statistics_time_constant", STATISTICS_TIME_CONSTANT),
-        )  # fmt: skip
+        self.compiled = circuit_of(settings.rule, self.network, self.learning_rate, settings.statistics_time_constant)
         self.quantised: Quantised | None = None
         if self.floats:
             self._circuit = float_circuit(
@@ -146,13 +155,13 @@ class ChipEnsemble(Ensemble):
     def _emulate(self, step: int, observer: Observer) -> None:
         watch, traces = observer.begin(step)
         stimulus, spikes, fixation, target = self._next(self.learned)
+        if watch is not None or traces is not None:
+            self._sync()  # the weights before they change
         _, seen = self._advance(spikes, fixation, target, watch is not None, traces)
         self.learned += 1
         if watch is not None or traces is not None:
+            _show(watch, seen)
             self._sync()
-        for index, observation in enumerate(seen):
-            assert watch is not None
-            watch(index, observation)
         observer.end(step, stimulus)
 
     def _advance(
@@ -169,7 +178,7 @@ class ChipEnsemble(Ensemble):
         seen = chip_observations(self.network, program, values, done, tags, self.sent) if observed else []
         return done, seen
 
-    def _on_lava(self, steps: int, observer: Observer, course: Callable[..., Iterator[list[Observation]]]) -> None:
+    def _on_lava(self, steps: int, observer: Observer, course: Callable[..., Course]) -> None:
         """All stimuli drawn beforehand, in one run of Lava."""
         stimuli, spikes, fixations, targets = zip(*(self._next(k) for k in range(steps)), strict=True)
         given = (np.stack(spikes), np.concatenate(fixations), np.concatenate(targets))
@@ -179,16 +188,19 @@ class ChipEnsemble(Ensemble):
             looks[:] = observer.begin(k + 1)
             return looks[0] is not None, looks[1]
 
-        for k, seen in enumerate(course(given, begin)):
+        for k, (seen, weights) in enumerate(course(given, begin)):
             self.learned += 1
+            _show(looks[0], seen)
             self._sync()
-            if looks[0] is not None:
-                for index, observation in enumerate(seen):
-                    looks[0](index, observation)
+            for parameter, weight in zip(self._weights(), weights, strict=False):
+                parameter.copy_(torch.from_numpy(weight).view(parameter.shape))
             observer.end(k + 1, stimuli[k])
 
-    def _fixed_course(self) -> Callable[..., Iterator[list[Observation]]]:
-        def course(given: tuple[NDArray[Any], ...], begin: Callable[..., Any]) -> Iterator[list[Observation]]:
+    def _weights(self) -> list[Tensor]:
+        return [self.learner.parameters[f"layer{i + 1}.weight"] for i in range(len(self.network.layers))]
+
+    def _fixed_course(self) -> Callable[..., Course]:
+        def course(given: tuple[NDArray[Any], ...], begin: Callable[..., Any]) -> Course:
             program = self.emulator.program
             observed, traces = begin(0)
             run = run_fixed(program, *given, seed=self.seeds[0])
@@ -203,16 +215,16 @@ class ChipEnsemble(Ensemble):
                         f"Lava and the emulator differ in stimulus {k + 1}; this is a fault of plastic or another "
                         "version of Lava than 0.10.0: see `plastic doctor`."
                     )
-                yield seen
+                yield seen, []  # the emulator has Lava's weights
                 if k + 1 < len(given[0]):
                     observed, traces = begin(k + 1)
 
         return course
 
-    def _float_course(self) -> Callable[..., Iterator[list[Observation]]]:
+    def _float_course(self) -> Callable[..., Course]:
         rule, step, circuit = self.settings.rule, self.step_constants, self._circuit
 
-        def course(given: tuple[NDArray[Any], ...], begin: Callable[..., Any]) -> Iterator[list[Observation]]:
+        def course(given: tuple[NDArray[Any], ...], begin: Callable[..., Any]) -> Course:
             # Lava's processes get a copy of the circuit; this one goes with them
             observed, traces = begin(0)
             run = run_float(self.network, step, rule.mask, circuit, self._parameters(), *given)
@@ -221,10 +233,7 @@ class ChipEnsemble(Ensemble):
                 counts, arrived = lava.spikes.sum(0)[None], self._arrived(spikes[0], lava.spikes)
                 told = circuit.end(counts, arrived, fixation, target)[0] / self.learning_rate
                 seen = self._float_seen(spikes[0], lava.spikes, told, traces) if observed or traces is not None else []
-                for index, weight in enumerate(lava.weights, 1):
-                    parameter = self.learner.parameters[f"layer{index}.weight"]
-                    parameter.copy_(torch.from_numpy(weight).view(parameter.shape))
-                yield seen if observed else []
+                yield (seen if observed else []), lava.weights
                 if k + 1 < len(given[0]):
                     observed, traces = begin(k + 1)
 
@@ -260,8 +269,7 @@ class ChipEnsemble(Ensemble):
         else:
             held = {name: value / ONE for name, value in self.emulator.circuit.state.items()}
             scales = self.emulator.program.scales
-            for index, (weight, scale) in enumerate(zip(self.emulator.weights, scales, strict=True), 1):
-                parameter = self.learner.parameters[f"layer{index}.weight"]
+            for parameter, weight, scale in zip(self._weights(), self.emulator.weights, scales, strict=True):
                 parameter.copy_(torch.from_numpy(weight[0] / scale["weight"]).view(parameter.shape))
         for name, value in held.items():
             if name in self.learner.parameters:
@@ -301,3 +309,9 @@ class ChipEnsemble(Ensemble):
         while self.stream.count < self.learned:
             self.stream.next()
         self._sync()
+
+
+def _show(watch: Watch | None, seen: list[Observation]) -> None:
+    if watch is not None:
+        for index, observation in enumerate(seen):
+            watch(index, observation)

@@ -108,7 +108,7 @@ def lava_run(bundle: Bundle, stimuli: int, timeout: int = PATIENCE) -> Iterator[
     circuit = IntegerCircuit(
         Circuit.of(program["circuit"]), bundle.sizes(), program["inputs"], program["time_steps"],
         [one["modulator_scale"] for one in program["layers"]], [one["modulator_shift"] for one in program["layers"]],
-        state=state,
+        None if program["rounding"] == "nearest" else [seed], state,
     )  # fmt: skip
     network: Any = LavaNetwork(  # type: ignore[no-untyped-call]
         layers, circuit, bundle.spikes("input")[:stimuli], bundle.arrays["fixation"][:stimuli],

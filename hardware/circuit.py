@@ -40,13 +40,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Modulated:
-    """What the circuit tells one layer: the node of the modulator, one number per unit. Of gate, loss and dendrite,
-    which are only shown, too (−1: there is none)."""
+    """What the circuit tells one layer: the node of the modulator, one number per unit. Of gate, loss, dendrite
+    (−1: there is none) and the rule's own signals, which are only shown, too."""
 
     modulator: int
     gate: int = -1
     loss: int = -1
     dendrite: int = -1
+    signals: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Circuit:
                 raise ValueError(f"node {index} of the circuit, {node.op!r}")
         return cls(
             nodes,
-            tuple(Modulated(**one) for one in data["layers"]),
+            tuple(Modulated(**{**one, "signals": tuple(map(tuple, one["signals"]))}) for one in data["layers"]),
             tuple(Learned(**one) for one in data["learned"]),
             tuple(Kept(**one) for one in data["kept"]),
         )

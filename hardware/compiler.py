@@ -106,7 +106,7 @@ def compile_circuit(
             own["input_activity"] = work.graph.input(f"input_activity{index + 1}", (1, 1))
         if "above" in rule.reads:
             own["above"] = _OutOfReach(work.graph, pooled[index].shape[-1], network.classes)
-        if rule.reads & {"statistics", "covariance", "cross_covariance"}:
+        if rule.reads_statistics:
             assert statistics_decay is not None
             own |= slow_statistics(
                 work, f"layer{index + 1}.statistics", rule, pooled[index], held[index], fixation, statistics_decay
@@ -119,7 +119,8 @@ def compile_circuit(
             work.learn(f"layer{index + 1}.{name}", product)
         value = third.current.value if rule.learns else fixation * 0.0
         dendrite = _routed(rule, layer, third.current.dendrite)
-        modulated.append((_routed(rule, layer, value), third.current.gate, third.loss, dendrite))
+        shown = [third.current.gate, third.loss, dendrite]
+        modulated.append((_routed(rule, layer, value), shown, dict(third.signals)))
     return _finish(work, modulated)
 
 
@@ -135,7 +136,13 @@ def _check(rule: Rule, statistics_decay: float | None) -> None:
             f"rule {rule.name!r} needs inputs that spikes are not (normalised, or two stimuli in one); take "
             "--backend rate."
         )
-    if (rule.smallest_batch > 1 and statistics_decay is None) or getattr(rule, "memory_slots", None):
+    if rule.stepwise:
+        raise PlasticError(
+            f"rule {rule.name!r} as it is set has a third factor in every time step, and the chip's modulators come "
+            "once per stimulus; take --backend snntorch."
+        )
+    assert (statistics_decay is not None) == rule.reads_statistics
+    if rule.smallest_batch > 1 or rule.memory_slots:
         raise PlasticError(
             f"rule {rule.name!r} compares stimuli of several streams, and a chip sees one; take --backend snntorch."
         )
@@ -181,15 +188,19 @@ def _finish(work: _Work, modulated: list[tuple[Any, ...]]) -> Compiled:
             f"rule {work.rule.name!r} needs {reason}, which a chip's modulatory circuit does not have; take "
             "--backend snntorch, or a rule whose modulator comes from the layer itself or a broadcast."
         )
-    shown = [[_shown(graph, one) for one in more] for _, *more in modulated]
-    wanted += [index for some in shown for index in some if index >= 0]
+    shown = [[_shown(graph, one) for one in three] for _, three, _ in modulated]
+    own = [[(name, _shown(graph, value)) for name, value in signals.items()] for _, _, signals in modulated]
+    wanted += [i for some in shown for i in some if i >= 0] + [i for some in own for _, i in some if i >= 0]
     learned, kept = _alive(work, wanted)  # held or learned only where something reads it, now or later
     wanted += [x.index for _, post, pre in learned for x in (post, pre)] + [x.index for _, x in kept]
     nodes, place = graph.pruned(wanted)
     place[-1] = -1
     circuit = Circuit(
         nodes,
-        tuple(Modulated(*(place[x] for x in (m.index, *some))) for (m, *_), some in zip(modulated, shown, strict=True)),
+        tuple(
+            Modulated(place[m.index], place[g], place[lo], place[d], tuple((k, place[i]) for k, i in more if i >= 0))
+            for (m, *_), (g, lo, d), more in zip(modulated, shown, own, strict=True)
+        ),
         tuple(Learned(name, place[post.index], place[pre.index]) for name, post, pre in learned),
         tuple(Kept(name, place[value.index]) for name, value in kept),
     )

@@ -37,13 +37,23 @@ def observations(
         routed = _tensor(modulator[index]).view(shape)
         gate = _value(values, told.gate)
         dendrite = routed.flatten(2) if told.dendrite < 0 else _tensor(values[told.dendrite]).expand(1, 1, layer.units)
-        third = ThirdFactor(Modulator(1.0 if gate is None else gate, dendrite), loss=_value(values, told.loss))
+        signals = {name: _tensor(values[node]) for name, node in told.signals}
+        third = ThirdFactor(
+            Modulator(1.0 if gate is None else gate, dendrite), loss=_value(values, told.loss), signals=_Known(signals)
+        )
         response = Response(
             _tensor(activity[index]).view(shape), torch.zeros(shape, dtype=torch.float64),
             Eligibility(layer, summed=_tensor(eligibility[index])[None, None]),
         )  # fmt: skip
         seen.append(Observation(response, third, routed))
     return seen
+
+
+class _Known(dict[str, Tensor]):
+    """The rule's own signals; NaN for one that the circuit does not compute."""
+
+    def __missing__(self, name: str) -> Tensor:
+        return torch.full((1, 1, 1), float("nan"), dtype=torch.float64)
 
 
 def _value(values: Sequence[Floats], node: int) -> Tensor | None:

@@ -35,8 +35,8 @@ def slow_statistics(
     squares = decay**2 * work.state(f"{name}.squares", (1, 1)) + new
     work.keep(f"{name}.weight", total)
     work.keep(f"{name}.squares", squares)
-    count = total * total / squares  # a quotient by zero is 0
-    spread = total - total / count
+    count = total / (squares / total)  # a quotient by zero is 0
+    spread = total - squares / total
     known = count > 1 + 1e-6
     spread = xp.where(known, spread, spread * 0.0 + 1.0)
     mean: dict[str, Traced] = {}

@@ -128,9 +128,16 @@ def make_recorder(ensemble: Ensemble, config: Config) -> Callable[[Path, int], R
     return recorder
 
 
+def make_ensemble(config: Config) -> Ensemble:
+    """The network of a resolved config, before its first stimulus."""
+    rate = config.training.learning_rate or 0.0
+    return Ensemble(make_settings(config), [make_task(config)], [config.seed], [rate])
+
+
 def simulate(
-    config: Config, out: Path | None = None, report: Report | None = None, resume: Path | None = None
-) -> dict[str, Any]:
+    config: Config, out: Path | None = None, report: Report | None = None, resume: Path | None = None,
+    make_network: Callable[[Config], Ensemble] = make_ensemble,
+) -> dict[str, Any]:  # fmt: skip
     """Run a config and write its folder; with `resume`, go on with the killed run of that folder.
 
     `report` gets a dict per display step: step, steps, and the metrics of metrics.jsonl.
@@ -145,9 +152,7 @@ def simulate(
     config = resolve(config)
     torch.set_num_threads(config.threads)
     keep_freed_memory()
-    ensemble = Ensemble(
-        make_settings(config), [make_task(config)], [config.seed], [config.training.learning_rate or 0.0]
-    )
+    ensemble = make_network(config)
     make = make_recorder(ensemble, config)
     share = ensemble.settings.share
     if share.size > 1 and resume is not None:

@@ -16,10 +16,12 @@ from plastic.errors import PlasticError
 from plastic.rules import load_rule
 from plastic.traces.spec import Record, default_record
 
-BACKENDS = ("rate", "reference", "snntorch", "brian2")
-SPIKING = ("reference", "snntorch", "brian2")
-DOUBLE = ("reference", "brian2")  # float64 on the CPU
-ONLINE = ("brian2",)  # one stream
+CHIPS = ("loihi", "lava")  # plastic.hardware
+BACKENDS = ("rate", "reference", "snntorch", "brian2", *CHIPS)
+SPIKING = ("reference", "snntorch", "brian2", *CHIPS)
+DOUBLE = ("reference", "brian2", *CHIPS)  # on the CPU, in float64 or in integers
+ONLINE = ("brian2", *CHIPS)  # one stream
+LAVA_STIMULI = 300  # Lava runs about 250 steps per second
 SURROGATES = ("fast-sigmoid", "superspike", "triangular", "atan")
 
 
@@ -82,8 +84,8 @@ class Architecture:
     """Hidden layers (default: the levels of the RHM; 2 if dense; of conv 6, or 4 for digits)."""
     width: int | None = None
     """Neurons per layer and position (default 128; 16 in the first layer of conv, where 128 is as published)."""
-    weights: Annotated[str, choice("shared", "local")] = "shared"
-    """In a tree: positions share their weights, or each has its own."""
+    weights: Annotated[str | None, choice("shared", "local")] = None
+    """In a tree: positions share their weights (default), or each has its own (on chips)."""
     activation: Annotated[str, choice("relu", "tanh", "softplus", "linear")] = "relu"
     """Rate backends: ρ."""
 
@@ -106,8 +108,8 @@ class Spiking:
     """Slope of ψ per threshold."""
     learning_period: int = 1
     """The eligibility is updated every so many steps."""
-    trace_timing: Annotated[str, choice("arrived", "emitted")] = "arrived"
-    """A presynaptic spike enters its trace when it arrives, or when it is emitted (as on Loihi)."""
+    trace_timing: Annotated[str | None, choice("arrived", "emitted")] = None
+    """A presynaptic spike enters its trace when it arrives (default), or when it is emitted (on chips)."""
     coding: Annotated[str, choice("poisson", "regular", "latency")] = "poisson"
     """How input values become spikes."""
     input_rate: float = 0.5
@@ -119,9 +121,9 @@ class Training:
     """How long and how fast."""
 
     steps: int | None = None
-    """Stimuli per stream (default 3000, 2000 in spikes, 60 000 where there is one stream)."""
+    """Stimuli per stream (default 3000, 2000 in spikes, 60 000 where there is one stream, 300 on lava)."""
     batch: int | None = None
-    """Independent streams, whose updates are summed (default 128, 32 with conv; brian2 runs one)."""
+    """Independent streams, whose updates are summed (default 128, 32 with conv; brian2 and chips run one)."""
     learning_rate: float | None = None
     """η (default with adam 0.001, 0.004 in spikes; with sgd 0.128 / batch, 0.512 / batch in spikes, 0.05 with one
     stream of a backend that has no more)."""
@@ -140,13 +142,26 @@ class Training:
 
 
 @dataclass(frozen=True)
+class ChipOptions:
+    """Backends loihi and lava."""
+
+    rounding: Annotated[str, choice("stochastic", "nearest")] = "stochastic"
+    """How the chip rounds weights, traces and modulators."""
+    weight_bits: int = 8
+    """Bits of a weight beside its sign, up to 8: with fewer, weights move in larger steps."""
+    precision: Annotated[str, choice("fixed", "float")] = "fixed"
+    """Lava: bit-accurate fixed point, or its floating-point processes."""
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything that a run depends on."""
 
     rule: str = "clapp"
     """A rule by name (see `plastic rules`), or your own as FILE.py:CLASS."""
     backend: Annotated[str, choice(*BACKENDS)] = "snntorch"
-    """rate: rate network in torch; spiking networks: on snnTorch's neurons, in Brian2, or the slow numpy reference."""
+    """rate: rate network in torch; spiking networks: on snnTorch's neurons, in Brian2, or the slow numpy reference; in
+    the integers of a Loihi chip: emulated (loihi), or in Lava's processes (lava)."""
     mask: Annotated[str | None, choice("sample", "batch", "none")] = None
     """Which post factor ψ enters: of the sample, its batch mean, or none (short for --rule-options mask=…)."""
     rule_options: tuple[str, ...] = ()
@@ -155,6 +170,7 @@ class Config:
     network: tyro.conf.OmitArgPrefixes[Architecture] = field(default_factory=Architecture)
     spiking: tyro.conf.OmitArgPrefixes[Spiking] = field(default_factory=Spiking)
     training: tyro.conf.OmitArgPrefixes[Training] = field(default_factory=Training)
+    chip: tyro.conf.OmitArgPrefixes[ChipOptions] = field(default_factory=ChipOptions)
     seed: int = 0
     """One seed for grammar, data, weights and spikes."""
     device: Annotated[str, choice("auto", "cpu", "cuda")] = "auto"
@@ -187,6 +203,7 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
         "surrogate": SURROGATES,
     },
     "training": {"optimizer": ("adam", "sgd"), "context": ("held", "recomputed"), "statistics": ("batch", "traces")},
+    "chip": {"rounding": ("stochastic", "nearest"), "precision": ("fixed", "float")},
 }
 POSITIVE = {
     "stimuli": ("levels", "train_size", "test_size"),
@@ -255,6 +272,16 @@ def _fits_backend(config: Config) -> None:
     backend = config.backend
     if config.training.context == "recomputed" and backend in SPIKING:
         raise PlasticError(f"--context recomputed is for the rate backend; {backend} holds its context.")
+    if backend in CHIPS and config.dtype == "float32":
+        raise PlasticError(f"the backend {backend} has the arithmetic of the chip; leave --dtype out.")
+    if backend not in CHIPS and config.chip != ChipOptions():
+        raise PlasticError(
+            f"--rounding, --weight-bits and --precision are of chips, and {backend} is none; take --backend loihi."
+        )
+    if backend == "loihi" and config.chip.precision == "float":
+        raise PlasticError("the backend loihi computes in integers; take --backend lava for --precision float.")
+    if not 2 <= config.chip.weight_bits <= 8:
+        raise PlasticError(f"--weight-bits is {config.chip.weight_bits}; the chip's weights have 2 to 8.")
     if backend in DOUBLE and config.dtype == "float32":
         raise PlasticError(f"the backend {backend} computes in float64; leave --dtype out.")
     if backend in DOUBLE and config.device == "cuda":
@@ -280,13 +307,14 @@ def resolve(config: Config) -> Config:
     if stimuli.test_size is None:
         stimuli = dataclasses.replace(stimuli, test_size=_default_test_size(stimuli))
     network = _resolved_network(network, stimuli, config.backend, levels)
+    timing = config.spiking.trace_timing or ("emitted" if config.backend in CHIPS else "arrived")
     spiking, online = config.backend in SPIKING, config.backend in ONLINE
     batch = training.batch or (1 if online else 32 if network.topology == "conv" else 128)
     optimizer = training.optimizer or ("sgd" if spiking else "adam")
     rate = {"adam": 1e-3, "sgd": 0.0125 if online else 0.128 / batch}[optimizer] * (4 if spiking else 1)
     training = dataclasses.replace(
         training,
-        steps=training.steps or (60_000 if online else 2000 if spiking else 3000),
+        steps=training.steps or _default_steps(config.backend),
         batch=batch,
         optimizer=optimizer,
         learning_rate=training.learning_rate or rate,
@@ -296,8 +324,15 @@ def resolve(config: Config) -> Config:
     mask = load_rule(config.rule, config.options()).mask
     chosen = default_record(training.steps or 0, spiking) if config.record is None else Record.parse(config.record)
     return dataclasses.replace(
-        config, mask=mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network, training=training
-    )
+        config, mask=mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network, training=training,
+        spiking=dataclasses.replace(config.spiking, trace_timing=timing),
+    )  # fmt: skip
+
+
+def _default_steps(backend: str) -> int:
+    if backend == "lava":
+        return LAVA_STIMULI
+    return 60_000 if backend in ONLINE else 2000 if backend in SPIKING else 3000
 
 
 def _resolved_network(network: Architecture, stimuli: Stimuli, backend: str, levels: int) -> Architecture:
@@ -306,7 +341,8 @@ def _resolved_network(network: Architecture, stimuli: Stimuli, backend: str, lev
     conv = topology == "conv"
     depth = levels if stimuli.data == "rhm" else 2 if not conv else 4 if stimuli.data == "digits" else 6
     width = network.width or (16 if conv else 128)
-    return dataclasses.replace(network, topology=topology, depth=network.depth or depth, width=width)
+    weights = network.weights or ("local" if backend in CHIPS else "shared")
+    return dataclasses.replace(network, topology=topology, depth=network.depth or depth, width=width, weights=weights)
 
 
 def _strings(stimuli: Stimuli) -> int:

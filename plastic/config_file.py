@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import tomli_w
 
-from plastic.config import Architecture, Config, Spiking, Stimuli, Training
+from plastic.config import Architecture, ChipOptions, Config, Spiking, Stimuli, Training
 from plastic.errors import PlasticError
 
 if sys.version_info >= (3, 11):
@@ -46,7 +46,7 @@ def from_table(table: dict[str, Any], where: str) -> Config:
     return _fill(Config, table, where)
 
 
-SECTIONS = {"stimuli": Stimuli, "network": Architecture, "spiking": Spiking, "training": Training}
+SECTIONS = {"stimuli": Stimuli, "network": Architecture, "spiking": Spiking, "training": Training, "chip": ChipOptions}
 
 
 def _fill(cls: type[T], table: dict[str, Any], where: str) -> T:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from plastic.config import (
     Architecture,
+    ChipOptions,
     Config,
     Spiking,
     Stimuli,
@@ -49,6 +50,7 @@ any_config = any_of(
     network=any_of(Architecture),
     spiking=any_of(Spiking),
     training=any_of(Training),
+    chip=any_of(ChipOptions),
 )
 
 

@@ -6,11 +6,12 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tyro
 from rich.console import Console
 
-from plastic.config import SPIKING, Config, resolve
+from plastic.config import CHIPS, SPIKING, Config, resolve
 from plastic.config_file import read_config
 from plastic.errors import PlasticError
 from plastic.report import LiveDisplay, result_table
@@ -28,6 +29,8 @@ class Simulate:
       plastic simulate --rule clapp --backend brian2 --show-equations
       plastic simulate --rule dfa --backend rate --levels 3 --train-size 2048
       plastic simulate --rule bp --mask none --backend rate
+      plastic simulate --rule clapp --backend loihi --rounding nearest --weight-bits 6
+      plastic simulate --rule clapp --backend lava --steps 100
       plastic simulate --rule my_rule.py:MyRule --backend rate --data digits
     """
 
@@ -58,7 +61,7 @@ class Simulate:
         console = Console(stderr=self.json)
         unit = "spikes/step" if config.backend in SPIKING else "a.u."
         with LiveDisplay(console, f"{config.rule} on {config.backend}", unit) as display:
-            result = simulate(config, self.out, display.update, self.resume)
+            result = simulate(config, self.out, display.update, self.resume, _network(config))
         if not result:  # one of several processes, not the first
             return 0
         console.print(result_table(result, config))
@@ -69,3 +72,14 @@ class Simulate:
             )  # fmt: skip
             print(json.dumps({key: result[key] for key in keys}))
         return 0
+
+
+def _network(config: Config) -> Any:
+    """What makes the network of a run: on a chip, or not."""
+    if config.backend in CHIPS:
+        from plastic.hardware.backend import make_chip
+
+        return make_chip
+    from plastic.models.simulate import make_ensemble
+
+    return make_ensemble

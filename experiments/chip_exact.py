@@ -1,0 +1,166 @@
+"""Are the emulator and Lava's fixed point the same, and Lava's float and the reference? On L = 2 RHM networks.
+
+    python -m plastic.experiments.chip_exact
+
+200 stimuli of learning for each of four rules: bit for bit (spikes, tags, weights, modulators; both
+roundings, two seeds), and in floating point (spikes equal, weights relative to how far they moved).
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from plastic.data.rhm import RandomHierarchyModel
+from plastic.data.strings import rhm_task
+from plastic.data.task import Task
+from plastic.experiments.results import write_result
+from plastic.hardware.backend import ChipEnsemble, Hardware
+from plastic.hardware.emulator import Emulator
+from plastic.hardware.on_lava import run_fixed
+from plastic.hardware.program import Program
+from plastic.hardware.quantiser import Chip
+from plastic.models.learning import Watch
+from plastic.models.step import SpikingStep, Traces
+from plastic.models.training import Ensemble, Settings, SpikeInput
+from plastic.rules import load_rule
+
+OUT = Path("docs/results/chip-exact.json")
+RULES = ("clapp", "dfa", "lpl", "espp")
+OPTIONS = {"lpl": {"sides": "current"}}  # a synapse of a chip has one tag
+WIDTHS, TIME_STEPS, RATE = (12, 10), 20, {"lpl": 2.0}  # LPL's modulators are means over neurons, so small
+
+
+def task(seed: int) -> Task:
+    """The L = 2 RHM with 4 symbols, 8 classes and 2 synonyms: 64 strings."""
+    return rhm_task(RandomHierarchyModel(4, 8, 2, 2, 2, seed), 48, "class", seed, 16, "onehot")
+
+
+def settings(rule: str, backend: str) -> Settings:
+    return Settings(
+        rule=load_rule(rule, OPTIONS.get(rule, {})), widths=WIDTHS, shared=False, backend=backend, batch=1,
+        spiking=SpikingStep(trace_timing="emitted"), spike_input=SpikeInput(TIME_STEPS), optimizer="sgd",
+        dtype=torch.float64,
+    )  # fmt: skip
+
+
+@dataclass
+class ChipCase:
+    """A program and stimuli of an RHM stream."""
+
+    program: Program
+    spikes: NDArray[Any]
+    fixation: NDArray[Any]
+    target: NDArray[Any]
+
+
+def chip_case(rule: str, rounding: Any, seed: int, stimuli: int) -> ChipCase:
+    """The rule's quantised network and its first stimuli."""
+    rate = RATE.get(rule, 0.1)
+    ensemble = ChipEnsemble(
+        settings(rule, "loihi"), [task(seed)], [seed], [rate], Hardware(Chip(rounding=rounding, seed=seed))
+    )
+    assert ensemble.quantised is not None
+    spikes, fixation, target = [], [], []
+    for k in range(stimuli):
+        shown = ensemble.stream.next()
+        spikes.append(ensemble.encode(shown.inputs, "spikes", k)[0, :, 0].numpy())
+        fixation.append(np.where(shown.fixation[0, 0], 1, -1))
+        target.append(np.eye(ensemble.network.classes, dtype=np.int64)[shown.labels[0, 0]])
+    return ChipCase(ensemble.quantised.program, np.stack(spikes), np.array(fixation), np.stack(target))
+
+
+def compare_fixed(rule: str, rounding: str, seed: int, stimuli: int) -> dict[str, Any]:
+    """Bits that differ between emulator and Lava: spikes and modulators of all stimuli, tags and weights too."""
+    case = chip_case(rule, rounding, seed, stimuli)
+    emulator = Emulator(case.program, [seed])
+    first = emulator.weights
+    differing = dict.fromkeys(("spikes", "modulators", "tags", "weights"), 0)
+    spikes, largest_tag, largest_modulator = 0, 0, 0
+    run = run_fixed(case.program, case.spikes, case.fixation, case.target, seed=seed, tags=True)
+    for k, seen in enumerate(run):
+        one = slice(k, k + 1)
+        done = emulator.stimulus(case.spikes[one])
+        tags = emulator.tags
+        sent = emulator.learn(done, case.fixation[one], case.target[one])
+        own = np.concatenate(done.spikes, axis=2)[0]
+        differing["spikes"] += int((own != seen.spikes).sum())
+        differing["modulators"] += int((sent[0] != seen.modulators).sum())
+        differing["tags"] += sum(int((a[0] != b).sum()) for a, b in zip(tags, seen.tags, strict=True))
+        differing["weights"] += sum(int((a[0] != b).sum()) for a, b in zip(emulator.weights, seen.weights, strict=True))
+        spikes += int(own.sum())
+        largest_tag = max(largest_tag, *(int(tag.max()) for tag in tags))
+        largest_modulator = max(largest_modulator, int(np.abs(sent).max()))
+    moved = [float((a != b).mean()) for a, b in zip(first, emulator.weights, strict=True)]
+    return {
+        "rule": rule, "rounding": rounding, "seed": seed, "stimuli": stimuli, "differing": differing, "spikes": spikes,
+        "weights_moved": moved, "largest_tag": largest_tag, "largest_modulator": largest_modulator,
+    }  # fmt: skip
+
+
+class _Track:
+    """Spikes of all stimuli of a run."""
+
+    def __init__(self) -> None:
+        self.spikes: list[NDArray[Any]] = []
+        self.traces: Traces = {}
+
+    def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
+        del step
+        self.traces = {}
+        return None, self.traces
+
+    def end(self, step: int, stimulus: Any) -> None:
+        del step, stimulus
+        layers = [torch.cat([part.spike for part in parts], dim=1) for _, parts in sorted(self.traces.items())]
+        self.spikes.append(np.concatenate([layer[0, :, 0].flatten(1).numpy() for layer in layers], axis=1))
+
+
+def float_case(rule: str, seed: int, stimuli: int) -> dict[str, Any]:
+    """Lava's floating point against the reference, from the same weights on the same spikes."""
+    rate = RATE.get(rule, 0.1)
+    truth = Ensemble(settings(rule, "reference"), [task(seed)], [seed], [rate])
+    lava = ChipEnsemble(settings(rule, "lava"), [task(seed)], [seed], [rate], Hardware(precision="float"))
+    first = {k: v.clone() for k, v in truth.learner.parameters.items()}
+    tracks = _Track(), _Track()
+    truth.train(stimuli, tracks[0])
+    lava.train(stimuli, tracks[1])
+    expected, found = truth.learner.parameters, lava.learner.parameters
+    moved = {k: float((v - first[k]).abs().max()) for k, v in expected.items()}
+    changed = {k: m for k, m in moved.items() if m > 0 and not k.startswith("readout")}
+    errors = [float((expected[k] - found[k]).abs().max()) / m for k, m in changed.items()]
+    return {
+        "rule": rule, "seed": seed, "stimuli": stimuli,
+        "spikes": int(sum(s.sum() for s in tracks[0].spikes)),
+        "spikes_differing": sum(int((a != b).sum()) for a, b in zip(tracks[0].spikes, tracks[1].spikes, strict=True)),
+        "weight_error": max(errors), "moved": min(m for k, m in changed.items() if k.endswith(".weight")),
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stimuli", type=int, default=200)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--rules", nargs="+", default=list(RULES))
+    parser.add_argument("--out", type=Path, default=OUT)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    floats, fixed = [], []
+    for rule in given.rules:
+        floats.append(float_case(rule, 0, given.stimuli))
+        print(floats[-1], flush=True)
+        for rounding in ("stochastic", "nearest"):
+            for seed in range(given.seeds):
+                fixed.append(compare_fixed(rule, rounding, seed, given.stimuli))
+                print(fixed[-1], flush=True)
+    write_result(given.out, "python -m plastic.experiments.chip_exact", {"fixed": fixed, "float": floats})
+
+
+if __name__ == "__main__":
+    main()
