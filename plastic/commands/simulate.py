@@ -61,7 +61,7 @@ class Simulate:
         console = Console(stderr=self.json)
         unit = "spikes/step" if config.backend in SPIKING else "a.u."
         with LiveDisplay(console, f"{config.rule} on {config.backend}", unit) as display:
-            result = simulate(config, self.out, display.update, self.resume, _network(config))
+            result = simulate(config, self.out, display.update, self.resume, self._network(config))
         if not result:  # one of several processes, not the first
             return 0
         console.print(result_table(result, config))
@@ -73,13 +73,13 @@ class Simulate:
             print(json.dumps({key: result[key] for key in keys}))
         return 0
 
+    @staticmethod
+    def _network(config: Config) -> Any:
+        """What makes the network of a run: on a chip, or not."""
+        if config.backend in CHIPS:
+            from plastic.hardware.backend import make_chip
 
-def _network(config: Config) -> Any:
-    """What makes the network of a run: on a chip, or not."""
-    if config.backend in CHIPS:
-        from plastic.hardware.backend import make_chip
+            return make_chip
+        from plastic.models.simulate import make_ensemble
 
-        return make_chip
-    from plastic.models.simulate import make_ensemble
-
-    return make_ensemble
+        return make_ensemble
