@@ -30,14 +30,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--python", default="python3.10", help="the Python of the new environment")
     parser.add_argument("--stimuli", type=int, default=200)
+    parser.add_argument("--rules", nargs="+", default=list(RULES), choices=list(RULES))
     parser.add_argument("--out", type=Path, default=Path("docs/results/fresh-bundle.json"))
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = environment(folder, chosen.python)
         listed = subprocess.run([python, "-m", "pip", "list", "--format", "freeze"], check=True, capture_output=True)
-        bundles = {rule: bundle_run(folder, rule, python, chosen.stimuli) for rule in RULES}
-    command = f"python -m plastic.experiments.fresh_bundle --stimuli {chosen.stimuli}"
+        bundles = {rule: bundle_run(folder, rule, python, chosen.stimuli) for rule in chosen.rules}
+    options = f"--rules {' '.join(chosen.rules)} --stimuli {chosen.stimuli}"
+    command = f"python -m plastic.experiments.fresh_bundle {options}"
     write_result(chosen.out, command, {"environment": listed.stdout.decode().split(), "bundles": bundles})
     return 0 if all(one["status"] == 0 for one in bundles.values()) else 1
 
