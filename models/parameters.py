@@ -55,7 +55,10 @@ def specification(network: Network, rule: Rule, weight_std: Sequence[float]) -> 
 
 
 def initial_parameters(
-    specified: dict[str, Synapses], seeds: Sequence[int], dtype: torch.dtype, device: torch.device
+    specified: dict[str, Synapses],
+    seeds: Sequence[int],
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | None = None,
 ) -> Parameters:
     """Draw every weight from N(0, std²): (members, *shape)."""
 
@@ -77,15 +80,12 @@ def circuit_weights(parameters: Parameters, index: int) -> dict[str, Tensor]:
 
 
 def he_std(network: Network) -> list[float]:
-    """Rate networks: N(0, 2 / fan_in)."""
+    """N(0, 2 / fan_in); spiking networks are scaled from there (plastic.models.initial_rates)."""
     return [(2 / layer.fan_in) ** 0.5 for layer in network.layers]
 
 
-SPIKING_GAIN = 3 / 2**0.5  # drive per step in thresholds; from the project's prototypes
-ASSUMED_RATE = 0.2  # spikes per hidden neuron and step that the gain is set for
-
-
-def spiking_std(network: Network, input_rate: float) -> list[float]:
-    """Spiking networks: gain over the root of the spikes that are expected to arrive per step."""
-    rates = [input_rate] + [ASSUMED_RATE] * (len(network.layers) - 1)
-    return [SPIKING_GAIN / max(n.fan_in * r, 1e-9) ** 0.5 for n, r in zip(network.layers, rates, strict=True)]
+def lively_std(network: Network, input_rate: float) -> list[float]:
+    """Spiking networks of a dozen neurons, too small to measure a low rate on: 2.1 thresholds of drive per step, if
+    `input_rate` spikes per input and step arrive at the first layer and 0.2 at the others."""
+    rates = [input_rate] + [0.2] * (len(network.layers) - 1)
+    return [3 / 2**0.5 / max(n.fan_in * r, 1e-9) ** 0.5 for n, r in zip(network.layers, rates, strict=True)]

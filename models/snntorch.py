@@ -4,17 +4,17 @@
 the beginning of its next step, which is the canonical order. (With its default, "subtract", or with
 reset_delay=False it is another neuron.) No autograd.
 
-Time is processed in chunks. Within a chunk all currents of a layer are one matrix product, and the
-eligibility keeps its factors ψ[t] and x̄[t]; a stimulus longer than a chunk adds up the eligibility
-per synapse, so memory does not grow with the number of steps (stepwise rules need the factors of all
-steps, and that memory). Large arrays are few and are changed in place:
-to fetch fresh memory from the system costs as much as to compute with it.
+All currents of a layer are one matrix product, and the eligibility keeps its factors ψ[t] and x̄[t]. A stimulus
+longer than a chunk runs through a layer chunk by chunk, and once more where a gate is open: of its steps only
+spikes are kept, a byte each (stepwise rules need all factors, and that memory). Large arrays are few and are
+changed in place: to fetch fresh memory from the system costs as much as to compute with it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import snntorch as snn
@@ -26,6 +26,7 @@ from plastic.models.parameters import Parameters, layer_name
 from plastic.models.step import Course, LayerTrace, SpikingStep, Traces
 from plastic.models.surrogate import above_zero, pseudo_derivative
 from plastic.models.topology import Layer, Network
+from plastic.models.update import PerMember, Update, Whole, open_rows
 from plastic.models.upward import masked
 from plastic.rules.rule import Rule
 
@@ -34,13 +35,54 @@ from plastic.rules.rule import Rule
 class _LayerState:
     """What a layer carries from one chunk of time to the next within a stimulus."""
 
-    arriving: Tensor  # spikes of the layer below in the last step: (members, 1, batch, units below)
     membrane: Tensor  # before its reset: (members, batch, positions, neurons)
+    spike: Tensor  # of the last step; same shape
     trace: Tensor  # (members, batch, positions, fan_in)
     count: Tensor  # spikes since the stimulus began
     post: Tensor  # Σ_t ψ
     arrived: Tensor  # spikes per input since the stimulus began: (members, batch)
-    summed: Tensor | None = None  # eligibility per synapse, in stimuli of several chunks
+
+
+CACHED = 2**19  # numbers per signal and chunk of a long stimulus
+
+
+@dataclass(frozen=True)
+class Replay(Eligibility):
+    """Eligibility of a long stimulus, computed when its third factor is known by running the layer once more over the
+    spikes that it got: nothing is kept per step but those, and nothing per stream and synapse."""
+
+    simulator: SnnTorchSimulator = field(kw_only=True)
+    index: int = field(kw_only=True)
+    parameters: Parameters = field(kw_only=True)
+    below: Tensor = field(kw_only=True)  # with a silent step before the first: (members, time, batch, units below)
+
+    def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
+        work = self.below[0, :, :, 0].numel() * math.prod(self.layer.weight_shape)
+        rows = open_rows(gate, work) if self.simulator.rule.mask != "batch" else None
+        if rows is None:
+            return self._credit_all(modulator)
+        return PerMember(tuple(self._of(e, r)._credit_all(modulator[e : e + 1, r]) for e, r in enumerate(rows)))
+
+    def _of(self, member: int, rows: Tensor) -> Replay:
+        """Some streams of one member."""
+        parameters = {k: v[member : member + 1] for k, v in self.parameters.items()}
+        return replace(self, parameters=parameters, below=self.below[member : member + 1, :, rows])
+
+    def _credit_all(self, modulator: Tensor) -> Update:
+        return _total(part.credit(modulator, 1.0).value() for part in self._parts())
+
+    def per_synapse(self) -> Tensor:
+        return _total(part.per_synapse() for part in self._parts()).value()
+
+    def _parts(self) -> Iterator[Eligibility]:
+        return self.simulator.replay(self.index, self.parameters, self.below)
+
+
+def _total(parts: Iterator[Tensor]) -> Whole:
+    total = next(parts)
+    for part in parts:
+        total += part
+    return Whole((total,))
 
 
 @lru_cache(maxsize=8)
@@ -68,26 +110,63 @@ class SnnTorchSimulator:
 
         `traces`, where given, gets the signals of every step: layer → one LayerTrace per chunk.
         """
-        steps = spikes.shape[1]
-        states = [self._rest(layer, spikes) for layer in self.network.layers]
-        if steps <= self.chunk or self.rule.stepwise:
-            for index, state in enumerate(states):
-                spikes, eligibility, trace = self._advance(index, state, parameters, spikes, 0)
-                if traces is not None:
-                    traces[index] = [trace]
-                course = Course(trace.spike, trace.pre_spike.mean((3, 4))) if self.rule.stepwise else None
-                yield self._response(state, eligibility, steps, course)
-            return
-        for start in range(0, steps, self.chunk):
-            below = spikes[:, start : start + self.chunk]
-            for index, state in enumerate(states):
-                below, eligibility, trace = self._advance(index, state, parameters, below, start)
-                if traces is not None:
-                    traces.setdefault(index, []).append(trace)
-                part = eligibility.per_synapse()
-                state.summed = part if state.summed is None else state.summed.add_(part)
-        for layer, state in zip(self.network.layers, states, strict=True):
-            yield self._response(state, Eligibility(layer, summed=state.summed), steps)
+        steps, below = spikes.shape[1], _delayed(spikes)
+        for index, layer in enumerate(self.network.layers):
+            state = self._rest(layer, spikes)
+            course = None
+            if steps <= self.chunk or self.rule.stepwise:
+                below, eligibility, trace = self._advance(index, state, parameters, below, 0)
+                shown = [trace]
+                if self.rule.stepwise:
+                    course = Course(trace.spike, trace.pre_spike.mean((3, 4)))
+            else:
+                eligibility = Replay(layer, simulator=self, index=index, parameters=parameters, below=below)
+                below, shown = self._long(index, state, parameters, below, traces is not None)
+                if self.rule.sides == "both":  # the next stimulus credits it again
+                    eligibility = Eligibility(layer, summed=eligibility.per_synapse())
+            if traces is not None:
+                traces[index] = shown
+            yield self._response(state, eligibility, steps, course)
+
+    def _long(
+        self, index: int, state: _LayerState, parameters: Parameters, below: Tensor, shows: bool
+    ) -> tuple[Tensor, list[LayerTrace]]:
+        """One layer through a long stimulus, a chunk at a time: its spikes, a byte each, and its signals if shown."""
+        emitted, shown = [torch.zeros_like(state.spike.flatten(2)[:, None], dtype=torch.uint8)], []
+        for start, part in self.chunks(below, self.network.layers[index]):
+            if shows or self.rule.reads & {"above", "input_activity"}:
+                spike, _, trace = self._advance(index, state, parameters, part.to(state.spike), start)
+                shown += [trace] if shows else []
+            else:
+                spike = self._fire(index, state, parameters, part.to(state.spike))[2].flatten(3)
+            emitted.append(spike[:, 1:].to(torch.uint8))
+        return torch.cat(emitted, dim=1), shown
+
+    def replay(self, index: int, parameters: Parameters, below: Tensor) -> Iterator[Eligibility]:
+        """One layer once more over the spikes it got: the factors of its eligibility, a chunk at a time."""
+        layer = self.network.layers[index]
+        state = self._rest(layer, parameters[f"{layer_name(index)}.weight"].new_empty(len(below), 0, below.shape[2], 0))
+        for start, part in self.chunks(below, layer):
+            yield self._advance(index, state, parameters, part.to(state.spike), start)[1]
+
+    def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:
+        """Spike counts per step of all units of every layer, without learning: (members, batch, units) each."""
+        below, found = _delayed(spikes), []
+        for index, layer in enumerate(self.network.layers):
+            state = self._rest(layer, spikes)
+            if spikes.shape[1] <= self.chunk:
+                below = self._fire(index, state, parameters, below)[2].flatten(3)
+            else:
+                below, _ = self._long(index, state, parameters, below, shows=False)
+            found.append((state.count / spikes.shape[1]).flatten(2))
+        return found
+
+    def chunks(self, delayed: Tensor, layer: Layer) -> Iterator[tuple[int, Tensor]]:
+        """First step and spikes of every chunk, each with the step before it; so short that it stays in the cache."""
+        members, steps, batch, inputs = delayed.shape
+        size = max(1, min(self.chunk, CACHED // (members * batch * max(inputs, layer.units))))
+        for start in range(0, steps - 1, size):
+            yield start, delayed[:, start : start + size + 1]
 
     def _response(
         self, state: _LayerState, eligibility: Eligibility, steps: int, course: Course | None = None
@@ -97,11 +176,10 @@ class SnnTorchSimulator:
 
     def _rest(self, layer: Layer, spikes: Tensor) -> _LayerState:
         members, _, batch, _ = spikes.shape
-        units = layer.positions * layer.fan_in
         zero = spikes.new_zeros(members, batch, layer.positions, layer.neurons)
         return _LayerState(
-            arriving=spikes.new_zeros(members, 1, batch, units),
             membrane=zero,
+            spike=zero,
             trace=spikes.new_zeros(members, batch, layer.positions, layer.fan_in),
             count=zero.clone(),
             post=zero.clone(),
@@ -111,17 +189,11 @@ class SnnTorchSimulator:
     def _advance(
         self, index: int, state: _LayerState, parameters: Parameters, below: Tensor, start: int
     ) -> tuple[Tensor, Eligibility, LayerTrace]:
-        """One layer through one chunk: its spikes, its eligibility factors, its signals."""
+        """One layer through one chunk: its spikes with the step before, its eligibility factors, its signals."""
         layer, step = self.network.layers[index], self.step
-        members, steps, batch, _ = below.shape
-        arriving = torch.cat([state.arriving, below[:, :-1]], dim=1)  # one step of delay
-        state.arriving = below[:, -1:]
-        pre_spike = arriving.view(members, steps, batch, layer.positions, layer.fan_in)
-        current = layer.drive(parameters[f"{layer_name(index)}.weight"], pre_spike.flatten(1, 2))
-        membrane, spike = self._integrate(current.view(members, steps, batch, layer.positions, layer.neurons), state)
+        pre_spike, membrane, spike = self._fire(index, state, parameters, below)
         post = pseudo_derivative(step.surrogate)(membrane - step.threshold, step.slope)
-        pre = self._low_pass(pre_spike if step.trace_timing == "arrived" else below.view_as(pre_spike), state)
-        state.count += spike.sum(1)
+        pre = self._low_pass(pre_spike if step.trace_timing == "arrived" else _patches(layer, below[:, 1:]), state)
         if "input_activity" in self.rule.reads:
             state.arrived += pre_spike.mean((3, 4)).sum(1)
         if "above" in self.rule.reads:
@@ -129,16 +201,30 @@ class SnnTorchSimulator:
         kept = masked(post, self.rule.mask, batch_axis=2)
         clock = slice(-(start + 1) % step.learning_period, None, step.learning_period)
         eligibility = Eligibility(layer, kept[:, clock], pre[:, clock])
-        return spike.flatten(3), eligibility, LayerTrace(pre_spike, pre, membrane, post, spike)
+        return spike.flatten(3), eligibility, LayerTrace(pre_spike, pre, membrane, post, spike[:, 1:])
+
+    def _fire(
+        self, index: int, state: _LayerState, parameters: Parameters, below: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One layer through one chunk: arriving spikes, membrane, and its spikes with the step before."""
+        layer = self.network.layers[index]
+        pre_spike = _patches(layer, below[:, :-1])
+        members, steps, batch = pre_spike.shape[:3]
+        current = layer.drive(parameters[f"{layer_name(index)}.weight"], pre_spike.flatten(1, 2))
+        membrane, spike = self._integrate(current.view(members, steps, batch, layer.positions, layer.neurons), state)
+        state.count += spike[:, 1:].sum(1)
+        return pre_spike, membrane, spike
 
     def _integrate(self, current: Tensor, state: _LayerState) -> tuple[Tensor, Tensor]:
         """Membrane before the reset, in place of the current, and spikes, in every step of the chunk."""
         neuron = leaky(self.step.membrane_decay, self.step.threshold, current.dtype, current.device)
-        spike, membrane = torch.empty_like(current), state.membrane
-        for t in range(current.shape[1]):
-            spike[:, t], membrane = neuron(current[:, t], membrane)
+        members, steps, *shape = current.shape
+        spike, membrane = current.new_empty(members, steps + 1, *shape), state.membrane
+        spike[:, 0] = state.spike
+        for t in range(steps):
+            spike[:, t + 1], membrane = neuron(current[:, t], membrane)
             current[:, t] = membrane
-        state.membrane = membrane
+        state.membrane, state.spike = membrane, spike[:, -1]
         return current, spike
 
     def _low_pass(self, spikes: Tensor, state: _LayerState) -> Tensor:
@@ -149,6 +235,12 @@ class SnnTorchSimulator:
         state.trace = last
         return trace
 
-    def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:
-        """Spike counts per step of all units of every layer: (members, batch, units) each."""
-        return [response.activity.flatten(2) for response in self.respond(parameters, spikes)]
+
+def _delayed(spikes: Tensor) -> Tensor:
+    """A silent step before the first: what arrives in a step is what was emitted in the one before."""
+    return torch.cat([torch.zeros_like(spikes[:, :1]), spikes], dim=1)
+
+
+def _patches(layer: Layer, spikes: Tensor) -> Tensor:
+    """(members, time, batch, units below) to (members, time, batch, positions, fan_in)."""
+    return spikes.unflatten(3, (layer.positions, layer.fan_in))

@@ -18,11 +18,12 @@ from plastic.data.task import Examples, Inputs, Task
 from plastic.errors import PlasticError
 from plastic.models.brian2 import Brian2Simulator, load_brian2
 from plastic.models.convolution import vgg
+from plastic.models.initial_rates import scale_to_rate
 from plastic.models.learning import Held, Learner, Observation, Response, Watch
 from plastic.models.observer import Look, Observer
 from plastic.models.optimizer import make_optimizer
 from plastic.models.parallel import Share
-from plastic.models.parameters import he_std, initial_parameters, specification, spiking_std
+from plastic.models.parameters import he_std, initial_parameters, lively_std, specification
 from plastic.models.rate import RateSimulator
 from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
 from plastic.models.snntorch import SnnTorchSimulator
@@ -35,6 +36,7 @@ from plastic.probes import probe
 from plastic.rules.rule import Rule
 
 PROBE_BATCH = 512  # examples per forward pass when features are collected
+SAMPLE = 32  # examples that initial rates are measured on
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Settings:
     spiking: SpikingStep | None = None  # None: rate network
     backend: str = "snntorch"  # of spiking networks: reference, snntorch or brian2
     spike_input: SpikeInput = field(default_factory=SpikeInput)
+    initial_rate: float | None = 0.05  # spikes per neuron and step before learning; None: see lively_std
     batch: int = 128
     fixation_probability: float = 0.5
     fixation_error: float = 0.0
@@ -158,13 +161,12 @@ class Ensemble:
 
     def _learner(self, learning_rates: Sequence[float]) -> Learner:
         settings, rule = self.settings, self.settings.rule
-        if settings.spiking is None:
-            std = he_std(self.network)
-        else:
-            mean = float(np.mean([t.intensity(t.train.inputs[:PROBE_BATCH]).mean() for t in self.tasks]))
-            std = spiking_std(self.network, mean * settings.spike_input.rate)
-        specified = specification(self.network, rule, std)
-        parameters = initial_parameters(specified, self.seeds, settings.dtype, settings.device)
+        specified = specification(self.network, rule, self._initial_std())
+        parameters = initial_parameters(specified, self.seeds)
+        if settings.spiking is not None and settings.initial_rate is not None:
+            spikes = self._sample_spikes().cpu().double()
+            scale_to_rate(self.network, rule, settings.spiking, parameters, spikes, settings.initial_rate)
+        parameters = {k: v.to(settings.device, settings.dtype) for k, v in parameters.items()}
         rates = torch.tensor(list(learning_rates), dtype=settings.dtype, device=settings.device)
         optimizer = settings.share.summing(make_optimizer(settings.optimizer, rates, settings.weight_bound))
         plastic = frozenset(name for name, synapses in specified.items() if synapses.plastic)
@@ -177,6 +179,17 @@ class Ensemble:
         return Learner(
             self.network, rule, parameters, optimizer, plastic, traces=settings.slow_traces, learning_period=period
         )
+
+    def _initial_std(self) -> list[float]:
+        if self.settings.spiking is None or self.settings.initial_rate is not None:
+            return he_std(self.network)
+        mean = float(np.mean([t.intensity(t.train.inputs[:PROBE_BATCH]).mean() for t in self.tasks]))
+        return lively_std(self.network, mean * self.settings.spike_input.rate)
+
+    def _sample_spikes(self) -> Tensor:
+        """Input of a few training examples: (members, time, examples, input neurons)."""
+        inputs = np.stack([task.train.inputs[:SAMPLE] for task in self.tasks])
+        return self._without_label(self.encode(inputs, "initial-rate", 0))
 
     @torch.inference_mode()
     def train(self, steps: int, observer: Observer | None = None) -> None:
@@ -276,6 +289,13 @@ class Ensemble:
         patches = inputs.reshape(*inputs.shape[:2], sites, -1)
         return torch.cat([patches, label[:, :, None].expand(-1, -1, sites, -1)], dim=3).flatten(2)
 
+    def _without_label(self, inputs: Tensor) -> Tensor:
+        """For rules that are shown labels: no label is likelier than another."""
+        if self.settings.rule.presentation != "labelled":
+            return inputs
+        shape = (*inputs.shape[:-1], self.network.classes)
+        return self._with_label(inputs, inputs.new_full(shape, 1 / self.network.classes))
+
     def _analog_code(self) -> Tensor:
         code = np.stack([np.asarray(task.analog, dtype=np.float64) for task in self.tasks])
         return torch.as_tensor(code, dtype=self.settings.dtype, device=self.settings.device)
@@ -326,10 +346,7 @@ class Ensemble:
         collected: list[list[np.ndarray]] = [[] for _ in self.network.layers]
         for start in range(0, len(examples), PROBE_BATCH):
             inputs = examples.inputs[start : start + PROBE_BATCH]
-            encoded = alone.encode(inputs[None], purpose, start)
-            if self.settings.rule.presentation == "labelled":  # no label is likelier than another
-                neutral = encoded.new_full((1, len(inputs), self.network.classes), 1 / self.network.classes)
-                encoded = alone._with_label(encoded, neutral)
+            encoded = alone._without_label(alone.encode(inputs[None], purpose, start))
             for layer, values in enumerate(alone.simulator.features(alone.learner.parameters, encoded)):
                 collected[layer].append(values[0].double().cpu().numpy())
         return [np.concatenate(values) for values in collected]

@@ -114,6 +114,8 @@ class Spiking:
     """How input values become spikes."""
     input_rate: float = 0.5
     """Input spikes per step of a value of 1."""
+    initial_rate: float = 0.05
+    """Spikes per neuron and step before learning: every layer's initial weights are scaled until it fires so."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
 POSITIVE = {
     "stimuli": ("levels", "train_size", "test_size"),
     "network": ("width", "depth"),
-    "spiking": ("time_steps", "learning_period", "threshold", "slope"),
+    "spiking": ("time_steps", "learning_period", "threshold", "slope", "initial_rate"),
     "training": ("steps", "batch", "learning_rate", "weight_bound", "statistics_time_constant"),
 }
 FRACTIONS = {

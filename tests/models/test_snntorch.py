@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from plastic.models.learning import Learner, Observation
 from plastic.models.optimizer import make_optimizer
 from plastic.models.parameters import initial_parameters, specification
-from plastic.models.snntorch import SnnTorchSimulator, SpikingStep, Traces
+from plastic.models.snntorch import Replay, SnnTorchSimulator, SpikingStep, Traces
 from plastic.models.topology import Network, dense, tree
 from plastic.rules import BP, CLAPP, Rule
 
@@ -117,6 +118,26 @@ def test_chunks_of_time_do_not_change_learning(rule: Rule, shared: bool) -> None
         ends.append({k: v.clone() for k, v in parameters.items()})
     for name, value in ends[0].items():
         torch.testing.assert_close(ends[1][name], value, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_long_stimulus_is_replayed_for_open_gates_only(shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plastic.models.update.WORTHWHILE", 0)  # closed gates are left out in small networks too
+    network = tree(4, 3, 2, (6, 5), 3, shared)
+    simulator, parameters = make(network, CLAPP())
+    spikes = input_spikes(network)
+    gate = torch.tensor([[[1.0], [0.0], [0.0]]], dtype=torch.float64)
+    whole, replayed = (
+        list(replace(simulator, chunk=chunk).respond(parameters, spikes.clone())) for chunk in (STEPS, 8)
+    )
+    for one, other in zip(whole, replayed, strict=True):
+        torch.testing.assert_close(other.activity, one.activity, rtol=0, atol=0)
+        assert isinstance(other.eligibility, Replay)
+        modulator = torch.randn(one.activity.shape, dtype=torch.float64) * gate[..., None]
+        e = torch.einsum("ebpn,etbpn,etbpk->epnk", modulator, one.eligibility.post, one.eligibility.pre)
+        assert e.abs().max() > 0.1
+        found = other.eligibility.credit(modulator, gate).value()
+        torch.testing.assert_close(found, e.sum(1) if shared else e, rtol=1e-12, atol=1e-12)
 
 
 def test_one_synapse_by_hand() -> None:

@@ -1,0 +1,62 @@
+"""Initial weights give every layer its rate, as the numpy reference counts it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from plastic.errors import PlasticError
+from plastic.models.check import Case, case_task
+from plastic.models.initial_rates import scale_to_rate
+from plastic.models.reference_backend import ReferenceSimulator
+from plastic.models.step import SpikingStep
+from plastic.models.topology import tree
+from plastic.models.training import Ensemble
+from plastic.rules import CLAPP
+
+STEPS, EXAMPLES, RATE = 25, 40, 0.06
+
+
+def drawn(seed: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Weights far from any good scale, and Poisson spikes, of one network."""
+    random = np.random.default_rng(seed)
+    shapes = {"layer1.weight": (30, 8), "layer2.weight": (2, 40, 60), "layer3.weight": (1, 20, 80)}
+    weights = {k: torch.as_tensor(random.standard_normal((1, *shape)) * 0.3) for k, shape in shapes.items()}
+    return weights, torch.as_tensor(random.random((1, STEPS, EXAMPLES, 32)) < 0.2, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("threshold", [1.0, 30.0])
+@pytest.mark.parametrize("decay", [0.5, 0.95])
+def test_every_layer_fires_at_the_rate(decay: float, threshold: float) -> None:
+    network = tree(8, 4, 2, (30, 40, 20), 3, shared=False)
+    network = replace(network, layers=(replace(network.layers[0], shared=True), *network.layers[1:]))
+    step = SpikingStep(membrane_decay=decay, threshold=threshold)
+    weights, spikes = drawn(0)
+    before = {k: v.clone() for k, v in weights.items()}
+    scale_to_rate(network, CLAPP(), step, weights, spikes, RATE)
+    for name, value in weights.items():
+        ratio = value / before[name]
+        assert ratio.std() < 1e-9 * ratio.mean(), "one factor per layer"
+    reference = ReferenceSimulator(network, CLAPP(), step).respond(weights, spikes)
+    assert [r.activity.mean().item() for r in reference] == pytest.approx([RATE] * 3, rel=0.05)
+
+
+def test_members_get_the_weights_of_their_single_run() -> None:
+    settings = replace(Case("clapp").settings("snntorch", "float64"), initial_rate=0.1)
+    tasks = [case_task(seed) for seed in (0, 1)]
+    together = Ensemble(settings, tasks, [0, 1], [0.1, 0.1]).learner.parameters
+    for member, task in enumerate(tasks):
+        alone = Ensemble(settings, [task], [member], [0.1]).learner.parameters
+        for name, value in alone.items():
+            torch.testing.assert_close(together[name][member], value[0], rtol=1e-12, atol=0)
+    assert not math.isclose(together["layer1.weight"][0].std(), together["layer1.weight"][1].std(), rel_tol=1e-6)
+
+
+def test_a_layer_that_cannot_fire_is_one_sentence() -> None:
+    weights, spikes = drawn(0)
+    with pytest.raises(PlasticError, match=r"layer 1 cannot fire 0\.06 spikes per step.*--initial-rate"):
+        scale_to_rate(tree(8, 4, 2, (30,), 3), CLAPP(), SpikingStep(), weights, torch.zeros_like(spikes), RATE)
