@@ -74,11 +74,11 @@ class Steps:
 
 
 def learning(rounds: int) -> dict[str, Any]:
-    """Early, when all hinge gates are open, and after 500 stimuli, when closed ones save work."""
+    """Early, when all hinge gates are open, and after 200 stimuli, when closed ones save work."""
     table = []
     for name, stimuli in HIERARCHIES.items():
         ensemble = make(stimuli)
-        for learned in (0, 500):
+        for learned in (0, 200):
             ensemble.train(learned)
             steps = Steps(ensemble)
             seconds = _times({"learning": steps.learn, "forward": steps.forward}, rounds)
