@@ -152,6 +152,7 @@ def main() -> None:
     for row in content["table"]:
         print(row)
     command = f"python -m plastic.experiments.spiking_cost {arguments.name}"
+    command += f" --rounds {arguments.rounds}" if arguments.rounds != Arguments.rounds else ""
     write_result(arguments.out or Path(f"docs/results/spiking-cost-{arguments.name}.json"), command, content)
 
 

@@ -132,7 +132,8 @@ class SnnTorchSimulator:
         self, index: int, state: _LayerState, parameters: Parameters, below: Tensor, shows: bool
     ) -> tuple[Tensor, list[LayerTrace]]:
         """One layer through a long stimulus, a chunk at a time: its spikes, a byte each, and its signals if shown."""
-        emitted, shown = [torch.zeros_like(state.spike.flatten(2)[:, None], dtype=torch.uint8)], []
+        emitted = [torch.zeros_like(state.spike.flatten(2)[:, None], dtype=torch.uint8)]
+        shown: list[LayerTrace] = []
         for start, part in self.chunks(below, self.network.layers[index]):
             if shows or self.rule.reads & {"above", "input_activity"}:
                 spike, _, trace = self._advance(index, state, parameters, part.to(state.spike), start)
@@ -151,7 +152,8 @@ class SnnTorchSimulator:
 
     def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:
         """Spike counts per step of all units of every layer, without learning: (members, batch, units) each."""
-        below, found = _delayed(spikes), []
+        below = _delayed(spikes)
+        found = []
         for index, layer in enumerate(self.network.layers):
             state = self._rest(layer, spikes)
             if spikes.shape[1] <= self.chunk:
