@@ -84,12 +84,11 @@ def by_hand(
             context[k] = z
         done += 1
 
-    @b2.network_operation(dt=steps * ms, when="start")
     def stimulus_begins(t: Any) -> None:
         if t > 0 * ms:
             learn()
 
-    network.add(stimulus_begins)
+    network.add(b2.NetworkOperation(stimulus_begins, dt=steps * ms, when="start"))
     network.run(stimuli * steps * ms)
     learn()
     return [np.array(s.w_).reshape(shape)[0] for _, s, shape in layers], predict

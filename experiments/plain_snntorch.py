@@ -26,9 +26,9 @@ class PlainNetwork(nn.Module):
         """`weights`: (neurons, fan_in) of every layer."""
         super().__init__()
         self.layers = network.layers
-        self.linear = nn.ModuleList(nn.Linear(n.fan_in, n.neurons, bias=False) for n in network.layers)
+        self.linear = nn.ModuleList([nn.Linear(n.fan_in, n.neurons, bias=False) for n in network.layers])
         for linear, weight in zip(self.linear, weights, strict=True):
-            linear.weight.data.copy_(weight)
+            linear.weight.data = weight.clone()
         gradient = surrogate.fast_sigmoid(slope=step.slope)
         self.neurons = nn.ModuleList(
             snn.Leaky(step.membrane_decay, step.threshold, spike_grad=gradient, reset_mechanism="zero")

@@ -38,7 +38,7 @@ from plastic.runs import read_metrics
 HIERARCHY = Stimuli(levels=3, train_size=2048)
 RUNS = {
     "demo": [Config()],
-    "online": [Config(backend="brian2", training=Training(steps=20_000))],
+    "online": [Config(backend="brian2")],
     "depth": [
         Config("clapp", stimuli=HIERARCHY),
         Config("dfa", stimuli=HIERARCHY, training=Training(learning_rate=0.128 / 128)),  # its best, see docs/results
@@ -76,7 +76,9 @@ def beside_reference(config: Config, stimuli: int = 200) -> dict[str, Any]:
     many differ, and the largest difference of a weight relative to the largest change of its array."""
     found = []
     for backend in ("reference", config.backend):
-        one = resolve(dataclasses.replace(config, backend=backend, training=_one_stream(config)))
+        one = resolve(
+            dataclasses.replace(config, backend=backend, training=_one_stream(config), spiking=resolve(config).spiking)
+        )
         ensemble = Ensemble(make_settings(one), [make_task(one)], [one.seed], [one.training.learning_rate or 0.0])
         first = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
         spikes = Spikes()

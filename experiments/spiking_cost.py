@@ -122,7 +122,7 @@ def bptt(rounds: int) -> dict[str, Any]:
     return {"table": table}
 
 
-def _times(tasks: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+def _times(tasks: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     return side_by_side(tasks, rounds, time.process_time)
 
 

@@ -65,7 +65,6 @@ class Case:
             spiking=self.step,
             backend=backend,
             spike_input=SpikeInput(self.time_steps, self.coding),
-            initial_rate=None,
             batch=self.streams,
             optimizer=self.optimizer,
             weight_bound=self.weight_bound,

@@ -85,7 +85,7 @@ def he_std(network: Network) -> list[float]:
 
 
 def lively_std(network: Network, input_rate: float) -> list[float]:
-    """Spiking networks of a dozen neurons, too small to measure a low rate on: 2.1 thresholds of drive per step, if
+    """Spiking networks too small to measure a low rate on, or with one stream: 2.1 thresholds of drive per step, if
     `input_rate` spikes per input and step arrive at the first layer and 0.2 at the others."""
     rates = [input_rate] + [0.2] * (len(network.layers) - 1)
     return [3 / 2**0.5 / max(n.fan_in * r, 1e-9) ** 0.5 for n, r in zip(network.layers, rates, strict=True)]

@@ -83,7 +83,7 @@ def make_settings(config: Config) -> Settings:
         spiking=step if config.backend in SPIKING else None,
         backend=config.backend,
         spike_input=SpikeInput(spiking.time_steps, cast(Any, spiking.coding), spiking.input_rate),
-        initial_rate=spiking.initial_rate,
+        initial_rate=spiking.initial_rate or 0.0,
         batch=training.batch,
         fixation_probability=config.stimuli.fixation_probability,
         fixation_error=config.stimuli.fixation_error,

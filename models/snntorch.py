@@ -245,4 +245,4 @@ def _delayed(spikes: Tensor) -> Tensor:
 
 def _patches(layer: Layer, spikes: Tensor) -> Tensor:
     """(members, time, batch, units below) to (members, time, batch, positions, fan_in)."""
-    return spikes.unflatten(3, (layer.positions, layer.fan_in))
+    return spikes.view(*spikes.shape[:3], layer.positions, layer.fan_in)

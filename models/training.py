@@ -60,7 +60,7 @@ class Settings:
     spiking: SpikingStep | None = None  # None: rate network
     backend: str = "snntorch"  # of spiking networks: reference, snntorch or brian2
     spike_input: SpikeInput = field(default_factory=SpikeInput)
-    initial_rate: float | None = 0.05  # spikes per neuron and step before learning; None: see lively_std
+    initial_rate: float = 0.0  # spikes per neuron and step before learning; 0: see lively_std
     batch: int = 128
     fixation_probability: float = 0.5
     fixation_error: float = 0.0
@@ -163,7 +163,7 @@ class Ensemble:
         settings, rule = self.settings, self.settings.rule
         specified = specification(self.network, rule, self._initial_std())
         parameters = initial_parameters(specified, self.seeds)
-        if settings.spiking is not None and settings.initial_rate is not None:
+        if settings.spiking is not None and settings.initial_rate > 0:
             spikes = self._sample_spikes().cpu().double()
             scale_to_rate(self.network, rule, settings.spiking, parameters, spikes, settings.initial_rate)
         parameters = {k: v.to(settings.device, settings.dtype) for k, v in parameters.items()}
@@ -181,7 +181,7 @@ class Ensemble:
         )
 
     def _initial_std(self) -> list[float]:
-        if self.settings.spiking is None or self.settings.initial_rate is not None:
+        if self.settings.spiking is None or self.settings.initial_rate > 0:
             return he_std(self.network)
         mean = float(np.mean([t.intensity(t.train.inputs[:PROBE_BATCH]).mean() for t in self.tasks]))
         return lively_std(self.network, mean * self.settings.spike_input.rate)

@@ -114,8 +114,9 @@ class Spiking:
     """How input values become spikes."""
     input_rate: float = 0.5
     """Input spikes per step of a value of 1."""
-    initial_rate: float = 0.05
-    """Spikes per neuron and step before learning: every layer's initial weights are scaled until it fires so."""
+    initial_rate: float | None = None
+    """Spikes per neuron and step before learning, to which every layer's initial weights are scaled (default 0.05; with
+    one stream, or fewer than 64 neurons, 0: weights of a fixed gain, which fire about 0.2)."""
 
 
 @dataclass(frozen=True)
@@ -210,12 +211,12 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
 POSITIVE = {
     "stimuli": ("levels", "train_size", "test_size"),
     "network": ("width", "depth"),
-    "spiking": ("time_steps", "learning_period", "threshold", "slope", "initial_rate"),
+    "spiking": ("time_steps", "learning_period", "threshold", "slope"),
     "training": ("steps", "batch", "learning_rate", "weight_bound", "statistics_time_constant"),
 }
 FRACTIONS = {
     "stimuli": ("fixation_probability", "fixation_error"),
-    "spiking": ("membrane_decay", "trace_decay", "input_rate"),
+    "spiking": ("membrane_decay", "trace_decay", "input_rate", "initial_rate"),
 }
 
 
@@ -248,7 +249,8 @@ def validate(config: Config) -> Config:
                 raise PlasticError(f"{flag(name)} is {value}; it must be greater than 0.")
     for section, names in FRACTIONS.items():
         for name in names:
-            if not 0 <= (value := getattr(getattr(config, section), name)) <= 1:
+            value = getattr(getattr(config, section), name)
+            if value is not None and not 0 <= value <= 1:
                 raise PlasticError(f"{flag(name)} is {value}; it must lie between 0 and 1.")
     if config.seed < 0 or config.training.probes < 0:
         raise PlasticError("--seed and --probes must not be negative.")
@@ -324,10 +326,15 @@ def resolve(config: Config) -> Config:
     )
     dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
     mask = load_rule(config.rule, config.options()).mask
+    low = 0.05 if batch > 1 and network.width >= 64 else 0.0
+    given = config.spiking.initial_rate
+    constants = dataclasses.replace(
+        config.spiking, trace_timing=timing, initial_rate=low if given is None else given
+    )
     chosen = default_record(training.steps or 0, spiking) if config.record is None else Record.parse(config.record)
     return dataclasses.replace(
         config, mask=mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network, training=training,
-        spiking=dataclasses.replace(config.spiking, trace_timing=timing),
+        spiking=constants,
     )  # fmt: skip
 
 
