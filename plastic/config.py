@@ -326,7 +326,7 @@ def resolve(config: Config) -> Config:
     )
     dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
     mask = load_rule(config.rule, config.options()).mask
-    low = 0.05 if batch > 1 and network.width >= 64 else 0.0
+    low = 0.05 if batch > 1 and (network.width or 0) >= 64 else 0.0
     given = config.spiking.initial_rate
     constants = dataclasses.replace(
         config.spiking, trace_timing=timing, initial_rate=low if given is None else given
