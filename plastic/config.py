@@ -116,7 +116,7 @@ class Spiking:
     """Input spikes per step of a value of 1."""
     initial_rate: float | None = None
     """Spikes per neuron and step before learning, to which every layer's initial weights are scaled (default 0.05; with
-    one stream, or fewer than 64 neurons, 0: weights of a fixed gain, which fire about 0.2)."""
+    one stream, fewer than 64 neurons or on a chip 0: weights of a fixed gain, which fire about 0.2)."""
 
 
 @dataclass(frozen=True)
@@ -326,11 +326,9 @@ def resolve(config: Config) -> Config:
     )
     dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
     mask = load_rule(config.rule, config.options()).mask
-    low = 0.05 if batch > 1 and (network.width or 0) >= 64 else 0.0
+    low = 0.05 if batch > 1 and (network.width or 0) >= 64 and config.backend not in CHIPS else 0.0
     given = config.spiking.initial_rate
-    constants = dataclasses.replace(
-        config.spiking, trace_timing=timing, initial_rate=low if given is None else given
-    )
+    constants = dataclasses.replace(config.spiking, trace_timing=timing, initial_rate=low if given is None else given)
     chosen = default_record(training.steps or 0, spiking) if config.record is None else Record.parse(config.record)
     return dataclasses.replace(
         config, mask=mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network, training=training,
