@@ -2,10 +2,12 @@
 
 python -m plastic.experiments.trace_benchmark overhead
 python -m plastic.experiments.trace_benchmark long
+python -m plastic.experiments.trace_benchmark page   # of runs/demo; draws the pictures of docs/inspecting.md too
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import tempfile
@@ -32,8 +34,6 @@ RECORDS = {  # of the network of `plastic simulate --backend snntorch`, whose la
     "default": None,
     "full layer, per stimulus": f"{NEURONS}; "
     "eligibility,weight,weight_change,gate,dendrite,modulator[layer=2]@stimulus",
-    "full layer, eligibility in every step": f"{NEURONS}; eligibility[layer=2]; "
-    "weight,weight_change,gate,dendrite,modulator[layer=2]",
 }
 
 
@@ -67,7 +67,7 @@ def contender(backend: str, batch: int, record: str | None, stimuli: int, folder
 def overhead(stimuli: int, rounds: int) -> dict[str, Any]:
     """Time of each record over that of none, in turns of a bout each; medians over the turns."""
     table = []
-    for backend, batch in (("snntorch", 128), ("snntorch", 1), ("rate", 128)):
+    for backend, batch in (("snntorch", 128), ("rate", 128)):
         with tempfile.TemporaryDirectory() as home:
             runs = {
                 name: contender(backend, batch, record, stimuli, Path(home) / str(number))
@@ -115,17 +115,18 @@ def resident() -> float:
     raise PlasticError("/proc/self/status does not tell the memory of a process; run this on Linux.")
 
 
-LONG = {
+SPECS = {
     "default": None,
     "every step": "pre_spike,pre_trace,membrane,post_factor,spike,eligibility,gate,dendrite,modulator,weight,"
     "weight_change,own[position=0,post=:4,pre=:4]",
 }
 
 
-def long(steps: int, time_steps: int) -> dict[str, Any]:
+def long(steps: int, time_steps: int, records: tuple[str, ...]) -> dict[str, Any]:
     """Memory along a run of so many time steps, the size of its store, and how long its page takes to open."""
     table = []
-    for name, record in LONG.items():
+    for name in records:
+        record = SPECS[name]
         folder = Path(tempfile.mkdtemp())
         memory: list[tuple[int, float]] = []
         stimuli = steps // time_steps
@@ -145,6 +146,7 @@ def long(steps: int, time_steps: int) -> dict[str, Any]:
             "time_steps": stimuli * time_steps,
             "wall_seconds": round(time.perf_counter() - wall, 1),
             "processor_seconds": round(time.process_time() - processor, 1),
+            "load_average": round(os.getloadavg()[0], 1),  # of the machine: how many others wanted its two cores
             "memory_MB": memory,
             "growth_MB": round(memory[-1][1] - memory[len(memory) * 6 // 10][1], 1),  # after the one probe, half-way
             "store_MB": round(size(folder / "run" / "traces.zarr") / 1e6, 2),
@@ -156,8 +158,8 @@ def long(steps: int, time_steps: int) -> dict[str, Any]:
     return {"table": table}
 
 
-def page(run: Path) -> dict[str, Any]:
-    """Size of the page of a run, and seconds until Chromium has drawn it."""
+def page(run: Path, pictures: Path | None = None) -> dict[str, Any]:
+    """Size of the page of a run, and how long Chromium takes until it has drawn it; with its pictures, if asked for."""
     window = None
     try:
         Inspect(run).run()
@@ -165,43 +167,61 @@ def page(run: Path) -> dict[str, Any]:
         window = "1:1000"
         Inspect(run, window=window).run()
     file = run / "inspect.html"
-    return {"page_MB": round(file.stat().st_size / 1e6, 1), "window": window, "page_seconds": opening(file)}
+    return {"page_MB": round(file.stat().st_size / 1e6, 1), "window": window, **opening(file, pictures)}
 
 
-def opening(file: Path, times: int = 5) -> list[float] | str:
-    """Seconds from the call to the drawn page, each in a new tab."""
+def opening(file: Path, pictures: Path | None, times: int = 5) -> dict[str, Any]:
+    """Seconds from the call to the drawn page, each in a new tab, of the clock and of the tab's processor time."""
     from playwright.sync_api import sync_playwright
 
     browser = next((b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b)), None)
     if browser is None:
-        return "no Chromium here"
+        raise PlasticError("there is no Chromium here; install it with: apt-get install chromium.")
+    wall, processor = [], []
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=shutil.which(browser), args=["--no-sandbox"])
-        seconds = []
         for _ in range(times):
             tab = opened.new_page(viewport={"width": 1280, "height": 720})
+            meter = tab.context.new_cdp_session(tab)
+            meter.send("Performance.enable")
             started = time.perf_counter()
             tab.goto(file.resolve().as_uri())
             tab.wait_for_function("document.body.dataset.ready")
-            seconds.append(round(time.perf_counter() - started, 2))
+            wall.append(round(time.perf_counter() - started, 2))
+            metrics = {one["name"]: one["value"] for one in meter.send("Performance.getMetrics")["metrics"]}
+            processor.append(round(metrics["ProcessTime"], 2))
+            if pictures is not None and len(wall) == times:
+                _pictures(tab, pictures)
             tab.close()
         opened.close()
-    return seconds
+    return {"page_seconds": wall, "page_processor_seconds": processor, "load_average_page": os.getloadavg()[0]}
+
+
+def _pictures(tab: Any, folder: Path) -> None:
+    """What both views look like."""
+    tab.screenshot(path=folder / "inspecting.png")
+    tab.click("#tab-network")
+    tab.wait_for_function("document.body.dataset.networkDrawn")
+    tab.screenshot(path=folder / "inspecting-network.png")
 
 
 @dataclass(frozen=True)
 class Arguments:
     """What recording costs."""
 
-    name: Annotated[Literal["overhead", "long"], tyro.conf.Positional]
+    name: Annotated[Literal["overhead", "long", "page"], tyro.conf.Positional]
     stimuli: int = 2000
     """overhead: stimuli of the run that the default record is for."""
-    rounds: int = 9
+    rounds: int = 5
     """overhead: turns, of which the median counts."""
     steps: int = 1_000_000
     """long: time steps."""
     time_steps: int = 50
     """long: time steps per stimulus."""
+    records: tuple[str, ...] = ("default",)
+    """long: default, or every step."""
+    run: Path = Path("runs/demo")
+    """page: the folder of a run; its page is drawn into docs as well."""
     out: Path | None = None
     """Result file (default docs/results/traces-NAME.json)."""
 
@@ -212,7 +232,8 @@ def main() -> None:
     keep_freed_memory()
     tasks = {
         "overhead": lambda: overhead(given.stimuli, given.rounds),
-        "long": lambda: long(given.steps, given.time_steps),
+        "long": lambda: long(given.steps, given.time_steps, given.records),
+        "page": lambda: page(given.run, Path("docs")),
     }
     content = tasks[given.name]()
     command = f"python -m plastic.experiments.trace_benchmark {given.name}"
