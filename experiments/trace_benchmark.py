@@ -65,7 +65,7 @@ def contender(backend: str, batch: int, record: str | None, stimuli: int, folder
 
 
 def overhead(stimuli: int, rounds: int) -> dict[str, Any]:
-    """Time of each record over that of none, in turns of a bout each; medians over the turns."""
+    """Time of each record over that of none, in turns of a tenth of a run; medians over the turns."""
     table = []
     for backend, batch in (("snntorch", 128), ("rate", 128)):
         with tempfile.TemporaryDirectory() as home:
@@ -74,7 +74,7 @@ def overhead(stimuli: int, rounds: int) -> dict[str, Any]:
                 for number, (name, record) in enumerate(RECORDS.items())
             }
             spent: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-            turn = stimuli // 20  # the default record has a bout in every twentieth of the run
+            turn = stimuli // 10  # two bouts of the default record; samples are on disk after each, as at a checkpoint
             for run in runs.values():
                 run.train(turn)
             for _ in range(rounds):

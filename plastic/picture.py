@@ -39,7 +39,7 @@ def _synapse_of(run: Run) -> View | None:
     if not Record.parse(run.config.record or "none").clauses:
         return None
     try:
-        window = typical_window(run, 6 if run.spiking else 12)
+        window = typical_window(run)
         return view(run, liveliest(run, len(run.traces.attrs["layers"]), window), window)
     except PlasticError:
         return None

@@ -24,6 +24,7 @@ from typing import Literal
 from plastic.errors import PlasticError
 from plastic.traces.signals import Clock
 
+BOUT = 6  # stimuli
 AXES = ("layer", "position", "post", "pre", "stream", "stimulus")
 SYNTAX = "write it as in `weight,eligibility[layer=2,post=3,pre=0:16]; gate@stimulus; membrane every 5 for 4 of 100`"
 NAMES = re.compile(r"\s*(\w+(?:\s*,\s*\w+)*)\s*")
@@ -163,10 +164,11 @@ def _selection(text: str) -> tuple[tuple[str, Range], ...]:
 def default_record(steps: int, spiking: bool) -> Record:
     """A small set, of a size that does not grow with the run, so that every run can be inspected: bouts of a few
     synapses of every layer with all their factors, and a part of the weight matrices when a bout begins."""
-    length = 6 if spiking else 12
-    period = max(length, steps // 20)
+    period = max(BOUT, steps // 20)
     some = tuple((axis, Range(text)) for axis, text in (("position", "0"), ("post", ":6"), ("pre", ":12")))
     many = tuple((axis, Range(text)) for axis, text in (("position", "0"), ("post", ":128"), ("pre", ":256")))
-    factors = ("pre_spike", "pre_trace", "membrane", "post_factor", "spike", "eligibility")
+    spikes = ("pre_spike", "spike") if spiking else ()  # of rates they are pre_trace and activity
+    factors = ("pre_trace", "membrane", "post_factor", "eligibility")
     thirds = ("activity", "gate", "dendrite", "modulator", "weight", "weight_change", "own")
-    return Record((Clause(factors + thirds, some, None, 1, (length, period)), Clause(("weight",), many, None, period)))
+    bout = Clause(spikes + factors + thirds, some, None, 1, (BOUT, period))
+    return Record((bout, Clause(("weight",), many, None, period)))
