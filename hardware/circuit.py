@@ -20,10 +20,8 @@ FRACTION = 24  # bits after the point
 ONE = 1 << FRACTION
 HALF = ONE >> 1
 BOUND = 32 * ONE  # circuit weights saturate at ± 32
-LEVELS = 15  # a modulator is one of −15 … 15 …
-STEP = (
-    -4
-)  # … and is sent as 64 − 4 · level: times the mantissa −8 that is 32 · level, which a shift by 5 divides exactly
+LEVELS = 7  # a modulator is one of −7 … 7
+STEP = -8  # and is sent as 64 − 8 · level: times the mantissa −4 that is 32 · level, which a shift by 5 divides
 Array = Any  # numpy.ndarray, of int64 or float64 as the arithmetic has it
 
 
@@ -291,7 +289,7 @@ class IntegerCircuit:
         self.values: list[Array] = []
 
     def end(self, counts: Array, arrived: Array, fixation: Array, target: Array) -> Array:
-        """Modulators of all units as they are sent, −60 … 60: (chips, units).
+        """Modulators of all units as they are sent, −56 … 56: (chips, units).
 
         counts: spikes of every unit in the stimulus (chips, units); arrived: spikes that arrived at each
         layer, summed over its inputs (chips, layers); fixation: ±1 (chips,); target: one-hot (chips, classes).

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from plastic.hardware.circuit import ONE, Circuit
+from plastic.hardware.circuit import ONE, STEP, Circuit
 from plastic.hardware.emulator import Stimulated
 from plastic.hardware.program import Program
 from plastic.models import reference
@@ -72,7 +72,7 @@ def chip_observations(
     activity = [spikes[0].mean(0, dtype=np.float64) for spikes in done.spikes]
     eligibility, modulator, start = [], [], 0
     for layer, scale, tag in zip(program.layers, program.scales, tags, strict=True):
-        level = sent[0, start : start + layer.units] / -4.0
+        level = sent[0, start : start + layer.units] / STEP
         modulator.append(level / scale["modulator"])
         eligibility.append(tag[0] / scale["tag"])
         start += layer.units

@@ -34,7 +34,7 @@ TAG_MIN, TAG_MAX = -257, 255
 MODULATOR_OFFSET = 64  # y1 = 64 + modulator as it is sent (see plastic.hardware.circuit.IntegerCircuit)
 CLEAR = 64  # y3 in the learning step
 FACTOR_WIDTH = {"x1": 7, "y1": 7, "y2": 7, "y3": 7, "w": 9, "t": 9}  # bits that a factor is clipped to
-MANTISSAS, EXPONENTS = (-8, 7), (-7, 8)
+MANTISSAS, EXPONENTS = (-7, 7), (-7, 8)  # Lava turns −8 into −4 · 2, and the shift then loses a bit
 ACCUMULATOR_BITS, VARIABLE_SHIFT = 15, 7  # a weight or tag is shifted by 7 into an accumulator of 15 bits and sign
 MEMBRANE_SHIFT = 6  # threshold and synaptic input against membrane
 
@@ -120,7 +120,7 @@ class ChipLayer:
     weight_bits: int  # 8: weights have all their values; b: multiples of 2^(8−b) only
     constants: Neurons
     plasticity: Plasticity | None  # None: the layer does not learn
-    modulator_scale: int  # level −15 … 15 = (circuit's modulator · scale) >> shift, rounded as the program says
+    modulator_scale: int  # level −7 … 7 = (circuit's modulator · scale) >> shift, rounded as the program says
     modulator_shift: int
 
     @property

@@ -6,8 +6,8 @@ tags so that the largest eligibility fits; modulators so that the learning rate 
 
     S_w · η = tag · modulator · 2^exponent of dw        tag = x1 · y2 · gain of dt
 
-where a modulator has 31 levels: the learning engine rounds products down, which for signed ones is a
-drift, and as multiples of 4 with the mantissa −8 they need no rounding at all.
+where a modulator has 15 levels: the learning engine rounds products down, which for signed ones is a
+drift, and as multiples of 8 with the mantissa −4 they need no rounding at all.
 
 Gains are mantissa · 2^(exponent − shift), and fixed point has 2^shift less of them than floating point
 (3 bits for x1·y2, 5 for t·y1), which is why they are chosen here and not written into the rule.
@@ -50,6 +50,7 @@ from plastic.rules.rule import Rule
 TABLE = 512  # entries of the post factor
 FAN_IN_MAX = 2**17 // WEIGHT_MAX  # more could leave the 24 bits of the synaptic current
 HEADROOM = 1.25  # weights may grow by this beyond what the float run saw
+MANTISSA = -4  # of dw: times −8 per level it is 32, which the shift of 5 divides
 SEED_STEP = 1000  # between the random streams of two layers
 
 
@@ -87,7 +88,7 @@ class LayerReport:
     largest_weight: float  # of the float run, as a fraction of what fits
     largest_tag: float  # the same of the eligibility
     largest_modulator: float
-    modulator_levels: int  # what the largest modulator is on the chip, up to 15
+    modulator_levels: int  # what the largest modulator is on the chip, up to 7
     membrane_decay: float  # β that the chip has
     trace_decay: float  # λ that the chip has
 
@@ -286,7 +287,7 @@ def _plasticity(
             f"the learning rate {source.learning_rate} of layer {index + 1} needs a gain of 2^{exponent}, and the "
             f"learning engine has at most 2^{EXPONENTS[1]}; lower --learning-rate."
         )
-    dw = Product((Factor("t"), Factor("y1", -64)), MANTISSAS[0], exponent)
+    dw = Product((Factor("t"), Factor("y1", -64)), MANTISSA, exponent)
     dt = Product((Factor("x1"), Factor("y2")), tag_mantissa, tag_exponent)
     clear = Product((Factor("t"), Factor("y3")), -1, -1)
     plasticity = Plasticity((dw,), (dt, clear), impulse, tau, chip.seed + SEED_STEP * index)
