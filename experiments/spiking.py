@@ -25,7 +25,7 @@ import torch
 import tyro
 from matplotlib.figure import Figure
 
-from plastic.config import Config, Stimuli, Training, resolve
+from plastic.config import Config, Spiking, Stimuli, Training, resolve
 from plastic.config_file import to_toml
 from plastic.data.stream import Stimulus
 from plastic.experiments.results import write_result
@@ -38,7 +38,8 @@ from plastic.runs import read_metrics
 HIERARCHY = Stimuli(levels=3, train_size=2048)
 RUNS = {
     "demo": [Config()],
-    "online": [Config(backend="brian2")],
+    # from a low rate: a livelier network is chaotic, and 1e-16 grows to 1e-4 of the weights within 200 stimuli
+    "online": [Config(backend="brian2", spiking=Spiking(initial_rate=0.05), training=Training(steps=20_000))],
     "depth": [
         Config("clapp", stimuli=HIERARCHY),
         Config("dfa", stimuli=HIERARCHY, training=Training(learning_rate=0.128 / 128)),  # its best, see docs/results
