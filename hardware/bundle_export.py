@@ -11,17 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from plastic.config import CHIPS
 from plastic.data.stream import Stimulus
 from plastic.errors import PlasticError
+from plastic.hardware.backend import circuit_of, make_chip
 from plastic.hardware.bundle import FloatRun, Stimuli, write_bundle
 from plastic.hardware.calibration import float_run
-from plastic.hardware.compiler import compile_circuit
 from plastic.hardware.program import PROFILES, ROUNDINGS
-from plastic.hardware.quantiser import Chip, LayerReport, Ranges, check_fits, quantise
+from plastic.hardware.quantiser import Chip, LayerReport, Quantised, Ranges, check_fits, quantise
 from plastic.models.finished import FinishedRun, Weights, open_finished
 from plastic.models.learning import Watch
-from plastic.models.parameters import specification
-from plastic.models.statistics import decay_per_stimulus
 from plastic.models.step import Traces
 from plastic.models.training import Ensemble
 from plastic.rules.rule import Rule
@@ -47,25 +46,41 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
     finished = open_finished(run)
     _fits_profile(finished.ensemble.settings.rule, chip.profile)
     finished.refuse_overlapping("a chip")
-    check_fits(finished.ensemble.network, finished.step, chip)
-    settings, config = finished.ensemble.settings, finished.config
-    rate, steps = config.training.learning_rate or 0.0, config.spiking.time_steps
-    if settings.optimizer != "sgd":
-        raise PlasticError(
-            f"the run {str(run)!r} learned by {settings.optimizer}, which filters every synapse, and the learning "
-            "engine has the pure rule; train with --optimizer sgd."
-        )
-    weights = finished.initial if beginning == "initial" else finished.final
-    rule, network = settings.rule, finished.ensemble.network
-    decay = decay_per_stimulus(settings.statistics_time_constant) if rule.reads_statistics else None
-    compiled = compile_circuit(rule, network, specification(network, rule, [1.0] * len(network.layers)), rate, decay)
-    ranges = _ranges(finished, rate)
-    made = quantise(rule, network, finished.step, steps, rate, weights, ranges, compiled, chip)
+    made, weights = _program_of_chip(finished, beginning) or _quantised(finished, beginning, chip)
+    rule, rate = finished.ensemble.settings.rule, finished.config.training.learning_rate or 0.0
+    seed = finished.config.seed if finished.config.backend in CHIPS else chip.seed
     stimuli, floating = _float(finished, weights, count, rate)
     about = {"rule": rule.name, "equation": rule.equation, "citation": rule.citation, "run": run.name,
              "learning_rate": rate, "begins": beginning, "report": [vars(one) for one in made.report]}  # fmt: skip
-    compared = write_bundle(out, made.program, stimuli, floating, chip.seed, about)
+    compared = write_bundle(out, made.program, stimuli, floating, seed, about)
     return {"stimuli": count, "profile": chip.profile, "report": _told(made.report), "float": compared}
+
+
+def _program_of_chip(run: FinishedRun, beginning: str) -> tuple[Quantised, Weights] | None:
+    """The program that a run on a chip had; None for a run in floats, which is still to be quantised."""
+    if run.config.backend not in CHIPS or (made := make_chip(run.config).quantised) is None:
+        return None
+    if beginning != "initial":
+        raise PlasticError(
+            f"the run {str(run.path)!r} learned on a chip, and its program begins as it did; leave --start out."
+        )
+    return made, run.initial
+
+
+def _quantised(run: FinishedRun, beginning: str, chip: Chip) -> tuple[Quantised, Weights]:
+    """The network of a run in floats as a program, and the float weights that it begins with."""
+    settings = run.ensemble.settings
+    check_fits(run.ensemble.network, run.step, chip)
+    rate, steps = run.config.training.learning_rate or 0.0, run.config.spiking.time_steps
+    if settings.optimizer != "sgd":
+        raise PlasticError(
+            f"the run {str(run.path)!r} learned by {settings.optimizer}, which filters every synapse, and the learning "
+            "engine has the pure rule; train with --optimizer sgd."
+        )
+    weights = run.initial if beginning == "initial" else run.final
+    rule, network = settings.rule, run.ensemble.network
+    compiled = circuit_of(rule, network, rate, settings.statistics_time_constant)
+    return quantise(rule, network, run.step, steps, rate, weights, _ranges(run, rate), compiled, chip), weights
 
 
 def _fits_profile(rule: Rule, profile: str) -> None:

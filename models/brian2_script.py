@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from plastic.config import CHIPS
 from plastic.errors import PlasticError
 from plastic.models import brian2_template as template
 from plastic.models.brian2_circuit import RECALLED, Circuit
@@ -58,6 +59,8 @@ def _refuse(run: FinishedRun) -> None:
     """PlasticError for what the script could not repeat."""
     rule, streams = run.ensemble.settings.rule, run.ensemble.settings.batch
     name = f"the run {str(run.path)!r} cannot become a Brian2 script:"
+    if run.config.backend in CHIPS:
+        raise PlasticError(f"{name} it learned in a chip's integers, and Brian2 has floats; take --to lava.")
     traces = run.ensemble.settings.slow_traces
     reason = refusal(rule, "brian2", streams, "batch" if traces is None else "traces")
     if reason is not None:

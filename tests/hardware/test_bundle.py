@@ -110,6 +110,27 @@ def test_it_goes_on_from_trained_weights(exported: Path, tmp_path: Path) -> None
     assert np.abs(difference).max() <= 1.01 / program.scales[1]["weight"]
 
 
+def test_the_bundle_of_a_run_on_a_chip_ends_with_the_weights_of_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("plastic.models.simulate.draw_run", lambda *arguments: None)
+        size = ["--steps", "20", "--width", "10", "--probes", "0", "--train-size", "64", "--test-size", "60"]
+        assert main(["simulate", "--backend", "loihi", *size, "--seed", "3", "--out", str(run)]) == 0
+    assert main(["export", str(run), "--to", "lava", str(tmp_path / "b"), "--stimuli", "20"]) == 0
+    bundle, finished = read_bundle(tmp_path / "b"), open_finished(run)
+    for number in (1, 2):
+        last, scale = bundle.golden[f"layer{number}.weight"], bundle.program["scales"][number - 1]["weight"]
+        final = finished.final[f"layer{number}.weight"].reshape(last.shape)
+        np.testing.assert_allclose(last / scale, final, rtol=0, atol=1e-6)
+        assert (last != bundle.first_weights()[number - 1]).mean() > 0.1
+    assert main(["export", str(run), "--to", "lava", str(tmp_path / "c"), "--start", "trained"]) == 2
+    assert main(["export", str(run), "--to", "brian2", str(tmp_path / "x.py")]) == 2
+    assert "take --to lava" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "run"]
+
+
 def resigned(folder: Path, name: str, change: Callable[[dict[str, np.ndarray]], None]) -> None:
     """The bundle with another array file, and checksums that fit it."""
     manifest, files = container.read(folder)
