@@ -110,7 +110,7 @@ def lava_run(bundle: Bundle, stimuli: int, timeout: int = PATIENCE) -> Iterator[
         [one["modulator_scale"] for one in program["layers"]], [one["modulator_shift"] for one in program["layers"]],
         None if program["rounding"] == "nearest" else [seed], state,
     )  # fmt: skip
-    network: Any = LavaNetwork(  # type: ignore[no-untyped-call]
+    network: Any = LavaNetwork(
         layers, circuit, bundle.spikes("input")[:stimuli], bundle.arrays["fixation"][:stimuli],
         bundle.targets()[:stimuli], rounding=program["rounding"], period=program["learning_period"],
     )  # fmt: skip
