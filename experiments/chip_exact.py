@@ -64,7 +64,11 @@ def chip_case(rule: str, rounding: Any, seed: int, stimuli: int) -> ChipCase:
     """The rule's quantised network and its first stimuli."""
     rate = RATE.get(rule, 0.1)
     ensemble = ChipEnsemble(
-        settings(rule, "loihi"), [task(seed)], [seed], [rate], Hardware(Chip(rounding=rounding, seed=seed))
+        settings(rule, "loihi"),
+        [task(seed)],
+        [seed],
+        [rate],
+        Hardware(Chip(rounding=rounding, seed=seed), calibration=(100, 4)),
     )
     assert ensemble.quantised is not None
     spikes, fixation, target = [], [], []

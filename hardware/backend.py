@@ -53,6 +53,7 @@ class Hardware:
     chip: Chip = field(default_factory=Chip)
     precision: Precision = "fixed"  # of Lava
     ranges: tuple[Ranges, ...] | None = None  # None: of a float run
+    calibration: tuple[int, int] = CALIBRATION  # stimuli and streams of that run
 
 
 def circuit_of(rule: Rule, network: Network, learning_rate: float, statistics_time_constant: float = 100.0) -> Compiled:
@@ -116,7 +117,7 @@ class ChipEnsemble(Ensemble):
     def _quantise(self) -> Quantised:
         settings, given = self.settings, self.hardware.ranges
         assert settings.spiking is not None
-        stimuli, streams = CALIBRATION
+        stimuli, streams = self.hardware.calibration
         ranges = list(given) if given is not None else float_run(
             settings, self.tasks[0], self.seeds[0], self.learning_rate, stimuli, streams
         )  # fmt: skip

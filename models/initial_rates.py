@@ -1,8 +1,9 @@
 """Initial weights of spiking networks, scaled until every layer fires at the same low rate.
 
-CLAPP multiplies two responses, so what all neurons of a layer share (their mean rate) enters the score
-squared. At 0.2 spikes per step it drowns the little that two stimuli of one class have in common: the
-first updates swing by many margins and silence the network before it can learn. At 0.05 they do not.
+Where a rule's score multiplies two responses, what all neurons of a layer share (their mean rate)
+enters it squared. At 0.2 spikes per step it drowns the little that two stimuli of one class have in
+common: the first updates swing by many margins and silence the network before it can learn. At 0.05
+they do not.
 Measured, not computed from the fan-in, so that it holds for every τ_m, threshold, input coding and depth.
 """
 

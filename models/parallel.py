@@ -57,7 +57,7 @@ class Share:
             raise PlasticError("several processes (torchrun) train rate networks only; take --backend rate.")
         if batch % self.size:
             raise PlasticError(f"{batch} streams do not divide into {self.size} processes; choose another --batch.")
-        if rule.smallest_batch > 1 or "batch" in (rule.mask, rule.feedback_mask):
+        if rule.reads_statistics or rule.smallest_batch > 1 or "batch" in (rule.mask, rule.feedback_mask):
             raise PlasticError(
                 f"rule {rule.name!r} averages over the batch or compares its streams, so several processes cannot "
                 "share them; run it on one process, or take a rule that learns from each stream."

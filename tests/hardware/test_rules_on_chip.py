@@ -22,8 +22,8 @@ from plastic.rules import load_rule
 @pytest.mark.parametrize("rounding", ["stochastic", "nearest"])
 @pytest.mark.parametrize("rule", RULES)
 def test_emulator_and_lava_agree_on_a_rule(rule: str, rounding: str) -> None:
-    case = chip_case(rule, rounding, seed=1, stimuli=6)
-    found = compare(case.program, case.spikes, case.fixation, case.target, seed=1, every=2)
+    case = chip_case(rule, rounding, seed=1, stimuli=20)
+    found = compare(case.program, case.spikes, case.fixation, case.target, seed=1, every=10)
     assert found.differing == []
     assert all(0.01 < rate < 0.7 for rate in found.rates), found.rates
     assert all(moved > 0.01 for moved in found.moved), found.moved
