@@ -165,7 +165,7 @@ def packs_of_the_figure() -> Iterator[tuple[str, list[Member], int]]:
     for arm in sweep.arms:
         own = [p for p in packs if p[0].arm == arm.name]
         if load_rule(own[0][0].config.rule).learns:
-            yield arm.name, list(max(own, key=len)), sum(map(len, own))
+            yield arm.name, list(sorted(own, key=len)[-1]), sum(map(len, own))
 
 
 def train_packs(pipe: Connection, data: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from matplotlib.figure import Figure as Picture
 
@@ -71,7 +71,7 @@ def make_figure(order: Order, report: Callable[[SweepProgress], None] = lambda p
     """
     if order.name not in NAMES:
         raise PlasticError(f"no figure {order.name!r}; choose one of: {', '.join(NAMES)}.")
-    module: Module = importlib.import_module(f"plastic.experiments.{NAMES[order.name][0]}")  # type: ignore[assignment]
+    module = cast(Module, importlib.import_module(f"plastic.experiments.{NAMES[order.name][0]}"))
     sweep = read_sweep(order.file)
     folder = order.store or default_store(sweep)
     if order.partial:

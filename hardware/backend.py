@@ -66,7 +66,7 @@ def circuit_of(rule: Rule, network: Network, learning_rate: float, statistics_ti
 def make_chip(config: Config) -> ChipEnsemble:
     """The network of a resolved config of a chip, before its first stimulus."""
     given = config.chip
-    numba.set_num_threads(min(config.threads, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(config.threads, cast(Any, numba.config).NUMBA_NUM_THREADS))
     hardware = Hardware(Chip(cast(Rounding, given.rounding), given.weight_bits), cast(Precision, given.precision))
     rate = config.training.learning_rate or 0.0
     return ChipEnsemble(make_settings(config), [make_task(config)], [config.seed], [rate], hardware)
