@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import torch
 
-from plastic.config import DOUBLE, IMAGES, SPIKING, Config, resolve
+from plastic.config import CHIPS, DOUBLE, IMAGES, SPIKING, Config, resolve
 from plastic.data.digits import digits_task
 from plastic.data.images import image_task
 from plastic.data.rhm import RandomHierarchyModel
@@ -130,7 +130,9 @@ def make_recorder(ensemble: Ensemble, config: Config) -> Callable[[Path, int], R
 
 
 def make_ensemble(config: Config) -> Ensemble:
-    """The network of a resolved config, before its first stimulus."""
+    """The network of a resolved config, before its first stimulus; PlasticError for a chip, which is made elsewhere."""
+    if config.backend in CHIPS:
+        raise PlasticError(f"the backend {config.backend} is a chip; make it with plastic.hardware.backend.make_chip.")
     rate = config.training.learning_rate or 0.0
     return Ensemble(make_settings(config), [make_task(config)], [config.seed], [rate])
 
