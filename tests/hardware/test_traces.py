@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import plastic
-from plastic.config import Architecture, Config, Stimuli, Training, resolve
+from plastic.config import CHIPS, Architecture, Config, Stimuli, Training, resolve
+from plastic.errors import PlasticError
 from plastic.hardware.backend import make_chip
 from plastic.models.simulate import simulate
 
@@ -60,6 +61,13 @@ def test_recorded_factors_give_the_recorded_weights_in_integers(config: Config, 
         assert np.abs(level[:, 0] - told)[open_range].max() <= 1
         np.testing.assert_array_equal(np.sign(level[:, 0])[~open_range], np.sign(told)[~open_range])
         assert {-1, 1} <= set(np.sign(gate).ravel().astype(int).tolist())
+
+
+@pytest.mark.parametrize("backend", CHIPS)
+def test_a_chip_is_not_run_as_another_network(backend: str, config: Config, tmp_path: Path) -> None:
+    with pytest.raises(PlasticError, match="make_chip"):
+        simulate(dataclasses.replace(config, backend=backend), tmp_path / "run")
+    assert not list(tmp_path.iterdir())
 
 
 def whole(values: np.ndarray) -> np.ndarray:
