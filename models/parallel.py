@@ -8,6 +8,7 @@ batch would be another rule.
 
 from __future__ import annotations
 
+import atexit
 import os
 from dataclasses import dataclass
 
@@ -73,4 +74,6 @@ def share_of_this_process() -> Share:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        # its threads are joined before the interpreter ends: one left running aborts the process now and then
+        atexit.register(distributed.destroy_process_group)
     return Share(distributed.get_rank(), size)
