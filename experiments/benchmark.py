@@ -28,8 +28,9 @@ from plastic.models.learning import Learner
 from plastic.models.optimizer import make_optimizer
 from plastic.models.parameters import he_std, initial_parameters, layer_name, specification
 from plastic.models.rate import RateSimulator
+from plastic.models.settings import Settings
 from plastic.models.topology import Network, dense, tree
-from plastic.models.training import Ensemble, Settings
+from plastic.models.training import Ensemble
 from plastic.rules import CLAPP, load_rule
 
 SUM_OVER_BATCH = 1e-5  # learning rate of the steps that are timed: small, so that activity stays put

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.config import Config, Training, resolve
+from plastic.config import Config, Training
+from plastic.defaults import resolve
 from plastic.experiments.results import median_ratio
 from plastic.models.brian2 import load_brian2
 from plastic.models.simulate import make_settings, make_task

@@ -27,8 +27,9 @@ from plastic.hardware.on_lava import run_fixed
 from plastic.hardware.program import Program
 from plastic.hardware.quantiser import Chip
 from plastic.models.learning import Watch
+from plastic.models.settings import Settings, SpikeInput
 from plastic.models.step import SpikingStep, Traces
-from plastic.models.training import Ensemble, Settings, SpikeInput
+from plastic.models.training import Ensemble
 from plastic.rules import load_rule
 
 OUT = Path("docs/results/chip-exact.json")

@@ -18,7 +18,8 @@ from typing import Any
 import numba
 import torch
 
-from plastic.config import Architecture, Config, Spiking, Stimuli, Training, resolve
+from plastic.config import Architecture, Config, Spiking, Stimuli, Training
+from plastic.defaults import resolve
 from plastic.experiments.results import write_result
 from plastic.hardware.backend import CALIBRATION, ChipEnsemble, Hardware
 from plastic.hardware.calibration import float_run

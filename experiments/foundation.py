@@ -23,7 +23,8 @@ from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import rhm_task
 from plastic.experiments.results import write_result
 from plastic.models.allocator import keep_freed_memory
-from plastic.models.training import Ensemble, Settings
+from plastic.models.settings import Settings
+from plastic.models.training import Ensemble
 from plastic.picture import BLUE, GREEN, GREY, ORANGE
 from plastic.rules import load_rule
 

@@ -31,8 +31,9 @@ from plastic.data.task import Task
 from plastic.errors import PlasticError
 from plastic.experiments.results import write_result
 from plastic.models.allocator import keep_freed_memory
+from plastic.models.settings import Settings
 from plastic.models.support import refusal
-from plastic.models.training import Ensemble, Settings
+from plastic.models.training import Ensemble
 from plastic.rules import all_rules, load_rule
 
 SATURATING = ("sdfa", "drtp")  # their targets never come to rest: tanh units, as in their papers

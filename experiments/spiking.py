@@ -25,9 +25,10 @@ import torch
 import tyro
 from matplotlib.figure import Figure
 
-from plastic.config import Config, Spiking, Stimuli, Training, resolve
+from plastic.config import Config, Spiking, Stimuli, Training
 from plastic.config_file import to_toml
 from plastic.data.stream import Stimulus
+from plastic.defaults import resolve
 from plastic.experiments.results import write_result
 from plastic.models.simulate import make_settings, make_task, simulate
 from plastic.models.step import Traces

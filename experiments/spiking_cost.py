@@ -22,7 +22,8 @@ import torch
 import tyro
 from torch import Tensor
 
-from plastic.config import Config, Spiking, Stimuli, resolve
+from plastic.config import Config, Spiking, Stimuli
+from plastic.defaults import resolve
 from plastic.experiments.benchmark import peak_bytes
 from plastic.experiments.brian2_by_hand import side_by_side_with_backend
 from plastic.experiments.plain_snntorch import PlainNetwork

@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plastic.config import DOUBLE, Config, resolve
+from plastic.config import DOUBLE, Config
 from plastic.config_file import SECTIONS, from_table
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import checked_test_size
+from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.experiments.measures import MEASURES
 

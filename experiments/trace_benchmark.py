@@ -20,7 +20,8 @@ import torch
 import tyro
 
 from plastic.commands.inspect import Inspect
-from plastic.config import Architecture, Config, Spiking, Training, resolve
+from plastic.config import Architecture, Config, Spiking, Training
+from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.experiments.results import write_result
 from plastic.models.allocator import keep_freed_memory

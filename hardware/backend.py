@@ -34,11 +34,12 @@ from plastic.hardware.shim import load_lava
 from plastic.models.learning import Observation, Watch
 from plastic.models.observer import Look, Observer
 from plastic.models.parameters import specification
+from plastic.models.settings import Settings
 from plastic.models.simulate import make_settings, make_task
 from plastic.models.statistics import decay_per_stimulus
 from plastic.models.step import Traces
 from plastic.models.topology import Network
-from plastic.models.training import PROBE_BATCH, Ensemble, Settings
+from plastic.models.training import PROBE_BATCH, Ensemble
 from plastic.rules.rule import Rule
 
 CALIBRATION = (600, 4)  # stimuli and streams of the float run that the scales are chosen from

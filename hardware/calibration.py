@@ -13,7 +13,8 @@ from plastic.data.task import Task
 from plastic.hardware.quantiser import Ranges
 from plastic.models.learning import Observation
 from plastic.models.observer import Look
-from plastic.models.training import Ensemble, Settings
+from plastic.models.settings import Settings
+from plastic.models.training import Ensemble
 
 BEYOND = 99.5  # percentile of eligibilities and modulators that is called the largest
 LOOKS = 40

@@ -21,9 +21,10 @@ from plastic.models.learning import Learner, Watch
 from plastic.models.optimizer import State, make_optimizer
 from plastic.models.parameters import Parameters, he_std, initial_parameters, layer_name, specification
 from plastic.models.rate import RateSimulator
+from plastic.models.settings import Settings, build_network
 from plastic.models.step import Traces
 from plastic.models.topology import Network
-from plastic.models.training import Ensemble, Settings, build_network
+from plastic.models.training import Ensemble
 from plastic.models.update import Update, Whole
 from plastic.rules.rule import LayerShape, Rule
 

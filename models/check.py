@@ -9,24 +9,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from plastic.data.coding import Coding
-from plastic.data.rhm import RandomHierarchyModel
-from plastic.data.stream import Stimulus
-from plastic.data.strings import rhm_task
-from plastic.data.task import Task
 from plastic.errors import PlasticError
-from plastic.models.learning import Observation, Watch
-from plastic.models.step import SpikingStep, Traces
-from plastic.models.training import Ensemble, Settings, SpikeInput
+from plastic.models.case import Case, Track, run_case
 from plastic.picture import draw_check
 from plastic.rules import load_rule, rule_class
 
@@ -35,95 +27,6 @@ SPIKES_TOLERANCE = {"float64": 0.0, "float32": 1e-3}  # fraction of neurons × s
 RATES = (0.01, 0.6)  # spikes per step of a live layer
 MOVED = 0.005  # relative change of the weights of a layer that learns
 LEARNING_RATES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A small network and its task; small enough for hundreds of stimuli on the reference."""
-
-    rule: str
-    options: tuple[tuple[str, str], ...] = ()
-    topology: str = "tree"
-    shared: bool = True
-    streams: int = 4
-    step: SpikingStep = field(default_factory=SpikingStep)
-    time_steps: int = 12
-    coding: Coding = "poisson"
-    stimuli: int = 200
-    learning_rate: float | None = None  # per stream; None: see `tuned`
-    optimizer: str = "sgd"
-    weight_bound: float = float("inf")
-    statistics: str | None = None  # batch or traces; None: traces for one stream
-    seed: int = 0
-
-    def settings(self, backend: str, dtype: str) -> Settings:
-        return Settings(
-            rule=load_rule(self.rule, dict(self.options)),
-            widths=(12, 10),
-            topology=self.topology,
-            shared=self.shared,
-            spiking=self.step,
-            backend=backend,
-            spike_input=SpikeInput(self.time_steps, self.coding),
-            batch=self.streams,
-            optimizer=self.optimizer,
-            weight_bound=self.weight_bound,
-            statistics=self.statistics,
-            dtype=torch.float64 if dtype == "float64" else torch.float32,
-        )
-
-
-def case_task(seed: int) -> Task:
-    """32 strings of 4 symbols out of 4, in 4 classes."""
-    grammar = RandomHierarchyModel(4, 4, 2, 2, 2, seed)
-    return rhm_task(grammar, 24, "class", seed, 8, "onehot")
-
-
-@dataclass
-class Track:
-    """What one backend did, stimulus by stimulus."""
-
-    spikes: list[list[NDArray[np.bool_]]] = field(default_factory=list)  # [stimulus][layer]: time × …
-    weights: list[dict[str, NDArray[Any]]] = field(default_factory=list)  # before each stimulus, and at the end
-    gates: list[float] = field(default_factory=list)  # fraction of open gates, layer by layer
-
-    def rates(self) -> list[float]:
-        """Spikes per neuron and step of every layer."""
-        return [float(np.mean([one[layer] for one in self.spikes])) for layer in range(len(self.spikes[0]))]
-
-    def moved(self) -> dict[str, float]:
-        """Relative change of every weight array over the run."""
-        first, last = self.weights[0], self.weights[-1]
-        return {k: float(np.linalg.norm(last[k] - first[k]) / np.linalg.norm(first[k])) for k in first}
-
-
-class _Recorder:
-    """Keeps the spikes and weights of a training."""
-
-    def __init__(self, ensemble: Ensemble) -> None:
-        self.ensemble, self.track, self.traces = ensemble, Track(), Traces()
-        self.keep_weights()
-
-    def begin(self, step: int) -> tuple[Watch, Traces]:
-        del step
-        self.traces = {}
-        return self.watch, self.traces
-
-    def watch(self, index: int, seen: Observation) -> None:
-        del index
-        gate = torch.as_tensor(seen.third.current.gate)
-        self.track.gates.append(float((gate != 0).double().mean()))
-
-    def end(self, step: int, stimulus: Stimulus) -> None:
-        del step, stimulus
-        layers = [torch.cat([part.spike for part in parts], dim=1) for _, parts in sorted(self.traces.items())]
-        self.track.spikes.append([spike[0].numpy() > 0 for spike in layers])
-        self.keep_weights()
-
-    def keep_weights(self) -> None:
-        self.track.weights.append(
-            {k: v[0].double().numpy().copy() for k, v in self.ensemble.learner.parameters.items()}
-        )
 
 
 @lru_cache(maxsize=64)
@@ -140,24 +43,6 @@ def tuned(case: Case) -> Case:
         if not vacuity(tried, run_case(tried, "reference")):
             break
     return tried
-
-
-@lru_cache(maxsize=64)
-def run_case(case: Case, backend: str, dtype: str = "float64", nudge: float = 0.0) -> Track:
-    """The case on one backend, from the same initial weights and spikes on all of them.
-
-    `nudge` changes the layers' initial weights by this relative amount, every other one up and down.
-    """
-    assert case.learning_rate is not None
-    rate = case.learning_rate / case.streams
-    ensemble = Ensemble(case.settings(backend, dtype), [case_task(case.seed)], [case.seed], [rate])
-    for name, value in ensemble.learner.parameters.items():
-        if nudge and name.endswith(".weight"):
-            value.view(-1)[::2] *= 1 + nudge
-            value.view(-1)[1::2] *= 1 - nudge
-    recorder = _Recorder(ensemble)
-    ensemble.train(case.stimuli, recorder)
-    return recorder.track
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.config import SPIKING, Config, resolve
+from plastic.config import SPIKING, Config
 from plastic.config_file import read_config
+from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.models.simulate import make_settings, make_task
 from plastic.models.step import SpikingStep

@@ -28,11 +28,11 @@ from plastic.models.optimizer import make_optimizer
 from plastic.models.parameters import Parameters, initial_parameters, specification
 from plastic.models.rate import RateSimulator
 from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
+from plastic.models.settings import Settings, Simulator, SpikeInput, make_simulator
 from plastic.models.statistics import SlowTraces, decay_per_stimulus
 from plastic.models.step import SpikingStep
 from plastic.models.support import refusal
 from plastic.models.topology import dense
-from plastic.models.training import Settings, Simulator, SpikeInput, make_simulator
 from plastic.rules.rule import Rule
 
 PROBED, TEACHER = 0, 1  # inputs

@@ -10,22 +10,25 @@ from typing import Any, cast
 
 import torch
 
-from plastic.config import CHIPS, DOUBLE, IMAGES, SPIKING, Config, resolve
+from plastic.config import CHIPS, DOUBLE, IMAGES, SPIKING, Config
 from plastic.data.digits import digits_task
 from plastic.data.images import image_task
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.stream import Stimulus
 from plastic.data.strings import InputFormat, rhm_task
 from plastic.data.task import Task
+from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.models.allocator import keep_freed_memory
 from plastic.models.brian2_equations import Equations
 from plastic.models.learning import Watch
+from plastic.models.metrics import layer_metrics
 from plastic.models.observer import together
 from plastic.models.parallel import share_of_this_process
 from plastic.models.recording import Recorder, layer_sizes
+from plastic.models.settings import Settings, SpikeInput
 from plastic.models.step import SpikingStep, Traces, TraceTiming
-from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
+from plastic.models.training import Ensemble
 from plastic.picture import draw_run
 from plastic.rules import load_rule
 from plastic.runs import CHECKPOINT, RunFolder, free_folder

@@ -3,141 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from plastic import collapse
-from plastic.data.coding import Coding, encode
+from plastic.data.coding import encode
 from plastic.data.random import generator
 from plastic.data.stream import Stimulus, Stream
 from plastic.data.task import Examples, Inputs, Task
-from plastic.errors import PlasticError
-from plastic.models.brian2 import Brian2Simulator, load_brian2
-from plastic.models.convolution import vgg
+from plastic.models.brian2 import Brian2Simulator
 from plastic.models.initial_rates import scale_to_rate
-from plastic.models.learning import Held, Learner, Observation, Response, Watch
+from plastic.models.learning import Held, Learner, Response, Watch
 from plastic.models.observer import Look, Observer
 from plastic.models.optimizer import make_optimizer
-from plastic.models.parallel import Share
 from plastic.models.parameters import he_std, initial_parameters, lively_std, specification
 from plastic.models.rate import RateSimulator
 from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
-from plastic.models.snntorch import SnnTorchSimulator
-from plastic.models.statistics import SlowTraces, decay_per_stimulus
-from plastic.models.step import SpikingStep, Traces
-from plastic.models.support import refusal
-from plastic.models.topology import Network, dense, tree
+from plastic.models.settings import Batched, Settings, build_network, check_backend, make_simulator
+from plastic.models.step import Traces
 from plastic.models.views import view
 from plastic.probes import probe
-from plastic.rules.rule import Rule
 
 PROBE_BATCH = 512  # examples per forward pass when features are collected
 SAMPLE = 32  # examples that initial rates are measured on
-
-
-@dataclass(frozen=True)
-class SpikeInput:
-    """How stimuli become spikes."""
-
-    time_steps: int = 20
-    coding: Coding = "poisson"
-    rate: float = 0.5
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all members of an ensemble share."""
-
-    rule: Rule
-    widths: tuple[int, ...] = (128, 128, 128)
-    topology: str = "tree"
-    shared: bool = True
-    activation: str = "relu"
-    spiking: SpikingStep | None = None  # None: rate network
-    backend: str = "snntorch"  # of spiking networks: reference, snntorch or brian2
-    spike_input: SpikeInput = field(default_factory=SpikeInput)
-    initial_rate: float = 0.0  # spikes per neuron and step before learning; 0: see lively_std
-    batch: int = 128
-    fixation_probability: float = 0.5
-    fixation_error: float = 0.0
-    optimizer: str = "adam"
-    weight_bound: float = float("inf")
-    recompute_context: bool = False
-    statistics: str | None = None  # batch or traces; None: traces where there is one stream
-    statistics_time_constant: float = 100.0  # of slow traces, in stimuli
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    dtype: torch.dtype = torch.float32
-    share: Share = field(default_factory=Share)  # the streams of this process, where there are several
-
-    @property
-    def slow_traces(self) -> SlowTraces | None:
-        """In the place of batch statistics; None: those."""
-        if (self.statistics or ("traces" if self.batch == 1 else "batch")) == "batch":
-            return None
-        return SlowTraces(decay_per_stimulus(self.statistics_time_constant))
-
-
-def build_network(settings: Settings, task: Task) -> Network:
-    """The network that fits the task."""
-    if settings.topology == "conv":
-        network = _convolutional(settings, task)
-    elif settings.topology == "dense":
-        network = dense(task.positions * task.channels, settings.widths, task.classes)
-    else:
-        network = tree(task.positions, task.channels, task.branching, settings.widths, task.classes, settings.shared)
-    return labelled(network) if settings.rule.presentation == "labelled" else network
-
-
-def _convolutional(settings: Settings, task: Task) -> Network:
-    """Feedback that is broadcast goes to every unit; a layer's own circuit sees the map as a grid of means."""
-    if task.image is None:
-        raise PlasticError(f"{task.name} is not made of images, which --topology conv is for; take tree or dense.")
-    widths, everywhere = settings.widths, settings.rule.modulator == "broadcast"
-    return vgg(*task.image, widths[0], len(widths), task.classes, whole_circuit=everywhere)
-
-
-def labelled(network: Network) -> Network:
-    """The network with a label beside every patch of the input."""
-    first, *others = network.layers
-    first = first.with_more_inputs(network.classes)
-    return Network(first.sites * first.inputs_per_site, (first, *others), network.classes)
-
-
-Batched: TypeAlias = RateSimulator | SnnTorchSimulator | ReferenceSimulator  # one stimulus per call
-Simulator: TypeAlias = Batched | Brian2Simulator
-
-
-def make_simulator(settings: Settings, network: Network) -> Simulator:
-    """The simulator that the settings name; they are assumed to fit it (see plastic.config)."""
-    rule, step = settings.rule, settings.spiking
-    if step is None:
-        return RateSimulator(network, rule, settings.activation)
-    if settings.backend == "reference":
-        return ReferenceSimulator(network, rule, step)
-    if settings.backend == "brian2":
-        return Brian2Simulator(network, rule, step, settings.spike_input.time_steps)
-    return SnnTorchSimulator(network, rule, step)
-
-
-def _check_backend(settings: Settings, members: int) -> None:
-    """PlasticError for what the backend cannot do or where it is missing, before anything is written."""
-    backend = settings.backend if settings.spiking is not None else "rate"
-    kind = "batch" if settings.slow_traces is None else "traces"
-    if (reason := refusal(settings.rule, backend, settings.batch, kind)) is not None:
-        raise PlasticError(reason)
-    settings.share.check(settings.rule, settings.batch, settings.spiking is not None)
-    if backend in ("rate", "snntorch"):
-        return
-    if members > 1:
-        raise PlasticError(f"the backend {backend} trains one network, not {members}; take snntorch.")
-    if backend == "brian2":
-        load_brian2()
-        if settings.batch > 1:
-            raise PlasticError(f"the backend brian2 runs one stream, not {settings.batch}; take batch 1, or snntorch.")
 
 
 class Ensemble:
@@ -147,7 +36,7 @@ class Ensemble:
         self, settings: Settings, tasks: Sequence[Task], seeds: Sequence[int], learning_rates: Sequence[float]
     ) -> None:
         self.settings, self.tasks, self.seeds = settings, list(tasks), list(seeds)
-        _check_backend(settings, len(tasks))
+        check_backend(settings, len(tasks))
         self.network = build_network(settings, tasks[0])
         self.simulator = make_simulator(settings, self.network)
         self.learner = self._learner(learning_rates)
@@ -373,24 +262,3 @@ class Ensemble:
 
 def _on_cpu(inputs: Inputs | Tensor) -> Inputs:
     return inputs.cpu().numpy() if isinstance(inputs, Tensor) else inputs
-
-
-def layer_metrics(into: dict[str, list[float | None]]) -> Watch:
-    """A watch that collects, layer by layer, loss, fraction of open gates, mean activity, and whether
-    the layer collapses: variance and effective rank of its responses, fraction of dead neurons."""
-
-    def watch(index: int, seen: Observation) -> None:
-        del index
-        gate = seen.third.current.gate
-        opened = (gate != 0).double().mean().item() if isinstance(gate, Tensor) else float(gate != 0)
-        loss = seen.third.loss
-        into.setdefault("loss", []).append(None if loss is None else loss.mean().item())
-        into.setdefault("open_gates", []).append(opened)
-        activity = seen.response.activity.flatten(2)
-        into.setdefault("activity", []).append(activity.mean().item())
-        if activity.isfinite().all():
-            into.setdefault("variance", []).append(collapse.variance(activity).mean().item())
-            into.setdefault("effective_rank", []).append(collapse.effective_rank(activity).mean().item())
-            into.setdefault("dead_fraction", []).append(collapse.dead_fraction(activity).mean().item())
-
-    return watch

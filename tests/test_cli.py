@@ -17,8 +17,9 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from plastic.cli import main
-from plastic.config import BACKENDS, CHIPS, DOUBLE, ONLINE, resolve
+from plastic.config import BACKENDS, CHIPS, DOUBLE, ONLINE
 from plastic.config_file import from_toml, read_config
+from plastic.defaults import resolve
 from plastic.models.support import refusal
 from plastic.rules import BUILT_IN, rule_class
 

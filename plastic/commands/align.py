@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from plastic.config import Architecture, Config, Stimuli, Training, resolve
+from plastic.config import Architecture, Config, Stimuli, Training
+from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.rules import load_rule, rule_class
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plastic.models.check import Case, compare, run_case
+from plastic.models.case import Case, run_case
+from plastic.models.check import compare
 from plastic.models.step import SpikingStep
 from plastic.models.support import refusal
 from plastic.rules import all_rules, load_rule, rule_class

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from plastic.config import Architecture, Config, Stimuli, Training, resolve
+from plastic.config import Architecture, Config, Stimuli, Training
+from plastic.defaults import resolve
 from plastic.experiments.benchmark_sweep import PlainTorch, packs_of_the_figure
 from plastic.models.simulate import make_settings, make_task
 from plastic.models.training import Ensemble

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.config import Architecture, Config, Stimuli, Training, resolve
+from plastic.config import Architecture, Config, Stimuli, Training
 from plastic.data.random import generator
+from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.experiments.measures import ALIGNED, MEASURES
 from plastic.experiments.packs import checkpoints

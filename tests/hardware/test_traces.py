@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import plastic
-from plastic.config import CHIPS, Architecture, Config, Stimuli, Training, resolve
+from plastic.config import CHIPS, Architecture, Config, Stimuli, Training
+from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.hardware.backend import make_chip
 from plastic.models.simulate import simulate

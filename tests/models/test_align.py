@@ -13,7 +13,8 @@ from plastic.cli import main
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import rhm_task
 from plastic.models.align import Comparison, align, cosine, updates
-from plastic.models.training import Ensemble, Settings
+from plastic.models.settings import Settings
+from plastic.models.training import Ensemble
 from plastic.rules import BP, DFA, BPCLAPPpp, BPInfoNCE, CLAPPpp, InfoNCE, load_rule
 
 TASK = rhm_task(RandomHierarchyModel(4, 4, 3, 2, 2, 0), 60, seed=0, test_size=40)

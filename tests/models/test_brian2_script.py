@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from plastic.cli import main
-from plastic.config import Architecture, Config, Stimuli, Training, resolve
+from plastic.config import Architecture, Config, Stimuli, Training
 from plastic.data.stream import Stimulus
+from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.models.brian2_script import _refuse, arrays, export_brian2, script
 from plastic.models.finished import FinishedRun, open_finished

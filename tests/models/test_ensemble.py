@@ -8,8 +8,10 @@ import torch
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import rhm_task
 from plastic.data.task import Task
+from plastic.models.metrics import layer_metrics
+from plastic.models.settings import Settings
 from plastic.models.snntorch import SpikingStep
-from plastic.models.training import Ensemble, Settings, layer_metrics
+from plastic.models.training import Ensemble
 from plastic.rules import load_rule
 
 MEMBERS = ((0, 40, 1e-3), (1, 70, 1e-3), (2, 70, 5e-3))  # seed, train size, learning rate

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from plastic.models.check import Case, case_task
+from plastic.models.case import Case, case_task
 from plastic.models.support import refusal
 from plastic.models.training import Ensemble
 from plastic.rules import all_rules

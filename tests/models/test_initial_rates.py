@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from plastic.errors import PlasticError
-from plastic.models.check import Case, case_task
+from plastic.models.case import Case, case_task
 from plastic.models.initial_rates import scale_to_rate
 from plastic.models.reference_backend import ReferenceSimulator
 from plastic.models.step import SpikingStep

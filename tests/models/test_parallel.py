@@ -16,7 +16,8 @@ from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import rhm_task
 from plastic.errors import PlasticError
 from plastic.models.parallel import Share
-from plastic.models.training import Ensemble, Settings
+from plastic.models.settings import Settings
+from plastic.models.training import Ensemble
 from plastic.rules import load_rule
 
 COMMON = [

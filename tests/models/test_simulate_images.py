@@ -12,8 +12,10 @@ from safetensors.numpy import load_file
 
 from plastic.cli import main
 from plastic.data.digits import digits_task
+from plastic.models.metrics import layer_metrics
+from plastic.models.settings import Settings
 from plastic.models.support import refusal
-from plastic.models.training import Ensemble, Settings, layer_metrics
+from plastic.models.training import Ensemble
 from plastic.rules import all_rules, load_rule
 
 TINY = ["--backend", "rate", "--steps", "24", "--width", "2", "--batch", "8", "--probes", "1"]

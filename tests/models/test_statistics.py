@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from plastic.errors import PlasticError
-from plastic.models.check import Case, case_task
+from plastic.models.case import Case, case_task
 from plastic.models.recall import recalled
 from plastic.models.reference_recall import recalled as recalled_by_reference
 from plastic.models.statistics import SlowTraces, decay_per_stimulus

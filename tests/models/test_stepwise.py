@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from plastic.errors import PlasticError
-from plastic.models.check import Case, case_task
+from plastic.models.case import Case, case_task
 from plastic.models.learning import Learner
 from plastic.models.parameters import initial_parameters, specification
 from plastic.models.snntorch import SnnTorchSimulator

@@ -9,7 +9,8 @@ from test_learning import LEARNING_AS_RATES, SATURATING
 
 from plastic.data.digits import digits_task
 from plastic.data.task import Task
-from plastic.models.training import Ensemble, Settings
+from plastic.models.settings import Settings
+from plastic.models.training import Ensemble
 from plastic.rules import load_rule
 
 

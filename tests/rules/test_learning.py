@@ -15,9 +15,11 @@ from plastic.data.strings import rhm_task
 from plastic.data.task import Task
 from plastic.errors import PlasticError
 from plastic.models.learning import Observation, Watch
+from plastic.models.metrics import layer_metrics
+from plastic.models.settings import Settings, SpikeInput
 from plastic.models.snntorch import SpikingStep
 from plastic.models.support import refusal
-from plastic.models.training import Ensemble, Settings, SpikeInput, layer_metrics
+from plastic.models.training import Ensemble
 from plastic.rules import LPL, SCFF, DFAProduct, EProp, ForwardForward, NoLearning, Rule, SimSiam, all_rules, load_rule
 
 LEARNING_AS_RATES = [n for n, rule in all_rules().items() if n != "none" and refusal(rule(), "rate", 128) is None]
