@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numba
@@ -30,12 +31,14 @@ from plastic.hardware.observation import chip_observations, chip_traces, float_s
 from plastic.hardware.on_lava import run_fixed
 from plastic.hardware.program import Rounding
 from plastic.hardware.quantiser import Chip, Quantised, Ranges, check_fits, quantise
+from plastic.hardware.report import write_report
 from plastic.hardware.shim import load_lava
 from plastic.models.learning import Observation, Watch
 from plastic.models.observer import Look, Observer
 from plastic.models.parameters import specification
 from plastic.models.settings import Settings
 from plastic.models.simulate import make_settings, make_task
+from plastic.models.snntorch import SnnTorchSimulator
 from plastic.models.statistics import decay_per_stimulus
 from plastic.models.step import Traces
 from plastic.models.topology import Network
@@ -95,6 +98,7 @@ class ChipEnsemble(Ensemble):
         else:
             check_fits(self.network, settings.spiking, self.hardware.chip)
             self.quantised = self._quantise()
+            self._initial = {name: value.clone() for name, value in self.learner.parameters.items()}
             self.emulator = Emulator(self.quantised.program, [self.seeds[0]])
             self._sync()
 
@@ -289,6 +293,15 @@ class ChipEnsemble(Ensemble):
             for layer, seen in enumerate(self.emulator.features(spikes)):
                 collected[layer].append(seen.mean(1, dtype=np.float64))
         return [np.concatenate(values) for values in collected]
+
+    def write_more(self, folder: Path) -> None:
+        """What the network lost when it became integers: quantisation.json and .png."""
+        if self.quantised is None:
+            return
+        examples = self.tasks[0].test.inputs[:64]
+        spikes = self.encode(examples[None], "probe-test", 0)[0].numpy().transpose(1, 0, 2)
+        simulator = SnnTorchSimulator(self.network, self.settings.rule, self.step_constants)
+        write_report(folder, self.quantised, simulator, self._initial, spikes)
 
     def snapshot(self) -> dict[str, Tensor]:
         """Everything that changes with training; of Lava nothing, whose runs cannot be taken up again."""

@@ -206,6 +206,7 @@ def _write_end(ensemble: Ensemble, config: Config, folder: RunFolder, result: di
     """Weights, picture, and last the result: a folder with a result is whole."""
     parameters = {k: v[0].cpu().numpy() for k, v in ensemble.learner.parameters.items()}
     folder.write_arrays("weights.safetensors", parameters)
+    ensemble.write_more(folder.path)
     draw_run(folder.path / "picture.png", config, open_run(folder.path), result)
     folder.write_json("result.json", result)
 

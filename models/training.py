@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -251,6 +252,9 @@ class Ensemble:
             self.network, self.settings.rule, parameters, self.learner.optimizer, self.learner.plastic
         )
         return alone
+
+    def write_more(self, folder: Path) -> None:
+        """What a run folder has beside what all runs have; nothing here."""
 
     def probe(self, member: int = 0) -> list[dict[str, float]]:
         """Linear-probe test accuracy per layer: latent level → accuracy."""
