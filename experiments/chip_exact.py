@@ -9,6 +9,8 @@ roundings, two seeds), and in floating point (spikes equal, weights relative to 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,20 +153,29 @@ def float_case(rule: str, seed: int, stimuli: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stimuli", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--rules", nargs="+", default=list(RULES))
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--add", action="store_true", help="to the comparisons that --out holds")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    floats, fixed = [], []
+    before = json.loads(given.out.read_text()) if given.add else {"fixed": [], "float": []}
+    found: dict[str, list[dict[str, Any]]] = {"fixed": before["fixed"], "float": before["float"]}
     for rule in given.rules:
-        floats.append(float_case(rule, 0, given.stimuli))
-        print(floats[-1], flush=True)
+        found = {key: [one for one in several if one["rule"] != rule] for key, several in found.items()}
+        found["float"] += [float_case(rule, seed, given.stimuli) for seed in given.seeds]
+        print(*found["float"][-len(given.seeds) :], sep="\n", flush=True)
         for rounding in ("stochastic", "nearest"):
-            for seed in range(given.seeds):
-                fixed.append(compare_fixed(rule, rounding, seed, given.stimuli))
-                print(fixed[-1], flush=True)
-    write_result(given.out, "python -m plastic.experiments.chip_exact", {"fixed": fixed, "float": floats})
+            for seed in given.seeds:
+                found["fixed"].append(compare_fixed(rule, rounding, seed, given.stimuli))
+                print(found["fixed"][-1], flush=True)
+    rules = dict.fromkeys(one["rule"] for one in found["fixed"])
+    options = f"--rules {' '.join(rules)} --seeds {' '.join(map(str, given.seeds))} --stimuli {given.stimuli}"
+    write_result(given.out, f"python -m plastic.experiments.chip_exact {options}", found)
+    if any(any(one["differing"].values()) for one in found["fixed"]) or any(
+        one["spikes_differing"] or one["weight_error"] > 1e-6 for one in found["float"]
+    ):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Does CLAPP learn on a chip's 8-bit learning engine? Accuracy over stimuli, for weight bits and rounding.
 
     python -m plastic.experiments.chip_learning
+    python -m plastic.experiments.chip_learning --seeds 0                       # in parts, which are put together:
+    python -m plastic.experiments.chip_learning --seeds 1 --bits 8 6 --add
 
-One chip sees one stream; the network, the initial weights and the spikes are the same for all. Beside
-them: the same network in float on snnTorch with its default training, and untrained.
+One chip sees one stream; for one seed (grammar, data, weights, spikes) the network, the initial weights and
+the spikes are the same for all. Beside them: the same network in float on snnTorch with its default
+training, and untrained.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 import torch
 
 from plastic.config import Architecture, Config, Spiking, Stimuli, Training
@@ -84,32 +88,67 @@ def in_float(rule: str, seed: int) -> dict[str, Any]:
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Left: accuracy of the top layer over stimuli; right: at the end against weight bits."""
+    """Left: accuracy of the top layer over stimuli, mean of the seeds; right: at the end against weight bits, with
+    every seed as a dot."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     colours = dict(zip(BITS, ("C0", "C2", "C3"), strict=True))
-    for run in result["chips"]:
-        style = {"color": colours[run["bits"]], "linestyle": "-" if run["rounding"] == "stochastic" else "--"}
-        course = run["course"]
-        label = f"{run['bits']} bits, {run['rounding']}"
-        left.plot([p["stimuli"] / 1000 for p in course], [p["accuracy"][-1] for p in course], label=label, **style)
-    for rounding in ROUNDINGS:
-        ends = sorted(
-            (r["bits"], r["course"][-1]["accuracy"][-1]) for r in result["chips"] if r["rounding"] == rounding
-        )
-        right.plot(*zip(*ends, strict=True), marker="o", linestyle="-" if rounding == "stochastic" else "--", color="k",
-                   label=rounding)  # fmt: skip
+    for rounding, line in zip(ROUNDINGS, ("-", "--"), strict=True):
+        ends: dict[int, list[float]] = {}
+        for bits in BITS:
+            runs = [r for r in result["chips"] if (r["bits"], r["rounding"]) == (bits, rounding)]
+            if not runs:
+                continue
+            times = [point["stimuli"] / 1000 for point in runs[0]["course"]]
+            tops = np.array([[point["accuracy"][-1] for point in run["course"]] for run in runs])
+            left.plot(times, tops.mean(0), line, color=colours[bits], label=f"{bits} bits, {rounding}")
+            ends[bits] = tops[:, -1].tolist()
+        right.plot(sorted(ends), [np.mean(ends[bits]) for bits in sorted(ends)], line, color="k", label=rounding)
+        for bits, values in ends.items():
+            right.plot([bits] * len(values), values, "o" if line == "-" else "x", color=colours[bits], markersize=4)
     for axes in (left, right):
-        axes.axhline(result["snntorch"]["accuracy"][-1], color="0.4", linestyle=":", label="snnTorch, float")
-        axes.axhline(result["snntorch"]["untrained"][-1], color="0.7", linestyle="-.", label="untrained")
+        for key, line, grey, label in (
+            ("accuracy", ":", "0.4", "snnTorch, float"),
+            ("untrained", "-.", "0.7", "untrained"),
+        ):
+            mean = np.mean([run[key][-1] for run in result["snntorch"]])
+            axes.axhline(mean, color=grey, linestyle=line, label=label)
         axes.set_ylim(0, 1)
         axes.legend(fontsize="small", loc="lower right")
+    seeds = len(result["snntorch"])
     left.set(xlabel="stimuli seen by the chip (thousands)", ylabel="test accuracy, linear probe of the top layer",
-             title="CLAPP learned in integers, one chip")  # fmt: skip
+             title=f"CLAPP learned in integers, one chip ({seeds} seed{'s' * (seeds > 1)})")  # fmt: skip
     right.set(xlabel="bits of a weight (and its sign)", xticks=sorted(BITS), title="at the end")
     figure.savefig(path, dpi=150)
+
+
+def put_together(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The runs of both, where both have the same one, that of now."""
+    if before["stimuli"] != now["stimuli"] or before["rule"] != now["rule"]:
+        raise SystemExit("--add: the file holds runs of another rule or length; give another --out.")
+    found = dict(now)
+    for key, names in (("chips", ("bits", "rounding", "seed")), ("snntorch", ("seed",)), ("ranges", ("seed",))):
+        runs = {tuple(run[name] for name in names): run for part in (before, now) for run in part[key]}
+        found[key] = [runs[place] for place in sorted(runs, key=str)]
+    return found
+
+
+def run_seed(given: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """All chips of a seed, and the float run."""
+    settings, task = one_stream(given.rule, seed)
+    ranges = tuple(float_run(settings, task, seed, RATE, *CALIBRATION))
+    jobs = [
+        (given.rule, seed, bits, rounding, given.stimuli, given.probes, ranges)
+        for bits in given.bits
+        for rounding in given.roundings
+    ]
+    with ProcessPoolExecutor(given.processes) as pool:
+        floating = pool.submit(in_float, given.rule, seed)
+        chips = list(pool.map(on_chip, jobs))
+        layers = [asdict(r) for r in ranges]
+        return {"chips": chips, "snntorch": [floating.result()], "ranges": [{"seed": seed, "layers": layers}]}
 
 
 def main() -> None:
@@ -117,28 +156,26 @@ def main() -> None:
     parser.add_argument("--rule", default="clapp")
     parser.add_argument("--stimuli", type=int, default=40_000)
     parser.add_argument("--probes", type=int, default=8)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--bits", type=int, nargs="+", default=list(BITS), choices=BITS)
+    parser.add_argument("--roundings", nargs="+", default=list(ROUNDINGS), choices=ROUNDINGS)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--add", action="store_true", help="to the runs that --out holds")
     parser.add_argument("--draw", action="store_true", help="only draw the picture of --out anew")
     given = parser.parse_args()
     if given.draw:
         draw(json.loads(given.out.read_text()), given.out.with_suffix(".png"))
         return
     torch.set_num_threads(1)
-    settings, task = one_stream(given.rule, given.seed)
-    ranges = tuple(float_run(settings, task, given.seed, RATE, *CALIBRATION))
-    jobs = [
-        (given.rule, given.seed, bits, rounding, given.stimuli, given.probes, ranges)
-        for bits in BITS
-        for rounding in ROUNDINGS
-    ]
-    with ProcessPoolExecutor(given.processes) as pool:
-        floating = pool.submit(in_float, given.rule, given.seed)
-        chips = pool.map(on_chip, jobs)
-        result = {"ranges": [asdict(r) for r in ranges], "chips": list(chips), "snntorch": floating.result()}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    write_result(given.out, "python -m plastic.experiments.chip_learning", result)
+    before = json.loads(given.out.read_text()) if given.add else None
+    for seed in given.seeds:
+        result = {"rule": given.rule, "stimuli": given.stimuli, **run_seed(given, seed)}
+        result = put_together(before, result) if before else result
+        before = result
+    seeds = sorted({run["seed"] for run in result["snntorch"]})
+    command = f"python -m plastic.experiments.chip_learning --seeds {' '.join(map(str, seeds))}"
+    write_result(given.out, command, result)
     draw(result, given.out.with_suffix(".png"))
 
 

@@ -118,8 +118,11 @@ def main() -> None:
     for inputs, neurons in ((256, 128), (64, 32)):
         found.append(compare(inputs, neurons, given.rule, given.stimuli, given.rounds))
         print(found[-1], flush=True)
-    print({"required of one chip": REQUIRED, "required of the batch": 100, "cores": os.cpu_count()})
-    write_result(given.out, "python -m plastic.experiments.chip_speed", {"networks": found})
+    print({"required of one chip": REQUIRED, "required of the batch": 100})
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    options = f"--rule {given.rule} --stimuli {given.stimuli} --rounds {given.rounds}"
+    result = {"cores_allowed": cores, "load_average": os.getloadavg(), "networks": found}
+    write_result(given.out, f"python -m plastic.experiments.chip_speed {options}", result)
 
 
 if __name__ == "__main__":

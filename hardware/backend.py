@@ -301,7 +301,7 @@ class ChipEnsemble(Ensemble):
         examples = self.tasks[0].test.inputs[:64]
         spikes = self.encode(examples[None], "probe-test", 0)[0].numpy().transpose(1, 0, 2)
         simulator = SnnTorchSimulator(self.network, self.settings.rule, self.step_constants)
-        write_report(folder, self.quantised, simulator, self._initial, spikes)
+        write_report(folder, self.quantised, simulator, self._initial, spikes, self.emulator.weights)
 
     def snapshot(self) -> dict[str, Tensor]:
         """Everything that changes with training; of Lava nothing, whose runs cannot be taken up again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from plastic.hardware.emulator import Emulator
+from plastic.hardware.program import WEIGHT_BITS, WEIGHT_MAX, WEIGHT_MIN
 from plastic.hardware.quantiser import Quantised
 from plastic.models.parameters import Parameters
 from plastic.models.snntorch import SnnTorchSimulator
@@ -31,11 +33,16 @@ def float_spikes(simulator: SnnTorchSimulator, parameters: Parameters, spikes: N
 
 
 def report(
-    quantised: Quantised, simulator: SnnTorchSimulator, parameters: Parameters, spikes: NDArray[Any]
+    quantised: Quantised,
+    simulator: SnnTorchSimulator,
+    parameters: Parameters,
+    spikes: NDArray[Any],
+    learned: Arrays | None = None,
 ) -> tuple[dict[str, Any], list[tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]]]:
     """The report as plain data, and per layer float rates, integer rates, float weights and integer weights.
 
-    parameters: initial, of one member; spikes: (examples, time, inputs), which both networks see untrained.
+    parameters: initial, of one member; spikes: (examples, time, inputs), which both networks see untrained;
+    learned: integer weights at the end of the run, which say how many have reached the bounds of the chip.
     """
     program = quantised.program
     emulator = Emulator(program)
@@ -45,6 +52,10 @@ def report(
         a, b, scale = exact[index], whole[index], program.scales[index]["weight"]
         weight = parameters[f"layer{index + 1}.weight"][0].double().numpy().ravel()
         stored = emulator.weights[index][0].ravel() / scale
+        end, highest = (
+            np.asarray(learned[index]),
+            WEIGHT_MAX + 1 - 2 ** (WEIGHT_BITS - program.layers[index].weight_bits),
+        )
         same = float((a == b).mean())
         layers.append(
             asdict(layer)
@@ -53,6 +64,7 @@ def report(
                 "neuron_steps_that_agree": same,
                 "spikes_float": int(a.sum()),
                 "spikes_integer": int(b.sum()),
+                "weights_at_bounds_in_the_end": float(((end <= WEIGHT_MIN) | (end >= highest)).mean()),
                 "largest_weight_error": float(np.abs(weight - stored).max()),
                 "scales": dict(program.scales[index]),
             }
@@ -62,10 +74,11 @@ def report(
 
 
 def write_report(
-    folder: Path, quantised: Quantised, simulator: SnnTorchSimulator, parameters: Parameters, spikes: NDArray[Any]
-) -> None:
+    folder: Path, quantised: Quantised, simulator: SnnTorchSimulator, parameters: Parameters, spikes: NDArray[Any],
+    learned: Sequence[NDArray[Any]],
+) -> None:  # fmt: skip
     """quantisation.json and quantisation.png in a run folder."""
-    plain, shown = report(quantised, simulator, parameters, spikes)
+    plain, shown = report(quantised, simulator, parameters, spikes, learned)
     (folder / "quantisation.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
     draw(folder / "quantisation.png", plain, shown)
 
