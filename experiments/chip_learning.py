@@ -92,7 +92,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     every seed as a dot."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     colours = dict(zip(BITS, ("C0", "C2", "C3"), strict=True))
     for rounding, line in zip(ROUNDINGS, ("-", "--"), strict=True):
@@ -116,11 +116,12 @@ def draw(result: dict[str, Any], path: Path) -> None:
             mean = np.mean([run[key][-1] for run in result["snntorch"]])
             axes.axhline(mean, color=grey, linestyle=line, label=label)
         axes.set_ylim(0, 1)
-        axes.legend(fontsize="small", loc="lower right")
     seeds = len(result["snntorch"])
     left.set(xlabel="stimuli seen by the chip (thousands)", ylabel="test accuracy, linear probe of the top layer",
              title=f"CLAPP learned in integers, one chip ({seeds} seed{'s' * (seeds > 1)})")  # fmt: skip
     right.set(xlabel="bits of a weight (and its sign)", xticks=sorted(BITS), title="at the end")
+    left.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
+    right.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
     figure.savefig(path, dpi=150)
 
 
