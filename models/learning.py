@@ -53,7 +53,7 @@ class Eligibility:
         assert self.pre is not None
         rows = open_rows(gate, self.post[0].numel() * self.layer.fan_in)
         if rows is None:
-            return self._credit(modulator, self.post, self.pre, self.winner)
+            return self._correlate(modulator[:, None] * self.post, self.pre, self.winner)
         return PerMember(tuple(self._credit_rows(modulator, e, r) for e, r in enumerate(rows)))
 
     def _credit_rows(self, modulator: Tensor, e: int, rows: Tensor) -> Update:
@@ -61,13 +61,12 @@ class Eligibility:
         assert self.post is not None
         assert self.pre is not None
         won = None if self.winner is None else self.winner[e : e + 1, :, rows]
-        return self._credit(
-            modulator[e : e + 1, rows], self.post[e : e + 1, :, rows], self.pre[e : e + 1, :, rows], won
-        )
+        credited = self.post[e : e + 1, :, rows].mul_(modulator[e : e + 1, None, rows])
+        return self._correlate(credited, self.pre[e : e + 1, :, rows], won)
 
-    def _credit(self, modulator: Tensor, post: Tensor, pre: Tensor, winner: Tensor | None) -> Update:
+    def _correlate(self, credited: Tensor, pre: Tensor, winner: Tensor | None) -> Update:
         won = None if winner is None else winner.flatten(1, 2)
-        return self.layer.correlate((modulator[:, None] * post).flatten(1, 2), pre.flatten(1, 2), won)
+        return self.layer.correlate(credited.flatten(1, 2), pre.flatten(1, 2), won)
 
     def per_synapse(self) -> Tensor:
         """The same numbers for every synapse: (members, batch, positions, neurons, fan_in)."""

@@ -63,6 +63,9 @@ class Outer:
 
     def add_to(self, weight: Tensor, rates: Tensor) -> None:
         groups = len(self.post)
+        if len(rates) == 1 and rates.device.type == "cpu":  # a number that is known; a GPU would have to wait for it
+            weight.view(groups, *weight.shape[-2:]).baddbmm_(self.post.mT, self.pre, alpha=rates.item())
+            return
         if groups != len(rates):
             rates = rates.repeat_interleave(groups // len(rates))
         weight.view(groups, *weight.shape[-2:]).baddbmm_((self.post * rates.view(-1, 1, 1)).mT, self.pre)

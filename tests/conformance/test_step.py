@@ -41,7 +41,7 @@ def test_surrogates_are_their_formula_and_peak_at_one(name: str, slope: float) -
     group.u = x + 1
     group.namespace.update({"theta": 1.0, "slope": slope})
     brian2 = np.asarray(group.psi[:])
-    np.testing.assert_allclose(surrogate.pseudo_derivative(name)(torch.as_tensor(x), slope), expected, atol=1e-14)
+    np.testing.assert_allclose(surrogate.pseudo_derivative(name)(torch.tensor(x), slope), expected, atol=1e-14)
     np.testing.assert_allclose(reference.POST_FACTOR[name](x, slope), expected, atol=1e-14)
     np.testing.assert_allclose(brian2, expected, atol=1e-12)
     assert expected.max() == expected[300] == 1
