@@ -62,13 +62,14 @@ class Outer:
             yield slice(member, member + 1), Outer(self.post[own], self.pre[own], (1, *self.shape[1:])).value()
 
     def add_to(self, weight: Tensor, rates: Tensor) -> None:
-        groups = len(self.post)
-        if len(rates) == 1 and rates.device.type == "cpu":  # a number that is known; a GPU would have to wait for it
-            weight.view(groups, *weight.shape[-2:]).baddbmm_(self.post.mT, self.pre, alpha=rates.item())
+        groups, weights = len(self.post), weight.view(len(self.post), *weight.shape[-2:])
+        if rates.device.type != "cpu":  # which would have to wait for the rates as numbers
+            each = rates.repeat_interleave(groups // len(rates)).view(-1, 1, 1)
+            weights.baddbmm_((self.post * each).mT, self.pre)
             return
-        if groups != len(rates):
-            rates = rates.repeat_interleave(groups // len(rates))
-        weight.view(groups, *weight.shape[-2:]).baddbmm_((self.post * rates.view(-1, 1, 1)).mT, self.pre)
+        of_member = zip(*(x.chunk(len(rates)) for x in (weights, self.post, self.pre)), strict=True)
+        for (own, post, pre), rate in zip(of_member, rates.tolist(), strict=True):
+            own.baddbmm_(post.mT, pre, alpha=rate)
 
 
 @dataclass(frozen=True)
