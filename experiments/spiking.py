@@ -42,8 +42,8 @@ RUNS = {
     # from a low rate: a livelier network is chaotic, and 1e-16 grows to 1e-4 of the weights within 200 stimuli
     "online": [Config(backend="brian2", spiking=Spiking(initial_rate=0.05), training=Training(steps=20_000))],
     "depth": [
-        Config("clapp", stimuli=HIERARCHY),
-        Config("dfa", stimuli=HIERARCHY, training=Training(learning_rate=0.128 / 128)),  # its best, see docs/results
+        Config("clapp", stimuli=HIERARCHY, training=Training(steps=4000)),
+        Config("dfa", stimuli=HIERARCHY, training=Training(steps=4000, learning_rate=0.001)),  # its best
         Config("none", stimuli=HIERARCHY, training=Training(steps=1, probes=0)),  # its weights never change
     ],
 }

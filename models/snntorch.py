@@ -43,18 +43,19 @@ class _LayerState:
     arrived: Tensor  # spikes per input since the stimulus began: (members, batch)
 
 
-CACHED = 2**19  # numbers per signal and chunk of a long stimulus
+CACHED = 2**18  # numbers per signal and chunk of a long stimulus
 
 
 @dataclass(frozen=True)
 class Replay(Eligibility):
     """Eligibility of a long stimulus, computed when its third factor is known by running the layer once more over the
-    spikes that it got: nothing is kept per step but those, and nothing per stream and synapse."""
+    spikes that it got and gave: nothing is kept per step but those, and nothing per stream and synapse."""
 
     simulator: SnnTorchSimulator = field(kw_only=True)
     index: int = field(kw_only=True)
     parameters: Parameters = field(kw_only=True)
     below: Tensor = field(kw_only=True)  # with a silent step before the first: (members, time, batch, units below)
+    emitted: Tensor = field(kw_only=True)  # likewise, by this layer
 
     def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
         work = self.below[0, :, :, 0].numel() * math.prod(self.layer.weight_shape)
@@ -66,7 +67,8 @@ class Replay(Eligibility):
     def _of(self, member: int, rows: Tensor) -> Replay:
         """Some streams of one member."""
         parameters = {k: v[member : member + 1] for k, v in self.parameters.items()}
-        return replace(self, parameters=parameters, below=self.below[member : member + 1, :, rows])
+        below, emitted = (x[member : member + 1, :, rows] for x in (self.below, self.emitted))
+        return replace(self, parameters=parameters, below=below, emitted=emitted)
 
     def _credit_all(self, modulator: Tensor) -> Update:
         return _total(part.credit(modulator, 1.0).value() for part in self._parts())
@@ -75,7 +77,7 @@ class Replay(Eligibility):
         return _total(part.per_synapse() for part in self._parts()).value()
 
     def _parts(self) -> Iterator[Eligibility]:
-        return self.simulator.replay(self.index, self.parameters, self.below)
+        return self.simulator.replay(self.index, self.parameters, self.below, self.emitted)
 
 
 def _total(parts: Iterator[Tensor]) -> Whole:
@@ -120,8 +122,11 @@ class SnnTorchSimulator:
                 if self.rule.stepwise:
                     course = Course(trace.spike, trace.pre_spike.mean((3, 4)))
             else:
-                eligibility = Replay(layer, simulator=self, index=index, parameters=parameters, below=below)
-                below, shown = self._long(index, state, parameters, below, traces is not None)
+                emitted, shown = self._long(index, state, parameters, below, traces is not None)
+                eligibility = Replay(
+                    layer, simulator=self, index=index, parameters=parameters, below=below, emitted=emitted
+                )
+                below = emitted
                 if self.rule.sides == "both":  # the next stimulus credits it again
                     eligibility = Eligibility(layer, summed=eligibility.per_synapse())
             if traces is not None:
@@ -143,12 +148,17 @@ class SnnTorchSimulator:
             emitted.append(spike[:, 1:].to(torch.uint8))
         return torch.cat(emitted, dim=1), shown
 
-    def replay(self, index: int, parameters: Parameters, below: Tensor) -> Iterator[Eligibility]:
-        """One layer once more over the spikes it got: the factors of its eligibility, a chunk at a time."""
-        layer = self.network.layers[index]
-        state = self._rest(layer, parameters[f"{layer_name(index)}.weight"].new_empty(len(below), 0, below.shape[2], 0))
+    def replay(self, index: int, parameters: Parameters, below: Tensor, emitted: Tensor) -> Iterator[Eligibility]:
+        """One layer once more over the spikes it got and gave: the factors of its eligibility, a chunk at a time."""
+        layer, weight = self.network.layers[index], parameters[f"{layer_name(index)}.weight"]
+        state = self._rest(layer, weight.new_empty(len(below), 0, below.shape[2], 0))
         for start, part in self.chunks(below, layer):
-            yield self._advance(index, state, parameters, part.to(state.spike), start)[1]
+            arriving = part.to(weight)
+            pre_spike = _patches(layer, arriving[:, :-1])
+            kept = (1 - emitted[:, start : start + pre_spike.shape[1]].to(weight)).mul_(self.step.membrane_decay)
+            current = self._current(layer, weight, pre_spike)
+            membrane = self._membrane(current, kept.view_as(current), state)
+            yield self._factors(layer, state, arriving, membrane, start)[0]
 
     def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:
         """Spike counts per step of all units of every layer, without learning: (members, batch, units) each."""
@@ -192,18 +202,24 @@ class SnnTorchSimulator:
         self, index: int, state: _LayerState, parameters: Parameters, below: Tensor, start: int
     ) -> tuple[Tensor, Eligibility, LayerTrace]:
         """One layer through one chunk: its spikes with the step before, its eligibility factors, its signals."""
-        layer, step = self.network.layers[index], self.step
+        layer = self.network.layers[index]
         pre_spike, membrane, spike = self._fire(index, state, parameters, below)
-        post = pseudo_derivative(step.surrogate)(membrane - step.threshold, step.slope)
-        pre = self._low_pass(pre_spike if step.trace_timing == "arrived" else _patches(layer, below[:, 1:]), state)
+        eligibility, pre, post = self._factors(layer, state, below, membrane, start)
         if "input_activity" in self.rule.reads:
             state.arrived += pre_spike.mean((3, 4)).sum(1)
         if "above" in self.rule.reads:
             state.post += post.sum(1)
-        kept = masked(post, self.rule.mask, batch_axis=2)
-        clock = slice(-(start + 1) % step.learning_period, None, step.learning_period)
-        eligibility = Eligibility(layer, kept[:, clock], pre[:, clock])
         return spike.flatten(3), eligibility, LayerTrace(pre_spike, pre, membrane, post, spike[:, 1:])
+
+    def _factors(
+        self, layer: Layer, state: _LayerState, below: Tensor, membrane: Tensor, start: int
+    ) -> tuple[Eligibility, Tensor, Tensor]:
+        """Eligibility, pre trace and post factor of one chunk."""
+        step = self.step
+        post = pseudo_derivative(step.surrogate)(membrane - step.threshold, step.slope)
+        pre = self._low_pass(_patches(layer, below[:, :-1] if step.trace_timing == "arrived" else below[:, 1:]), state)
+        clock = slice(-(start + 1) % step.learning_period, None, step.learning_period)
+        return Eligibility(layer, masked(post, self.rule.mask, batch_axis=2)[:, clock], pre[:, clock]), pre, post
 
     def _fire(
         self, index: int, state: _LayerState, parameters: Parameters, below: Tensor
@@ -211,11 +227,23 @@ class SnnTorchSimulator:
         """One layer through one chunk: arriving spikes, membrane, and its spikes with the step before."""
         layer = self.network.layers[index]
         pre_spike = _patches(layer, below[:, :-1])
-        members, steps, batch = pre_spike.shape[:3]
-        current = layer.drive(parameters[f"{layer_name(index)}.weight"], pre_spike.flatten(1, 2))
-        membrane, spike = self._integrate(current.view(members, steps, batch, layer.positions, layer.neurons), state)
+        current = self._current(layer, parameters[f"{layer_name(index)}.weight"], pre_spike)
+        membrane, spike = self._integrate(current, state)
         state.count += spike[:, 1:].sum(1)
         return pre_spike, membrane, spike
+
+    def _current(self, layer: Layer, weight: Tensor, pre_spike: Tensor) -> Tensor:
+        """Input of every step: (members, time, batch, positions, neurons)."""
+        return layer.drive(weight, pre_spike.flatten(1, 2)).view(*pre_spike.shape[:3], layer.positions, layer.neurons)
+
+    def _membrane(self, current: Tensor, kept: Tensor, state: _LayerState) -> Tensor:
+        """Membrane before the reset where the spikes are known already, in place of the current; `kept` is the part
+        of the step before that is left, β or nothing. No threshold is looked at: one operation per step."""
+        last = state.membrane
+        for t in range(current.shape[1]):
+            last = torch.addcmul(current[:, t], last, kept[:, t], out=current[:, t])
+        state.membrane = last
+        return current
 
     def _integrate(self, current: Tensor, state: _LayerState) -> tuple[Tensor, Tensor]:
         """Membrane before the reset, in place of the current, and spikes, in every step of the chunk."""
