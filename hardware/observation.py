@@ -14,7 +14,8 @@ from plastic.hardware.circuit import ONE, STEP, Circuit
 from plastic.hardware.emulator import Stimulated
 from plastic.hardware.program import Program
 from plastic.models import reference
-from plastic.models.learning import Eligibility, Observation, Response
+from plastic.models.learning import Observation
+from plastic.models.response import Eligibility, Response
 from plastic.models.step import LayerTrace, SpikingStep
 from plastic.models.topology import Layer, Network
 from plastic.rules.rule import Modulator, Rule, ThirdFactor

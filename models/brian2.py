@@ -19,8 +19,8 @@ from torch import Tensor
 
 from plastic.errors import PlasticError
 from plastic.models.brian2_equations import SCHEDULE, SLOTS, Equations
-from plastic.models.learning import Eligibility, Response
 from plastic.models.parameters import Parameters, layer_name
+from plastic.models.response import Eligibility, Response
 from plastic.models.snntorch import SnnTorchSimulator
 from plastic.models.step import LayerTrace, SpikingStep, Traces
 from plastic.models.topology import Layer, Network

@@ -8,7 +8,7 @@ the output error waits for the top and is evaluated downwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -19,98 +19,14 @@ from plastic.errors import PlasticError
 from plastic.models.optimizer import Optimizer, State
 from plastic.models.parameters import Parameters, circuit_weights, layer_name, needs_readout, readout_layer
 from plastic.models.recall import recalled
+from plastic.models.response import Held, Response
 from plastic.models.statistics import SlowTraces
-from plastic.models.step import Course
 from plastic.models.stepwise import Stepper, weigh
-from plastic.models.topology import Layer, Network
-from plastic.models.update import PerMember, Update, Whole, of_product, open_rows
+from plastic.models.topology import Network
+from plastic.models.update import Update, Whole, of_product
 from plastic.models.upward import Upward, masked
 from plastic.rules.expressions import softmax
 from plastic.rules.rule import Product, Rule, Signals, ThirdFactor
-
-
-@dataclass(frozen=True)
-class Eligibility:
-    """Σ_t ψ_i[t] x̄_j[t] of one layer and stimulus, in factored form or summed up per synapse.
-
-    Factored: post (members, time, batch, positions, neurons) and pre (…, fan_in); rates have one
-    time step. `winner`, where units pool: which patch drove each, in the shape of post, and pre is the
-    map below. Summed: (members, batch, positions, neurons, fan_in).
-    """
-
-    layer: Layer
-    post: Tensor | None = None
-    pre: Tensor | None = None
-    summed: Tensor | None = None
-    winner: Tensor | None = None
-
-    def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
-        """Σ_batch m_i e_ij; modulator (members, batch, positions, neurons), of which gate is a factor."""
-        if self.summed is not None:
-            target = "enk" if self.layer.shared else "epnk"
-            return Whole((torch.einsum(f"ebpn,ebpnk->{target}", modulator, self.summed),))
-        assert self.post is not None
-        assert self.pre is not None
-        rows = open_rows(gate, self.post[0].numel() * self.layer.fan_in)
-        if rows is None:
-            return self._correlate(modulator[:, None] * self.post, self.pre, self.winner)
-        return PerMember(tuple(self._credit_rows(modulator, e, r) for e, r in enumerate(rows)))
-
-    def _credit_rows(self, modulator: Tensor, e: int, rows: Tensor) -> Update:
-        """Of some stimuli of one member."""
-        assert self.post is not None
-        assert self.pre is not None
-        won = None if self.winner is None else self.winner[e : e + 1, :, rows]
-        credited = self.post[e : e + 1, :, rows].mul_(modulator[e : e + 1, None, rows])
-        return self._correlate(credited, self.pre[e : e + 1, :, rows], won)
-
-    def _correlate(self, credited: Tensor, pre: Tensor, winner: Tensor | None) -> Update:
-        won = None if winner is None else winner.flatten(1, 2)
-        return self.layer.correlate(credited.flatten(1, 2), pre.flatten(1, 2), won)
-
-    def per_synapse(self) -> Tensor:
-        """The same numbers for every synapse: (members, batch, positions, neurons, fan_in)."""
-        if self.summed is not None:
-            return self.summed
-        assert self.post is not None
-        assert self.pre is not None
-        return self.layer.per_synapse(self.post, self.pre, self.winner)
-
-
-@dataclass(frozen=True)
-class Response:
-    """One layer's response to one stimulus."""
-
-    activity: Tensor  # z: (members, batch, positions, neurons)
-    post: Tensor  # post factor, in spikes its mean over the stimulus (if the rule reads `above`); same shape
-    eligibility: Eligibility
-    before: tuple[Tensor, Eligibility] | None = None  # the stimulus before, where it is recomputed
-    input_activity: Tensor | None = None  # mean |x_j| over the layer's inputs: (members, batch)
-    course: Course | None = None  # for stepwise rules, whose eligibility is not weighed yet
-
-    def weighed(self, factor: Tensor) -> Response:
-        """The same with a weighed post factor: (members, learning steps, batch, positions, neurons)."""
-        assert self.eligibility.post is not None
-        return replace(self, eligibility=replace(self.eligibility, post=self.eligibility.post * factor), course=None)
-
-
-@dataclass
-class Held:
-    """What a layer keeps of the stimulus before."""
-
-    context: Tensor
-    eligibility: Eligibility | None = None
-
-    def tensors(self) -> dict[str, Tensor]:
-        """By name, for a checkpoint."""
-        parts = {} if self.eligibility is None else vars(self.eligibility)
-        return {"context": self.context} | {k: v for k, v in parts.items() if isinstance(v, Tensor)}
-
-    @classmethod
-    def of(cls, layer: Layer, tensors: dict[str, Tensor]) -> Held:
-        """The inverse of `tensors`."""
-        parts = {k: v for k, v in tensors.items() if k != "context"}
-        return cls(tensors["context"], Eligibility(layer, **parts) if parts else None)
 
 
 @dataclass(frozen=True)
@@ -186,19 +102,17 @@ class Learner:
 
     def _downward(self, responses: list[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
         error, above = self._read_out(responses[-1], target) if needs_readout(self.rule) else (None, None)
+        above_before: Upward | None = None
         top_context = self._top_context(responses) if "top_context" in self.rule.reads else None
         observed: list[Observation] = []
         for index in reversed(range(len(responses))):
             response = responses[index]
-            others = {"error": error, "above": above, "top_context": top_context}
+            others = {"error": error, "above": above, "above_before": above_before, "top_context": top_context}
             signals = self._signals(index, response, fixation, target, others)
             observation = self._observe(index, response, signals)
             if index > 0 and "above" in self.rule.reads:
-                weight = self.parameters[f"{layer_name(index)}.weight"]
-                credited = observation.modulator * masked(response.post, self.rule.feedback_mask, 1)
-                won = response.eligibility.winner
-                won = None if won is None else won[:, 0]
-                above = Upward(self.network.layers[index], weight, credited, response.post, above, won)
+                above = self._upward_to(index, observation.modulator, response, above)
+                above_before = self._upward_to_before(index, observation, above_before)
             observed.insert(0, observation)
         for index, observation in enumerate(observed):
             self._apply(index, observation, watch)
@@ -206,6 +120,24 @@ class Learner:
         if error is not None:
             delta = Product(-1.0, error, responses[-1].activity.flatten(2))
             self._change("readout.weight", of_product(delta if self.stepper is None else self.stepper.readout))
+
+    def _upward_to(self, index: int, modulator: Tensor, credited: Response | Held, beyond: Upward | None) -> Upward:
+        """The projection to a layer as the one below may read it, where the layer is credited by `modulator`."""
+        assert credited.post is not None
+        assert credited.eligibility is not None
+        layer, weight = self.network.layers[index], self.parameters[f"{layer_name(index)}.weight"]
+        won = credited.eligibility.winner
+        won = None if won is None else won[:, 0]
+        sent = modulator * masked(credited.post, self.rule.feedback_mask, 1)
+        return Upward(layer, weight, sent, credited.post, beyond, won)
+
+    def _upward_to_before(self, index: int, observation: Observation, beyond: Upward | None) -> Upward | None:
+        """The same for the stimulus before; None where that is not credited, or there was none."""
+        context, before = observation.third.context, self._before(index, observation.response)
+        if "above_before" not in self.rule.reads or context is None or before is None:
+            return None
+        routed = self.network.layers[index].route(context.value, self.rule.summary)
+        return self._upward_to(index, routed, before, beyond)
 
     def _top_context(self, responses: list[Response]) -> Tensor:
         """The top layer's response to the stimulus before, while that is still held."""
@@ -254,7 +186,7 @@ class Learner:
         layer, held = self.network.layers[index], self.held[index]
         activity = layer.summarise(response.activity, self.rule.summary)
         if response.before is not None:
-            return activity, layer.summarise(response.before[0], self.rule.summary)
+            return activity, layer.summarise(response.before.activity, self.rule.summary)
         return activity, torch.zeros_like(activity) if held is None else held.context
 
     def _observe(self, index: int, response: Response, signals: Signals) -> Observation:
@@ -268,25 +200,21 @@ class Learner:
         third, response = observation.third, observation.response
         if self.rule.learns:
             update = response.eligibility.credit(observation.modulator, third.current.gate)
-            before = self._eligibility_before(index, response)
-            if third.context is not None and before is not None:
+            before = self._before(index, response)
+            if third.context is not None and before is not None and before.eligibility is not None:
                 routed = self.network.layers[index].route(third.context.value, self.rule.summary)
-                update = Whole((update.value(), before.credit(routed, third.context.gate).value()))
+                update = Whole((update.value(), before.eligibility.credit(routed, third.context.gate).value()))
             self._change(f"{layer_name(index)}.weight", update)
         for name, product in third.learn.items():
             self._change(f"{layer_name(index)}.{name}", of_product(product))
 
-    def _eligibility_before(self, index: int, response: Response) -> Eligibility | None:
-        if response.before is not None:
-            return response.before[1]
-        held = self.held[index]
-        return None if held is None else held.eligibility
+    def _before(self, index: int, response: Response) -> Response | Held | None:
+        """The stimulus before: computed again, or what is held of it."""
+        return response.before or self.held[index]
 
     def _hold(self, index: int, response: Response) -> None:
-        if response.before is not None:
-            return
-        context = self.network.layers[index].summarise(response.activity, self.rule.summary)
-        self.held[index] = Held(context, response.eligibility if self.rule.sides == "both" else None)
+        if response.before is None:
+            self.held[index] = Held.of(self.network.layers[index], response, self.rule)
 
     def _change(self, name: str, update: Update) -> None:
         if name not in self.plastic:

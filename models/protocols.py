@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from plastic.data.random import generator
 from plastic.errors import PlasticError
 from plastic.models.brian2 import Brian2Simulator, load_brian2
-from plastic.models.learning import Held, Learner, Observation, Response
+from plastic.models.learning import Learner, Observation
 from plastic.models.optimizer import make_optimizer
 from plastic.models.parameters import Parameters, initial_parameters, specification
 from plastic.models.rate import RateSimulator
 from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
+from plastic.models.response import Held, Response
 from plastic.models.settings import Settings, Simulator, SpikeInput, make_simulator
 from plastic.models.statistics import SlowTraces, decay_per_stimulus
 from plastic.models.step import SpikingStep

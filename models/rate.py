@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from plastic.models.learning import Eligibility, Response
 from plastic.models.parameters import Parameters, layer_name
+from plastic.models.response import Eligibility, Response
 from plastic.models.step import LayerTrace, Traces
 from plastic.models.surrogate import rate_function
 from plastic.models.topology import Network
@@ -51,7 +51,8 @@ class RateSimulator:
             now, past = slice(None, batch), slice(batch, None)
             recomputed = None
             if before is not None:
-                recomputed = (activity[:, past], self._eligibility(index, post, pre, winner, past))
+                eligibility = self._eligibility(index, post, pre, winner, past)
+                recomputed = Response(activity[:, past], post[:, past], eligibility)
             current = self._eligibility(index, post, pre, winner, now)
             if traces is not None:
                 shown = (x[:, None, now] for x in (pre, pre, drive, post, activity))

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from plastic.data.stream import Stimulus
-from plastic.models.learning import Eligibility, Learner, Observation, Watch
+from plastic.models.learning import Learner, Observation, Watch
 from plastic.models.parameters import circuit_weights, layer_name
 from plastic.models.rate import RateSimulator
+from plastic.models.response import Eligibility
 from plastic.models.step import LayerTrace, Traces
 from plastic.models.topology import Layer
 from plastic.models.training import Ensemble

@@ -73,7 +73,8 @@ class Held:
     """What a layer keeps of the stimulus before."""
 
     context: Array  # (batch, summary units)
-    eligibility: Array | None  # with sides = both
+    eligibility: Array | None = None  # with sides = both
+    post_factor: Array | None = None  # mean ψ, with sides = both
 
 
 def at_rest(layer: Layer, batch: int) -> LayerState:
@@ -171,7 +172,7 @@ class Reference:
         """Per layer, from the top down. fixation: ±1 (batch, 1); target: one-hot (batch, classes)."""
         reads = self.rule.reads
         given: dict[str, Any] = {"target": target if "target" in reads else None}
-        above = None
+        above = above_before = None
         if "error" in reads:
             shown = None if self.stepwise is None else self.stepwise.error
             given["error"] = error = self.error(responses, target) if shown is None else shown
@@ -181,19 +182,22 @@ class Reference:
         factors: list[ThirdFactor] = []
         for index in reversed(range(len(responses))):
             response = responses[index]
-            third = self.rule.third_factor(
-                self.signals(index, response, fixation, above if "above" in reads else None, given),
-                self.circuit_weights(index),
-            )
+            chains = {"above": above, "above_before": above_before}
+            given |= {name: chain if name in reads else None for name, chain in chains.items()}
+            third = self.rule.third_factor(self.signals(index, response, fixation, given), self.circuit_weights(index))
             factors.insert(0, third)
-            psi = response.post_factor
-            credited = self.routed(index, third.current.value) * masked(psi, self.rule.feedback_mask)
-            above = Above(self.weights[f"layer{index + 1}.weight"], credited, psi, above)
+            above = self.above(index, third.current.value, response.post_factor, above)
+            before = self.held[index]
+            if third.context is not None and before is not None and before.post_factor is not None:
+                above_before = self.above(index, third.context.value, before.post_factor, above_before)
         return factors
 
-    def signals(
-        self, index: int, response: LayerResponse, fixation: Array, above: Above | None, given: dict[str, Any]
-    ) -> Signals:
+    def above(self, index: int, modulator: Array, psi: Array, beyond: Above | None) -> Above:
+        """The projection to layer `index` as the one below reads it: its weights, and m ψ of its neurons."""
+        credited = self.routed(index, modulator) * masked(psi, self.rule.feedback_mask)
+        return Above(self.weights[f"layer{index + 1}.weight"], credited, psi, beyond)
+
+    def signals(self, index: int, response: LayerResponse, fixation: Array, given: dict[str, Any]) -> Signals:
         """What one layer's circuit reads."""
         seen, context = self.summary(response.activity), self.context(index, response)
         known = None if self.held[index] is None else context
@@ -203,7 +207,7 @@ class Reference:
         if "input_activity" in self.rule.reads:
             more["input_activity"] = response.input_activity
         last = index == len(self.network.layers) - 1
-        return Signals(seen, context, fixation, above=above, last=last, **given, **more)
+        return Signals(seen, context, fixation, last=last, **given, **more)
 
     def learn(self, responses: list[LayerResponse], factors: list[ThirdFactor], target: Array) -> dict[str, Array]:
         """W += η m e and all that learns beside it; then hold this stimulus. Returns the updates."""
@@ -220,8 +224,8 @@ class Reference:
         if self.stepwise is not None and self.stepwise.readout_update is not None:
             updates["readout.weight"] = self.stepwise.readout_update
         for index, response in enumerate(responses):
-            kept = response.eligibility if self.rule.sides == "both" else None
-            self.held[index] = Held(self.summary(response.activity), kept)
+            kept = (response.eligibility, response.post_factor) if self.rule.sides == "both" else ()
+            self.held[index] = Held(self.summary(response.activity), *kept)
         for name, update in updates.items():
             self.change(name, update)
         return updates

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from plastic.models import reference, reference_stepwise
-from plastic.models.learning import Eligibility, Held, Learner, Observation, Response, Watch
+from plastic.models.learning import Learner, Observation, Watch
 from plastic.models.parameters import Parameters
 from plastic.models.reference_recall import masked
+from plastic.models.response import Eligibility, Held, Response
 from plastic.models.step import Course, LayerTrace, SpikingStep, Traces
 from plastic.models.topology import Layer, Network
 from plastic.rules.rule import Modulator, Rule, ThirdFactor
@@ -101,7 +102,7 @@ class ReferenceLearner(Learner):
         for index, (layer, held) in enumerate(zip(self.network.layers, truth.held, strict=True)):
             assert held is not None
             eligibility = None if held.eligibility is None else Eligibility(layer, summed=_outside(held.eligibility))
-            self.held[index] = Held(_outside(held.context), eligibility)
+            self.held[index] = Held(_outside(held.context), eligibility, _outside(held.post_factor))
 
     def _reference(self) -> reference.Reference:
         return reference.Reference(
@@ -135,7 +136,8 @@ def _response_inside(response: Response) -> reference.LayerResponse:
 
 def _held_inside(held: Held) -> reference.Held:
     eligibility = None if held.eligibility is None else _inside(held.eligibility.per_synapse())
-    return reference.Held(_inside(held.context), eligibility)
+    post = None if held.post is None else _inside(held.post)
+    return reference.Held(_inside(held.context), eligibility, post)
 
 
 def _third_outside(third: ThirdFactor) -> ThirdFactor:

@@ -21,8 +21,8 @@ import snntorch as snn
 import torch
 from torch import Tensor
 
-from plastic.models.learning import Eligibility, Response
 from plastic.models.parameters import Parameters, layer_name
+from plastic.models.response import Eligibility, Response
 from plastic.models.step import Course, LayerTrace, SpikingStep, Traces
 from plastic.models.surrogate import above_zero, pseudo_derivative
 from plastic.models.topology import Layer, Network

@@ -15,12 +15,13 @@ from plastic.data.stream import Stimulus, Stream
 from plastic.data.task import Examples, Inputs, Task
 from plastic.models.brian2 import Brian2Simulator
 from plastic.models.initial_rates import scale_to_rate
-from plastic.models.learning import Held, Learner, Response, Watch
+from plastic.models.learning import Learner, Watch
 from plastic.models.observer import Look, Observer
 from plastic.models.optimizer import make_optimizer
 from plastic.models.parameters import he_std, initial_parameters, lively_std, specification
 from plastic.models.rate import RateSimulator
 from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
+from plastic.models.response import Held, Response
 from plastic.models.settings import Batched, Settings, build_network, check_backend, make_simulator
 from plastic.models.step import Traces
 from plastic.models.views import view
@@ -223,7 +224,7 @@ class Ensemble:
         for index, layer in enumerate(self.network.layers):
             prefix = f"held/{index}/"
             parts = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
-            self.learner.held[index] = Held.of(layer, parts) if parts else None
+            self.learner.held[index] = Held.restored(layer, parts) if parts else None
         self._before, self._shown = saved.get("before"), saved.get("shown")
         while self.stream.count < int(saved["step"]):
             self.stream.next()

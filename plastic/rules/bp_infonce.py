@@ -5,7 +5,8 @@
     ΔW_ij = η · m_i · ψ(u_i) · x̄_j
 
 The global reference that the layerwise `infonce` is compared with: the same loss, negatives and
-circuit at the top, none below. The held response c is not credited. `mask` as in `bp`.
+circuit at the top, none below. With `sides = both` the stimulus before is credited as well, by a
+chain of its own that starts from Σ_n M_n Bᵀ z_n and passes that stimulus' ψ. `mask` as in `bp`.
 
 A. van den Oord, Y. Li, O. Vinyals, "Representation learning with contrastive predictive coding",
 arXiv 1807.03748; as a reference for local rules: Z. Wu et al., arXiv 2601.21683.
@@ -24,7 +25,6 @@ from plastic.rules.rule import (
     Ledger,
     Modulator,
     ModulatorKind,
-    Sides,
     Signals,
     Synapses,
     ThirdFactor,
@@ -42,15 +42,15 @@ class BPInfoNCE(InfoNCE):
     equation: ClassVar[str] = "ΔW_ij = η · [W_aboveᵀ (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j,  m_top = Σ_n M_n B c"
     third: ClassVar[str] = "[W_aboveᵀ (ψ ⊙ m)_above]_i"
     ledger: ClassVar[Ledger] = Ledger(
-        weight_transport="transposed forward weights of every layer above",
+        weight_transport="transposed forward weights of every layer above; with sides=both also Bᵀ",
         layer_scalars="y (saccade) and a softmax over K + 1 sums zᵀ B c of the top layer",
         broadcast="a chain through all layers above, one number per neuron",
-        memory="c held for one stimulus; eligibility held until the chain arrives",
+        memory="c held for one stimulus, with sides=both also ψ and x̄ of every layer; eligibility held until the "
+        "chain arrives",
         batch_statistics="K negatives, the responses of other streams (with negatives_from=memory: no, "
         "K responses of the top layer are remembered)",
     )
-    reads: ClassVar[frozenset[str]] = frozenset({"above"})
-    sides_supported: ClassVar[tuple[Sides, ...]] = ("current",)
+    reads: ClassVar[frozenset[str]] = frozenset({"above", "above_before"})
 
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         return super().circuit(layer) if layer.last else {}
@@ -58,4 +58,6 @@ class BPInfoNCE(InfoNCE):
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         if signals.above is None:
             return super().third_factor(signals, weights)
-        return ThirdFactor(Modulator(1.0, signals.above.down()))
+        before = signals.above_before
+        context = None if before is None else Modulator(1.0, before.down())
+        return ThirdFactor(Modulator(1.0, signals.above.down()), context)

@@ -31,6 +31,7 @@ READABLE = frozenset(
         "error",
         "target",
         "above",
+        "above_before",
         "product",
         "top_context",
         "statistics",
@@ -117,6 +118,7 @@ class Signals:
     error: Array | None = None  # softmax(readout) − target: (..., batch, classes)
     target: Array | None = None  # one-hot label: (..., batch, classes)
     above: Above | None = None
+    above_before: Above | None = None  # the same of the stimulus before, where the layer above credits that
     top_context: Array | None = None  # held response of the top layer: (..., batch, top_units)
     last: bool = False  # whether this is the top layer
     statistics: Statistics | None = None  # of the activity

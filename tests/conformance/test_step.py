@@ -16,7 +16,7 @@ from plastic.config import SURROGATES
 from plastic.models import brian2_equations, reference, surrogate
 from plastic.models.brian2 import code_target
 from plastic.models.case import Case, case_task
-from plastic.models.learning import Response
+from plastic.models.response import Response
 from plastic.models.snntorch import SnnTorchSimulator
 from plastic.models.step import LayerTrace, SpikingStep, Traces
 from plastic.models.training import Ensemble

@@ -22,7 +22,8 @@ from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.models.brian2_script import _refuse, arrays, export_brian2, script
 from plastic.models.finished import FinishedRun, open_finished
-from plastic.models.learning import Eligibility, Response, Watch
+from plastic.models.learning import Watch
+from plastic.models.response import Eligibility, Response
 from plastic.models.simulate import make_settings, make_task
 from plastic.models.step import Traces
 from plastic.models.topology import Layer
@@ -242,6 +243,8 @@ def test_what_a_script_cannot_repeat_is_refused(tmp_path: Path) -> None:
     ):
         assert named in (why_not(rule, streams) or "")
     assert "mask=batch" in (why_not("dfa", 3, "mask=batch") or "")
+    assert "train with sides=current" in (why_not("bp-infonce", 3, "sides=both") or "")
+    assert why_not("bp-infonce", 3) is None
     assert why_not("dfa", 1, "mask=batch") is None
     with pytest.raises(PlasticError, match=r"end it in \.py"):
         export_brian2(tmp_path, tmp_path / "x.txt")

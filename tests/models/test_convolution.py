@@ -10,10 +10,11 @@ from torch.nn import functional as F
 
 from plastic.errors import PlasticError
 from plastic.models.convolution import Convolution, vgg
-from plastic.models.learning import Eligibility, Learner
+from plastic.models.learning import Learner
 from plastic.models.optimizer import make_optimizer
 from plastic.models.parameters import he_std, initial_parameters, specification
 from plastic.models.rate import RateSimulator
+from plastic.models.response import Eligibility
 from plastic.rules import CLAPPpp
 
 

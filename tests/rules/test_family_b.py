@@ -7,6 +7,7 @@ graph; contexts are computed with the same weights, and credited where the rule 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import losses
 import pytest
@@ -15,6 +16,7 @@ from harness import (
     LATERAL,
     NETWORKS,
     Case,
+    MaskedReLU,
     assert_by_hand,
     assert_equal_to_gradient,
     assert_mixed,
@@ -25,8 +27,12 @@ from harness import (
 from torch import Tensor
 
 from plastic.errors import PlasticError
+from plastic.models.learning import Learner
+from plastic.models.rate import RateSimulator
+from plastic.models.response import Held
 from plastic.models.support import refusal
 from plastic.models.topology import dense
+from plastic.models.update import Update
 from plastic.rules import (
     ESPP,
     LPL,
@@ -280,16 +286,49 @@ def test_bp_clapp_pp_is_end_to_end(f: str, negatives: str, topology: str) -> Non
 
 
 @pytest.mark.parametrize("topology", NETWORKS)
+@pytest.mark.parametrize("mask", ["sample", "batch", "none"])
+@pytest.mark.parametrize("sides", ["current", "both"])
 @pytest.mark.parametrize("negatives", [1, 7])
-def test_bp_infonce_is_end_to_end(negatives: int, topology: str) -> None:
-    case = Case(BPInfoNCE(negatives=negatives), NETWORKS[topology], "relu")
-    found, _ = case.updates()
-    weights = case.weights()
-    z, c = case.responses(weights, cut=False)[-1]
-    matrix = weights[f"layer{case.depth}.B"]
-    loss = losses.infonce(z, c.detach(), case.fixation[:, 0], matrix, negatives, 1.0)
+def test_bp_infonce_is_end_to_end(negatives: int, sides: str, mask: str, topology: str) -> None:
+    """With sides=both through both stimuli: the gradient of the loss in which nothing is held fixed."""
+    case = Case(BPInfoNCE(negatives=negatives, sides=sides, mask=mask), NETWORKS[topology], "relu")
+    case.parameters[f"layer{case.depth}.B"] *= 10
+    found, seen = case.updates()
+    weights, y = case.weights(), case.fixation[:, 0]
+    z, c = case.responses(weights, cut=False, rho=lambda a: MaskedReLU.apply(a, mask))[-1]
+    credited = c if sides == "both" else c.detach()
+    loss = losses.infonce(z, credited, y, weights[f"layer{case.depth}.B"], negatives, 1.0)
     assert len(found) == case.depth + 1
+    for observation in seen:
+        assert_mixed(observation.response.post)
+        assert_mixed(observation.response.before.post)
     assert_equal_to_gradient(found, loss, weights)
+    torch.testing.assert_close(seen[-1].third.loss.sum(), loss.detach())
+    other = case.updates(replace(case.rule, sides="current" if sides == "both" else "both"))[0]
+    for index in range(case.depth):
+        assert (found[f"layer{index + 1}.weight"] - other[f"layer{index + 1}.weight"]).norm() > 1e-3
+
+
+def test_bp_infonce_credits_what_it_held() -> None:
+    """Two stimuli in a row, nothing learned in between: as when the first is computed again."""
+    case = Case(BPInfoNCE(negatives=3, sides="both"), NETWORKS["convolution"], "relu")
+    again, _ = case.updates()
+    found: dict[str, Tensor] = {}
+
+    def collect(name: str, weight: Tensor, update: Update, state: object) -> None:
+        found[name] = update.value()[0].clone()
+
+    learner = Learner(case.network, case.rule, case.parameters, collect, case.plastic)
+    simulator = RateSimulator(case.network, case.rule, case.activation)
+    for inputs in (case.before, case.inputs):
+        learner.learn(simulator.respond(case.parameters, inputs[None]), case.fixation[None], case.target[None])
+    assert found.keys() == again.keys()
+    for name, update in found.items():
+        torch.testing.assert_close(update, again[name], rtol=1e-10, atol=1e-12)
+    for layer, held in zip(case.network.layers, learner.held, strict=True):  # and through a checkpoint
+        restored = Held.restored(layer, held.tensors()).tensors()
+        assert {"context", "post_factor", "post", "pre"} <= restored.keys() == held.tensors().keys()
+        assert all((value == restored[name]).all() for name, value in held.tensors().items())
 
 
 @pytest.mark.parametrize("topology", NETWORKS)
@@ -437,6 +476,11 @@ def test_one_synapse_of_the_references_by_hand() -> None:
     top0 = 0.8 * (wrong0 * v["c0"] - wrong1 * v["c1"])
     assert_by_hand(found["layer2.weight"], top0 * 0.5 * (1.0 - 3.0))
     assert_by_hand(found["layer1.weight"], 0.75 * top0 * (1.0 - 3.0))
+    found, v = two_layers(BPInfoNCE(negatives=1, sides="both"))  # x before was 2 and 4
+    now = top0 * 0.5 * (1.0 - 3.0)
+    before = 0.8 * (v["z0"] - v["z1"]) * 0.5 * (wrong0 * 2.0 - wrong1 * 4.0)
+    assert_by_hand(found["layer2.weight"], now + before)
+    assert_by_hand(found["layer1.weight"], 0.75 * (now + before) / 0.5)
 
 
 def test_one_synapse_of_espp_by_hand() -> None:

@@ -147,7 +147,7 @@ def test_leaving_out_closed_gates_is_exact(form: str, monkeypatch: pytest.Monkey
         return found
 
     monkeypatch.setattr("plastic.models.update.WORTHWHILE", 0)
-    monkeypatch.setattr("plastic.models.learning.open_rows", rows)
+    monkeypatch.setattr("plastic.models.response.open_rows", rows)
     for topology in NETWORKS:
         test_clapp_is_the_gradient_of_its_hinge_loss(form, topology, "relu")
     assert chosen, "no layer left anything out"
