@@ -8,6 +8,8 @@ slow traces are not those of a network that has never seen anything, and after a
 stdp: one pre and one post spike, Δt = post − pre, as both are at the synapse. Bi & Poo, J. Neurosci. 18, 1998.
 pairing-frequency: pairs 5 ms apart, as many at every rate. Sjöström, Turrigiano & Nelson, Neuron 32, 2001.
 gate-sweep: one and the same pairing, under third factors that the circuit is driven through.
+
+Of the chips: plastic.hardware.protocols.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ from plastic.rules.rule import Rule
 PROBED, TEACHER = 0, 1  # inputs
 WEAK, STRONG = 1e-3, 1.05  # their weights, in thresholds: the post factor is largest near the threshold
 WARM_UP = 60  # stimuli
+NETWORK = dense(2, (1,), 2)
+TARGET = (1.0, 0.0)  # of every stimulus
+STATISTICS = 100.0  # stimuli over which slow traces forget
 PROTOCOLS = ("stdp", "pairing-frequency", "gate-sweep")
 Trains = NDArray[np.float64]  # input spikes of one stimulus: (time, 2)
 
@@ -56,7 +61,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the synapse under study; weight_change is per η."""
+    """What became of the synapse under study; weight_change is per η. On a chip, means over its repeats, whose standard
+    deviation is spread."""
 
     x: float
     fixation: float
@@ -65,6 +71,7 @@ class Outcome:
     dendrite: float
     modulator: float
     weight_change: float
+    spread: float = 0.0
 
 
 def train(steps: int, pre: list[int], post: list[int]) -> Trains:
@@ -96,11 +103,28 @@ def trials(protocol: str, points: int) -> tuple[str, list[Trial]]:
     if protocol == "gate-sweep":
         steps = 100
         test = train(steps, list(range(6, steps - 4, 8)), list(range(10, steps, 8)))
-        context = train(steps, [], list(range(4, steps, 4)))
+        context = train(steps, [], list(range(2, steps, 2)))
         return "strength of the modulatory circuit (of its weights)", [
-            Trial(float(w), test, context, y, float(w)) for y in sides for w in np.linspace(-60, 60, points)
+            Trial(float(w), test, context, y, float(w)) for y in sides for w in np.linspace(-30, 30, points)
         ]
     raise PlasticError(f"unknown protocol {protocol!r}; --protocol is one of: {', '.join(PROTOCOLS)}.")
+
+
+def start_parameters(rule: Rule) -> tuple[Parameters, list[str]]:
+    """All weights as every trial finds them, with a leading axis of one network; names of the circuit's."""
+    parameters = initial_parameters(specification(NETWORK, rule, [0.0]), [0], torch.float64, torch.device("cpu"))
+    parameters["layer1.weight"][0, 0] = torch.tensor([WEAK, STRONG], dtype=torch.float64)
+    circuit = [name for name in parameters if name not in ("layer1.weight", "readout.weight")]
+    for name in circuit:  # 1, −1, 1, … along each row, so that a broadcast of differences does not cancel
+        parameters[name][:] = (1.0 - 2.0 * (torch.arange(parameters[name].shape[-1]) % 2)).double()
+    return parameters, circuit
+
+
+def warm_up(steps: int) -> tuple[list[Trains], list[float]]:
+    """Random stimuli and their fixations."""
+    random = generator(0, "protocol")
+    spikes = [(random.random((steps, len(TARGET))) < 0.1).astype(np.float64) for _ in range(WARM_UP)]
+    return spikes, [1.0 if random.random() < 0.5 else -1.0 for _ in spikes]
 
 
 def probe_rule(rule: Rule, backend: str, protocol: str, points: int, step: SpikingStep) -> tuple[str, list[Outcome]]:
@@ -111,10 +135,10 @@ def probe_rule(rule: Rule, backend: str, protocol: str, points: int, step: Spiki
     varied, planned = trials(protocol, points)
     if (reason := refusal(rule, backend, 1, "traces")) is not None:
         raise PlasticError(reason)
+    if protocol == "gate-sweep" and not start_parameters(rule)[1]:
+        raise PlasticError(f"rule {rule.name!r} has no weights in its circuit, so there is no gate to sweep.")
     bench = _Bench.make(rule, backend, replace(step, threshold=1.0), len(planned[0].test))
     outcomes = bench.run(planned)
-    if protocol == "gate-sweep" and not bench.circuit:
-        raise PlasticError(f"rule {rule.name!r} has no weights in its circuit, so there is no gate to sweep.")
     return varied, outcomes
 
 
@@ -133,19 +157,13 @@ class _Bench:
     def make(cls, rule: Rule, backend: str, step: SpikingStep, time_steps: int) -> _Bench:
         if backend == "brian2":
             load_brian2()
-        network = dense(2, (1,), 2)
         settings = Settings(
             rule=rule, spiking=step, backend=backend, batch=1, spike_input=SpikeInput(time_steps), dtype=torch.float64
         )
+        network, (parameters, circuit) = NETWORK, start_parameters(rule)
         specified = specification(network, rule, [0.0])
-        parameters = initial_parameters(specified, [0], torch.float64, torch.device("cpu"))
-        parameters["layer1.weight"][0, 0] = torch.tensor([WEAK, STRONG], dtype=torch.float64)
-        circuit = [name for name in parameters if name not in ("layer1.weight", "readout.weight")]
-        for name in circuit:  # 1, −1, 1, … along each row, so that a broadcast of differences does not cancel
-            signs = 1.0 - 2.0 * (torch.arange(parameters[name].shape[-1]) % 2)
-            parameters[name][:] = signs.double()
         simulator, optimizer = make_simulator(settings, network), make_optimizer("sgd", torch.ones(1).double())
-        traces = SlowTraces(decay_per_stimulus(100.0))
+        traces = SlowTraces(decay_per_stimulus(STATISTICS))
         plastic = frozenset(name for name, synapses in specified.items() if synapses.plastic)
         kinds = {"learning_rate": 1.0} if isinstance(simulator, ReferenceSimulator) else {}
         make: Any = ReferenceLearner if kinds else Learner
@@ -153,15 +171,14 @@ class _Bench:
         return cls(simulator, learner, time_steps, {k: v.clone() for k, v in parameters.items()}, circuit)
 
     def run(self, planned: list[Trial]) -> list[Outcome]:
-        random, steps = generator(0, "protocol"), self.time_steps
-        warm = [(random.random((steps, 2)) < 0.1).astype(np.float64) for _ in range(WARM_UP)]
+        warm, fixations = warm_up(self.time_steps)
         outcomes: list[Outcome] = []
         saved: dict[str, Any] = {}
 
         def end(k: int, responses: list[Response]) -> None:
             trial, test = divmod(k - WARM_UP, 2)
             if k < WARM_UP:
-                self._learn(responses, 1.0 if random.random() < 0.5 else -1.0)
+                self._learn(responses, fixations[k])
                 if k == WARM_UP - 1:
                     saved.update(state=_copied(self.learner.state), held=list(self.learner.held))
                 return
@@ -192,7 +209,7 @@ class _Bench:
         """Learn from a stimulus and put the weights back: how much the synapse under study changed."""
         self.observed.clear()
         y = torch.full((1, 1, 1), fixation, dtype=torch.float64)
-        target = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
+        target = torch.tensor([[TARGET]], dtype=torch.float64)
         weight = self.learner.parameters["layer1.weight"]
         before = weight[0, 0, PROBED].item()
         self.learner.learn(responses, y, target, lambda _, seen: self.observed.append(seen))

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
 
-from plastic.config import SPIKING, choice
+from plastic.config import CHIPS, SPIKING, choice
 from plastic.errors import PlasticError
 from plastic.rules import load_rule
+
+if TYPE_CHECKING:
+    from plastic.rules.rule import Rule
+
+REPEATS = 16
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,14 @@ class ProbeRule:
       gate-sweep          weight change against the modulator, which the circuit is driven through
 
     Fixations and saccades are drawn apart. The change is per learning rate; beside it is the
-    eligibility, the part of it that knows nothing of the third factor.
+    eligibility, the part of it that knows nothing of the third factor. On a chip, which counts in
+    integers and rounds at random, a learning rate is chosen, values are given in the units of the
+    others, and each point is the mean of some repeats.
 
     Examples:
       plastic probe-rule --rule lpl --protocol stdp
       plastic probe-rule --rule clapp --protocol gate-sweep --backend brian2
+      plastic probe-rule --rule clapp --protocol stdp --backend loihi --repeats 64
       plastic probe-rule --rule my_rule.py:MyRule --protocol pairing-frequency
     """
 
@@ -46,41 +54,57 @@ class ProbeRule:
     """β = exp(−dt/τ_m)."""
     trace_decay: float = 0.9
     """λ of the presynaptic trace."""
+    repeats: int | None = None
+    """Of a chip: trials that a point is the mean of (default 16; on lava 1, which takes a second each)."""
     out: Path | None = None
     """PNG, PDF or SVG (default probe-RULE-PROTOCOL.png)."""
     json: bool = False
     """Print one JSON object, as the last line."""
 
     def run(self) -> int:
-        from plastic.models.protocols import PROTOCOLS, probe_rule
-        from plastic.models.step import SpikingStep
+        from plastic.models.protocols import PROTOCOLS
+        from plastic.traces.figure import check_name
         from plastic.traces.protocol_figure import save_protocol
 
         if self.backend not in SPIKING:
             raise PlasticError(f"the protocols need spikes; --backend is one of: {', '.join(SPIKING)}.")
         if self.protocol not in PROTOCOLS:
             raise PlasticError(f"unknown protocol {self.protocol!r}; --protocol is one of: {', '.join(PROTOCOLS)}.")
+        if self.repeats is not None and self.repeats < 1:
+            raise PlasticError(f"--repeats is {self.repeats}; it must be at least 1.")
+        if self.repeats is not None and self.backend not in CHIPS:
+            raise PlasticError(
+                f"--repeats is of chips, which round at random, and {self.backend} does not; leave it out."
+            )
         if self.points < 2:
             raise PlasticError(f"--points is {self.points}; a curve needs at least 2.")
         for name in ("membrane_decay", "trace_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise PlasticError(f"--{name.replace('_', '-')} is {getattr(self, name)}; it must lie between 0 and 1.")
         rule = load_rule(self.rule, dict(_pair(item) for item in self.rule_options))
-        step = SpikingStep(membrane_decay=self.membrane_decay, trace_decay=self.trace_decay)
-        varied, outcomes = probe_rule(rule, self.backend, self.protocol, self.points, step)
-        record = {
-            "rule": rule.name,
-            "backend": self.backend,
-            "protocol": self.protocol,
-            "varied": varied,
-            "outcomes": [asdict(one) for one in outcomes],
-        }
         out = self.out or Path(f"probe-{rule.name}-{self.protocol}.png")
+        check_name(out)
+        record = {"rule": rule.name, "backend": self.backend, "protocol": self.protocol} | self._probe(rule)
         save_protocol(out, record)
         Console(stderr=self.json).print(f"figure: {out}", soft_wrap=True)
         if self.json:
             print(json.dumps(record | {"figure": str(out)}))
         return 0
+
+    def _probe(self, rule: Rule) -> dict[str, Any]:
+        """What was varied, an outcome for each point, and the constants of a chip."""
+        from plastic.models.protocols import probe_rule
+        from plastic.models.step import SpikingStep
+
+        step = SpikingStep(membrane_decay=self.membrane_decay, trace_decay=self.trace_decay)
+        if self.backend in CHIPS:
+            from plastic.hardware.protocols import probe_on_chip
+
+            repeats = self.repeats or (1 if self.backend == "lava" else REPEATS)
+            varied, outcomes, chip = probe_on_chip(rule, self.backend, self.protocol, self.points, step, repeats)
+            return {"varied": varied, "outcomes": [asdict(one) for one in outcomes], "chip": chip}
+        varied, outcomes = probe_rule(rule, self.backend, self.protocol, self.points, step)
+        return {"varied": varied, "outcomes": [asdict(one) for one in outcomes]}
 
 
 def _pair(item: str) -> tuple[str, str]:

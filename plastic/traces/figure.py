@@ -31,10 +31,17 @@ def save_synapse(out: Path, run: Run, shown: View) -> None:
     save(figure, out)
 
 
-def save(figure: Figure, out: Path) -> None:
-    """Write a figure in the format of the file's name, with text as text; PlasticError if that cannot be."""
+def check_name(out: Path) -> None:
+    """PlasticError for a figure that could not be written, before anything is computed for it."""
     if out.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise PlasticError(f"cannot draw {str(out)!r}; --out ends in .png, .pdf or .svg.")
+    if not out.absolute().parent.is_dir():
+        raise PlasticError(f"cannot write the figure {str(out)!r} (there is no such folder); choose another --out.")
+
+
+def save(figure: Figure, out: Path) -> None:
+    """Write a figure in the format of the file's name, with text as text; PlasticError if that cannot be."""
+    check_name(out)
     try:
         with rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
             figure.savefig(out, dpi=200)

@@ -16,7 +16,7 @@ def save_protocol(out: Path, record: dict[str, Any]) -> None:
     """Weight change, and beside it what it is made of, against what was varied (PNG, PDF, SVG)."""
     sweep = record["protocol"] == "gate-sweep"
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    figure.suptitle(f"{record['rule']} on {record['backend']}: {record['protocol']}", fontsize=11)
+    figure.suptitle(_title(record), fontsize=11)
     left, right = figure.subplots(1, 2, width_ratios=(1.4, 1))
     for y, name, colour, marker in SIDES:
         rows = [row for row in record["outcomes"] if row["fixation"] == y]
@@ -29,7 +29,10 @@ def save_protocol(out: Path, record: dict[str, Any]) -> None:
             "label": name,
             "mfc": colour if y > 0 else "none",
         }
-        left.plot(x, [row["weight_change"] for row in rows], **style)
+        change, spread = ([row[key] for row in rows] for key in ("weight_change", "spread"))
+        left.plot(x, change, **style)
+        if any(spread):
+            left.errorbar(x, change, spread, fmt="none", ecolor=colour, elinewidth=0.8, capsize=2)
         if sweep:
             right.plot([row["x"] for row in rows], [row["gate"] for row in rows], **(style | {"lw": 1.2, "ms": 3}))
     right.set_xlabel(record["varied"], fontsize=9)
@@ -49,3 +52,11 @@ def save_protocol(out: Path, record: dict[str, Any]) -> None:
     for axis in (left, right):
         axis.tick_params(labelsize=8)
     save(figure, out)
+
+
+def _title(record: dict[str, Any]) -> str:
+    title = f"{record['rule']} on {record['backend']}: {record['protocol']}"
+    if (chip := record.get("chip")) is None:
+        return title
+    repeats = f", mean ± SD of {chip['repeats']} repeats" if chip["repeats"] > 1 else ""
+    return f"{title} (η = {chip['learning_rate']:.2g}, weights in steps of {chip['weight_step']:.2g}{repeats})"
