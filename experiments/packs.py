@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from plastic.config import Config
+from plastic.config import CHIPS, Config
 from plastic.errors import PlasticError
 from plastic.experiments.measures import MEASURES
 from plastic.experiments.store import Row
@@ -44,12 +44,7 @@ def run_pack(pack: Pack) -> list[Row]:
     keep_freed_memory()
     with threadpool_limits(config.threads):
         started = time.perf_counter()
-        ensemble = Ensemble(
-            make_settings(config),
-            [make_task(m.config) for m in pack],
-            [m.config.seed for m in pack],
-            [m.config.training.learning_rate or 0.0 for m in pack],
-        )
+        ensemble = _network(pack)
         courses: list[list[Row]] = [[] for _ in pack]
         failed: dict[int, str] = {}
         training_seconds = 0.0
@@ -73,6 +68,21 @@ def run_pack(pack: Pack) -> list[Row]:
         seconds = {"all": each, "training": round(training_seconds / len(pack), 3)}
         rows.append({"key": member.key, "arm": member.arm, "settings": settings, **outcome, "seconds": seconds})
     return rows
+
+
+def _network(pack: Pack) -> Ensemble:
+    """All members of the pack in one; of a chip there is one member."""
+    config = pack[0].config
+    if config.backend in CHIPS:
+        from plastic.hardware.backend import make_chip
+
+        return make_chip(config)
+    return Ensemble(
+        make_settings(config),
+        [make_task(m.config) for m in pack],
+        [m.config.seed for m in pack],
+        [m.config.training.learning_rate or 0.0 for m in pack],
+    )
 
 
 def checkpoints(config: Config) -> list[int]:
