@@ -11,13 +11,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from plastic.cli import main
 from plastic.errors import PlasticError
+from plastic.experiments.packs import run_pack
 from plastic.experiments.run_sweep import RESULTS, run_sweep
 from plastic.experiments.store import Store, read_rows
-from plastic.experiments.sweep import PER_MEMBER, flat_settings, read_sweep
+from plastic.experiments.sweep import PER_MEMBER, Member, flat_settings, read_sweep
 from plastic.progress import SweepProgress
 
 TINY = """
@@ -114,6 +117,25 @@ def test_a_member_of_a_pack_is_the_run_of_the_same_settings(tiny: Path, capsys: 
         alone["untrained_accuracy"], abs=1e-6
     )
     assert row["course"][0]["probe"] != row["course"][-1]["probe"], "it learned nothing, so nothing was compared"
+
+
+def test_a_sweep_trains_on_the_chip_that_simulate_trains_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not in floating point: its weights are integers times one step."""
+    monkeypatch.chdir(tmp_path)
+    said = {"rule": "clapp", "backend": "loihi", "levels": 2, "train_size": 64, "width": 16, "steps": 300}
+    member = Member.of("clapp", said, ("probe",))
+    row = run_pack((member,))[0]
+    options = [part for name, value in said.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    assert main(["simulate", *options, "--record", "none", "--out", "single", "--json"]) == 0
+    alone = json.loads(capsys.readouterr().out.splitlines()[-1])
+    probes = [layer["class"] for layer in row["course"][-1]["probe"]]
+    assert probes == pytest.approx(alone["probe_accuracy"], abs=1e-6)
+    assert alone["probe_accuracy"] != alone["untrained_accuracy"], "it learned nothing, so nothing was compared"
+    weights = load_file(tmp_path / "single" / "weights.safetensors")["layer1.weight"]
+    step = np.unique(np.abs(np.diff(np.unique(weights)))).min()
+    np.testing.assert_allclose(weights / step, np.round(weights / step), atol=1e-3, err_msg="not a chip's weights")
 
 
 def test_nothing_is_left_of_a_torn_line(tmp_path: Path) -> None:
