@@ -26,7 +26,7 @@ import tyro
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from plastic.experiments.results import write_result
+from plastic.experiments.results import command_of, write_result
 from plastic.models.align import Batch, cosine, lateral_alignment, updates
 from plastic.models.parameters import Parameters, he_std, initial_parameters, layer_name, specification
 from plastic.models.topology import Network, dense
@@ -190,9 +190,8 @@ def main() -> None:
             for key, form in (("cosine", "9.3f"), ("difference", "9.2e")):
                 median = np.median([row[key] for row in rows], axis=0)
                 print(f"f {f:8} {name:31} {key:10} by layer: {'  '.join(format(v, form) for v in median)}", flush=True)
-    changed = f" --seeds {arguments.seeds}" if arguments.seeds != Arguments().seeds else ""
     settings = {"widths": {"equal": EQUAL, "narrowing": NARROWING}, "batch": BATCH, "decay": DECAY}
-    command = f"python -m plastic.experiments.alignment{changed}"
+    command = command_of("python -m plastic.experiments.alignment", arguments)
     write_result(arguments.out / "alignment.json", command, {"settings": settings, "losses": results})
     draw(arguments.out / "alignment.png", results)
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import rhm_task
-from plastic.experiments.results import median_ratio, side_by_side, write_result
+from plastic.experiments.results import command_of, median_ratio, side_by_side, write_result
 from plastic.models.allocator import keep_freed_memory
 from plastic.models.learning import Learner
 from plastic.models.optimizer import make_optimizer
@@ -268,9 +268,7 @@ def main() -> None:
     }[arguments.name]()
     for row in content.get("table", [content]):
         print(row)
-    command = f"python -m plastic.experiments.benchmark {arguments.name}"
-    if arguments.device != "cpu":
-        command += f" --device {arguments.device}"
+    command = command_of("python -m plastic.experiments.benchmark", arguments)
     write_result(arguments.out or Path(f"docs/results/benchmark-{arguments.name}.json"), command, content)
 
 

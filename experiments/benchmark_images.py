@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from plastic.experiments.benchmark import peak_bytes
-from plastic.experiments.results import median_ratio, write_result
+from plastic.experiments.results import command_of, median_ratio, write_result
 from plastic.models.allocator import keep_freed_memory
 from plastic.models.convolution import Convolution, vgg
 from plastic.models.learning import Learner
@@ -195,9 +195,7 @@ def main() -> None:
     for row in table:
         row["memory_saved_by_explicit"] = round(1 - table[0]["peak_MB"] / row["peak_MB"], 3)
         print(row)
-    defaults = Arguments()
-    changed = [f"--{k} {v}" for k, v in vars(arguments).items() if v != getattr(defaults, k)]
-    command = " ".join(["python -m plastic.experiments.benchmark_images", *changed])
+    command = command_of("python -m plastic.experiments.benchmark_images", arguments)
     settings = {k: v for k, v in vars(arguments).items() if k != "out"}
     write_result(arguments.out, command, {"settings": settings, "table": table})
 

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import rhm_task
-from plastic.experiments.results import write_result
+from plastic.experiments.results import command_of, write_result
 from plastic.models.allocator import keep_freed_memory
 from plastic.models.settings import Settings
 from plastic.models.training import Ensemble
@@ -88,9 +88,7 @@ def main() -> None:
         results[rule] = accuracy(rule, arguments)
         top = np.array(results[rule]["probe_accuracy"])[:, -1]
         print(f"{rule:6} top layer {top.mean():.3f} (seeds: {', '.join(f'{a:.3f}' for a in top)})", flush=True)
-    defaults = Arguments()
-    changed = [f"--{k.replace('_', '-')} {v}" for k, v in vars(arguments).items() if v != getattr(defaults, k)]
-    command = " ".join(["python -m plastic.experiments.foundation", *changed])
+    command = command_of("python -m plastic.experiments.foundation", arguments)
     name = "foundation" + ("" if arguments.width == 128 else f"-width-{arguments.width}")
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(arguments).items()}
     write_result(arguments.out / f"{name}.json", command, {"settings": settings, "results": results})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import platform
+import shlex
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,28 @@ def processor() -> str:
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def command_of(start: str, given: Any, without: tuple[str, ...] = ("out",)) -> str:
+    """The command line of a dataclass of arguments: `start`, positional ones (those without a default), and what
+    differs from the defaults, in nested dataclasses too."""
+    return " ".join([start, *(shlex.quote(word) for word in _words(given, without))])
+
+
+def _words(given: Any, without: tuple[str, ...]) -> Iterator[str]:
+    for one in dataclasses.fields(given):
+        value, default = getattr(given, one.name), one.default
+        if one.default_factory is not dataclasses.MISSING:
+            default = one.default_factory()
+        if default is dataclasses.MISSING:
+            yield str(value)
+        elif dataclasses.is_dataclass(value):
+            yield from _words(value, without)
+        elif one.name not in without and value != default:
+            flag = one.name.replace("_", "-")
+            yield f"--no-{flag}" if value is False else f"--{flag}"
+            if not isinstance(value, bool):
+                yield from map(str, value if isinstance(value, (list, tuple)) else [value])
 
 
 def write_result(path: Path, command: str, content: dict[str, Any]) -> None:

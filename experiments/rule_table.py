@@ -1,13 +1,14 @@
 """Every rule measured in the same way: the table of docs/rules.md.
 
-    python -m plastic.experiments.rule_table              # from the checkout; every cell
-    python -m plastic.experiments.rule_table --only clapp lpl
+    python -m plastic.experiments.rule_table              # from the checkout; every cell that is missing
+    python -m plastic.experiments.rule_table --only clapp lpl --again
 
-Errors: the largest that the tests of the rules find (`pytest tests/rules --measured`). RHM: linear
+Errors: the largest that the tests of the rules find, which are run (`pytest --measured`). RHM: linear
 probe of the top layer after training on v = n_c = 8, m = 4, L = 3, P = 2048; digits: the same on
 scikit-learn's. Each with the rule's defaults, Adam 1e-3, batch 128, seed 0. Updates per second of
 processor time, one thread: one update is all weights of all layers after a batch of 128 stimuli.
-A rule that is measured already is taken from docs/results/rule-table.json; --again measures it anew.
+Every cell is written to docs/results/rule-table.json when it is measured, so a command that was stopped
+goes on where it was; --again measures what is there already.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import tyro
@@ -29,7 +31,7 @@ from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import rhm_task
 from plastic.data.task import Task
 from plastic.errors import PlasticError
-from plastic.experiments.results import write_result
+from plastic.experiments.results import command_of, write_result
 from plastic.models.allocator import keep_freed_memory
 from plastic.models.settings import Settings
 from plastic.models.support import refusal
@@ -37,6 +39,8 @@ from plastic.models.training import Ensemble
 from plastic.rules import all_rules, load_rule
 
 SATURATING = ("sdfa", "drtp")  # their targets never come to rest: tanh units, as in their papers
+Errors: TypeAlias = dict[str, dict[str, dict[str, Any]]]  # by kind and rule: largest, comparisons
+TESTS = tuple(f"tests/rules/test_{name}.py" for name in ("family_a", "family_b", "gradients", "images"))
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -52,26 +56,33 @@ class Arguments:
     """Stimuli per stream on the Random Hierarchy Model."""
     digits_steps: int = 1000
     """Stimuli per stream on the digits."""
-    errors: Path | None = None
-    """Errors that pytest has measured already, instead of running it."""
+    tests: tuple[str, ...] = TESTS
+    """Tests that compare updates with autograd and with hand calculations."""
     results: Path = Path("docs/results/rule-table.json")
     """Where the numbers are kept."""
     page: Path = Path("docs/rules.md")
     """Page whose table is replaced."""
 
 
-def measured_errors() -> dict[str, Any]:
-    """Largest relative errors to autograd and to hand calculations, as the tests find them."""
+def measured_errors(tests: str) -> Errors:
+    """Errors to autograd and to hand calculations of every rule, as these tests find them."""
     if not Path("tests/rules").is_dir():
         raise PlasticError("the errors are measured by the tests of the rules: run this in the checkout of plastic.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "errors.json"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/rules"]
-        chosen = ["--ignore=tests/rules/test_learning.py", "--measured", str(path)]
-        if subprocess.run([*command, *chosen], check=False).returncode:
-            raise PlasticError("tests of the rules fail, so there is nothing to put into the table; see above.")
-        errors: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--measured", str(path), tests]
+        if subprocess.run(command, check=False, stdout=sys.stderr).returncode:
+            raise PlasticError(f"{tests} fails, so there is nothing to put into the table; see above.")
+        errors: Errors = json.loads(path.read_text(encoding="utf-8"))
     return errors
+
+
+def together(errors: Iterable[Errors], kind: str, rule: str) -> dict[str, Any] | None:
+    """The largest error and how many comparisons there were, over all tests."""
+    found = [one[kind][rule] for one in errors if rule in one[kind]]
+    if not found:
+        return None
+    return {"largest": max(one["largest"] for one in found), "comparisons": sum(one["comparisons"] for one in found)}
 
 
 def learned(rule: str, task: Task, topology: str, depth: int, steps: int) -> tuple[float, float]:
@@ -85,30 +96,33 @@ def learned(rule: str, task: Task, topology: str, depth: int, steps: int) -> tup
     return ensemble.probe()[-1]["class"], speed
 
 
-def measure(rule: str, arguments: Arguments) -> dict[str, Any]:
-    """Probes and speed of one rule."""
-    strings = rhm_task(RandomHierarchyModel(8, 8, 4, 3, 2, 0), 2048, seed=0)
-    rhm, speed = learned(rule, strings, "tree", 3, arguments.rhm_steps)
-    digits, _ = learned(rule, digits_task(1437), "dense", 2, arguments.digits_steps)
-    return {"rhm": round(rhm, 4), "digits": round(digits, 4), "updates_per_second": round(speed, 1)}
+def measure(rule: str, steps: dict[str, int]) -> Iterator[dict[str, float]]:
+    """Cells of one rule: its probe on the Random Hierarchy Model and its speed, then its probe on the digits."""
+    if "rhm" in steps:
+        strings = rhm_task(RandomHierarchyModel(8, 8, 4, 3, 2, 0), 2048, seed=0)
+        rhm, speed = learned(rule, strings, "tree", 3, steps["rhm"])
+        yield {"rhm": round(rhm, 4), "updates_per_second": round(speed, 1)}
+    if "digits" in steps:
+        digits, _ = learned(rule, digits_task(1437), "dense", 2, steps["digits"])
+        yield {"digits": round(digits, 4)}
 
 
-def table(rows: dict[str, dict[str, Any]], errors: dict[str, Any]) -> str:
+def table(rows: dict[str, dict[str, Any]], errors: dict[str, Errors]) -> str:
     """Markdown, one row per rule."""
     lines = [
         "| rule | autograd error | hand check | RHM probe | digits probe | updates/s |",
         "|---|--:|--:|--:|--:|--:|",
     ]
     for rule, row in rows.items():
-        cells = [_error(errors[kind].get(rule)) for kind in ("autograd", "by hand")]
+        cells = [_error(rule, together(errors.values(), kind, rule)) for kind in ("autograd", "by hand")]
         cells += [f"{row['rhm']:.3f}", f"{row['digits']:.3f}", f"{row['updates_per_second']:.0f}"]
         lines.append(f"| `{rule}` | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _error(found: dict[str, Any] | None) -> str:
+def _error(rule: str, found: dict[str, Any] | None) -> str:
     if found is None:
-        raise PlasticError("a rule has no test that compares it with autograd, or none by hand; write one.")
+        raise PlasticError(f"rule {rule!r} has no test that compares it with autograd, or none by hand; write one.")
     return f"{found['largest']:.0e} ({found['comparisons']})" if found["largest"] else f"0 ({found['comparisons']})"
 
 
@@ -131,29 +145,48 @@ def replace_table(page: Path, content: str) -> None:
     page.write_text(f"{head}{BEGIN}\n{content}\n{END}{tail}", encoding="utf-8")
 
 
-def main() -> None:
-    arguments = tyro.cli(Arguments)
+def complete(known: dict[str, Any], arguments: Arguments) -> Iterator[dict[str, Any]]:
+    """What is known with the cells that were missing, after each that was measured."""
+    steps, again = {"rhm": arguments.rhm_steps, "digits": arguments.digits_steps}, arguments.again
+    rules = known.get("rules", {}) if known.get("steps") == steps else {}  # other steps are another table
+    errors = {tests: found for tests, found in known.get("errors", {}).items() if tests in arguments.tests}
+    now = {"steps": steps, "rules": rules, "errors": errors}
+    for tests in arguments.tests:
+        if again or tests not in errors:
+            errors[tests] = measured_errors(tests)
+            yield now
+    for rule in arguments.only or all_rules():
+        missing = {data: n for data, n in steps.items() if again or data not in rules.get(rule, {})}
+        for cells in measure(rule, missing) if on_rates(rule) else ():
+            rules[rule] = rules.get(rule, {}) | cells
+            print(rule, cells, file=sys.stderr, flush=True)
+            yield now
+
+
+def on_rates(rule: str) -> bool:
+    return refusal(load_rule(rule), "rate", 128) is None
+
+
+def main(words: list[str] | None = None) -> None:
+    arguments = tyro.cli(Arguments, args=words)
+    for rule in arguments.only:
+        load_rule(rule)
     torch.set_num_threads(1)
     keep_freed_memory()
     known: dict[str, Any] = {}
     if arguments.results.exists():
         known = json.loads(arguments.results.read_text(encoding="utf-8"))
-    rows = {} if arguments.again and not arguments.only else dict(known.get("rules", {}))
-    command = "python -m plastic.experiments.rule_table"
-    elsewhere = {name: reason for name, rule in all_rules().items() if (reason := refusal(rule(), "rate", 128))}
-    for rule in [name for name in arguments.only or all_rules() if name not in elsewhere]:
-        if rule not in rows or arguments.again:
-            rows[rule] = measure(rule, arguments)
-            print(rule, rows[rule], flush=True)
-            write_result(arguments.results, command, known | {"rules": rows})
-    rows = {rule: rows[rule] for rule in all_rules() if rule in rows}
-    apart = "".join(f"\n\nNot in the table: {reason}" for reason in elsewhere.values())
-    if arguments.errors is not None:  # what `pytest tests/rules --measured FILE` wrote
-        errors = json.loads(arguments.errors.read_text(encoding="utf-8"))
-    else:
-        errors = measured_errors()
-    write_result(arguments.results, command, {"rules": rows, "errors": errors})
-    replace_table(arguments.page, f"{table(rows, errors)}{apart}\n\n{factors()}")
+    command = command_of("python -m plastic.experiments.rule_table", arguments, ("only", "again", "results", "page"))
+    for more in complete(known, arguments):
+        known = more
+        write_result(arguments.results, command, known)
+    rows = {rule: known["rules"].get(rule, {}) for rule in all_rules() if on_rates(rule)}
+    if missing := [rule for rule, row in rows.items() if not {"rhm", "digits"} <= row.keys()]:
+        print(f"{arguments.page} stays as it is until these are measured: {', '.join(missing)}", file=sys.stderr)
+        return
+    reasons = [refusal(rule(), "rate", 128) for rule in all_rules().values()]
+    apart = "".join(f"\n\nNot in the table: {reason}" for reason in reasons if reason)
+    replace_table(arguments.page, f"{table(rows, known['errors'])}{apart}\n\n{factors()}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from plastic.config import Config, Spiking, Stimuli, Training
 from plastic.config_file import to_toml
 from plastic.data.stream import Stimulus
 from plastic.defaults import resolve
-from plastic.experiments.results import write_result
+from plastic.experiments.results import command_of, write_result
 from plastic.models.simulate import make_settings, make_task, simulate
 from plastic.models.step import Traces
 from plastic.models.training import Ensemble
@@ -189,8 +189,7 @@ def main() -> None:
         for rule, runs in results.items()
     }
     print(means)
-    command = f"python -m plastic.experiments.spiking {arguments.name}"
-    command += f" --seeds {arguments.seeds}" if arguments.seeds != Arguments.seeds else ""
+    command = command_of("python -m plastic.experiments.spiking", arguments, without=("out", "jobs"))
     path = arguments.out / f"spiking-{arguments.name}.json"
     write_result(path, command, content | {"top_layer_mean": means, "results": results})
     draw(path.with_suffix(".png"), arguments.name, results)

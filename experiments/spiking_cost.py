@@ -27,7 +27,7 @@ from plastic.defaults import resolve
 from plastic.experiments.benchmark import peak_bytes
 from plastic.experiments.brian2_by_hand import side_by_side_with_backend
 from plastic.experiments.plain_snntorch import PlainNetwork
-from plastic.experiments.results import median_ratio, side_by_side, write_result
+from plastic.experiments.results import command_of, median_ratio, side_by_side, write_result
 from plastic.models.allocator import keep_freed_memory
 from plastic.models.optimizer import make_optimizer
 from plastic.models.simulate import make_settings, make_task
@@ -152,8 +152,7 @@ def main() -> None:
     content = ways[arguments.name](arguments.rounds)
     for row in content["table"]:
         print(row)
-    command = f"python -m plastic.experiments.spiking_cost {arguments.name}"
-    command += f" --rounds {arguments.rounds}" if arguments.rounds != Arguments.rounds else ""
+    command = command_of("python -m plastic.experiments.spiking_cost", arguments)
     write_result(arguments.out or Path(f"docs/results/spiking-cost-{arguments.name}.json"), command, content)
 
 

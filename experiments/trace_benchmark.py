@@ -23,7 +23,7 @@ from plastic.commands.inspect import Inspect
 from plastic.config import Architecture, Config, Spiking, Training
 from plastic.defaults import resolve
 from plastic.errors import PlasticError
-from plastic.experiments.results import write_result
+from plastic.experiments.results import command_of, write_result
 from plastic.models.allocator import keep_freed_memory
 from plastic.models.recording import Recorder
 from plastic.models.simulate import make_recorder, make_settings, make_task, simulate
@@ -237,7 +237,7 @@ def main() -> None:
         "page": lambda: page(given.run, Path("docs")),
     }
     content = tasks[given.name]()
-    command = f"python -m plastic.experiments.trace_benchmark {given.name}"
+    command = command_of("python -m plastic.experiments.trace_benchmark", given, without=("out", "run"))
     write_result(given.out or Path(f"docs/results/traces-{given.name}.json"), command, content)
 
 

@@ -54,6 +54,7 @@ class Align:
 
     def run(self) -> int:
         from plastic.align_picture import draw_alignment
+        from plastic.experiments.results import command_of, write_result
         from plastic.models.align import align
         from plastic.models.simulate import make_settings, make_task
 
@@ -82,7 +83,8 @@ class Align:
             console.print(table(name, reference.name, rows))
         draw_alignment(out, reference.name, found)
         record = {"reference": reference.name, "rules": found, "picture": str(out)}
-        out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        command = command_of("plastic align", self, without=("json", "device"))
+        write_result(out.with_suffix(".json"), command, record)
         console.print(f"picture: {out}  numbers: {out.with_suffix('.json')}", soft_wrap=True)
         if self.json:
             print(json.dumps(record))

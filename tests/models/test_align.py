@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,12 @@ def test_the_command_prints_draws_and_writes(tmp_path: Path, capsys: pytest.Capt
     assert main([*arguments, *TINY, "--out", str(out), "--json"]) == 0
     printed = capsys.readouterr()
     record = json.loads(printed.out)
-    assert record == json.loads((tmp_path / "picture.json").read_text())
+    written = json.loads((tmp_path / "picture.json").read_text())
+    assert written.items() >= record.items()
+    again = shlex.split(written["command"])
+    assert again[:2] == ["plastic", "align"]
+    assert main([*again[1:], "--out", str(tmp_path / "again.png")]) == 0  # the command says all that matters
+    assert json.loads((tmp_path / "again.json").read_text())["rules"] == record["rules"]
     assert out.read_bytes().startswith(b"\x89PNG")
     assert list(record["rules"]) == ["clapp++ f=softplus", "dfa"]
     rows = record["rules"]["clapp++ f=softplus"]
