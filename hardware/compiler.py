@@ -15,6 +15,7 @@ from plastic.hardware.circuit import Circuit, Kept, Learned, Modulated
 from plastic.hardware.slow import slow_statistics
 from plastic.hardware.tracer import Graph, Shape, Traced
 from plastic.models.topology import Layer, Network
+from plastic.rules import raised_at
 from plastic.rules.expressions import softmax, through
 from plastic.rules.rule import Product, Rule, Signals, Synapses, ThirdFactor
 
@@ -154,9 +155,12 @@ def _third_factor(rule: Rule, signals: Signals, weights: dict[str, Any]) -> Thir
     except PlasticError:
         raise
     except Exception as error:  # the rule's code meets arrays that have no numbers
+        place = raised_at(error)
+        where = f" in line {place[1]} of {place[0]!r}" if place else ""
         raise PlasticError(
-            f"the third factor of rule {rule.name!r} cannot be written down as a circuit ({type(error).__name__}: "
-            f"{error}); write it with the expressions of plastic.rules.expressions, without branching on numbers."
+            f"the third factor of rule {rule.name!r} cannot be written down as a circuit ({type(error).__name__}"
+            f"{where}: {error}); write it with the expressions of plastic.rules.expressions, without branching on "
+            "numbers."
         ) from None
 
 

@@ -183,9 +183,17 @@ def simulate(
     started = time.perf_counter()
     recorder = make(folder.path, ensemble.learned)
     steps, report = config.training.steps or 0, report or (lambda row: None)
-    ensemble.train(steps - ensemble.learned, _Course(ensemble, config, folder, recorder, report))
-    report({"step": steps, "steps": steps})
-    trained = ensemble.probe()
+    course = _Course(ensemble, config, folder, recorder, report)
+    try:
+        ensemble.train(steps - ensemble.learned, course)
+        report({"step": steps, "steps": steps})
+        trained = ensemble.probe()
+    except Exception as error:
+        if not course.learned and resume is None:
+            folder.discard()
+        elif isinstance(error, PlasticError):
+            raise PlasticError(f"{str(error)[:-1]}; the run folder {str(folder.path)!r} has what was before.") from None
+        raise
     folder.append_metrics({"step": config.training.steps, **_probe_row(trained)})
     result = {
         "rule": ensemble.settings.rule.name,
@@ -229,6 +237,7 @@ class _Course:
         self.shown = max(1, self.steps // DISPLAYS)
         self.probed = {round(self.steps * k / (probes + 1)) for k in range(1, probes + 1)}
         self.collected: dict[str, list[float | None]] = {}
+        self.learned = 0  # stimuli
 
     def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
         self.collected = {}
@@ -237,6 +246,7 @@ class _Course:
         return together(record, measure), traces
 
     def end(self, step: int, stimulus: Stimulus) -> None:
+        self.learned = step
         if self.recorder is not None:
             self.recorder.end(step, stimulus)
         row: dict[str, Any] = {"step": step, **self.collected}
@@ -251,7 +261,7 @@ class _Course:
             self.recorder.writer.flush()
         if step in self.probed and self.ensemble.settings.share.size == 1:
             saved = {k: v.cpu().numpy() for k, v in self.ensemble.snapshot().items()}
-            self.folder.write_arrays(CHECKPOINT, saved)
+            self.folder.write_checkpoint(saved, self.config)
 
 
 def _check_finite(ensemble: Ensemble, row: dict[str, Any], step: int, config: Config) -> None:

@@ -26,6 +26,7 @@ from plastic.commands.verify import Verify
 from plastic.config import Config
 from plastic.config_file import read_config
 from plastic.errors import PlasticError
+from plastic.rules import raised_at
 
 COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "align": Align,
@@ -81,6 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(parse(sys.argv[1:] if arguments is None else arguments).run())
     except PlasticError as error:
         print(f"plastic: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if (place := raised_at(error)) is None:
+            raise
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        print(
+            f"plastic: line {place[1]} of the rule file {place[0]!r} raised {text}; correct it there.", file=sys.stderr
+        )
         return 2
     except KeyboardInterrupt:
         print("plastic: stopped; the run folder keeps what was written until now.", file=sys.stderr)

@@ -7,8 +7,10 @@ written below the folder.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
+import shutil
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.config import Config
-from plastic.config_file import to_toml
+from plastic.config_file import read_config, to_toml
 from plastic.errors import PlasticError
 
 Arrays = dict[str, NDArray[Any]]
 CHECKPOINT = "checkpoint.safetensors"
+FINGERPRINT = "settings"  # in the checkpoint
 REPORTED = (
     "plastic",
     "torch",
@@ -60,12 +63,13 @@ def free_folder(config: Config) -> Path:
 class RunFolder:
     """Writes one run; made when everything about it is known to be right."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, made: bool = False) -> None:
+        self.path, self._made = path, made  # made: not there before
 
     @classmethod
     def create(cls, path: Path, config: Config) -> RunFolder:
         """A new folder. PlasticError if it exists and is not empty, or cannot be written."""
+        made = not path.exists()
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise PlasticError(f"{str(path)!r} exists and is not an empty folder; choose another --out.")
@@ -73,15 +77,22 @@ class RunFolder:
             (path / "config.toml").write_text(to_toml(config), encoding="utf-8")
         except OSError as error:
             raise PlasticError(f"cannot write the run folder {str(path)!r} ({error}); choose another --out.") from None
-        folder = cls(path)
+        folder = cls(path, made)
         folder.write_json("versions.json", versions())
         return folder
+
+    def discard(self) -> None:
+        """Take back a folder that was created for a run which could not begin."""
+        for path in self.path.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if self._made:
+            self.path.rmdir()
 
     @classmethod
     def open(cls, path: Path) -> tuple[RunFolder, Arrays]:
         """A folder that a killed run left, and its last checkpoint.
 
-        PlasticError if there is no checkpoint, or it cannot be read.
+        PlasticError if there is no checkpoint, it cannot be read, or config.toml was changed after it.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -92,12 +103,22 @@ class RunFolder:
             saved = load_file(path / CHECKPOINT)
             int(saved["step"])
             read_metrics(path)
+            same = saved.pop(FINGERPRINT).tobytes() == fingerprint(read_config(path / "config.toml"))
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise PlasticError(
                 f"cannot resume {str(path)!r}: its {CHECKPOINT} is missing or damaged ({error}); start it anew with "
                 f"--config {path / 'config.toml'}."
             ) from None
+        if not same:
+            raise PlasticError(
+                f"the config.toml of {str(path)!r} was changed after its {CHECKPOINT} was written; undo the change, or "
+                f"start a run anew with --config {path / 'config.toml'}."
+            )
         return cls(path), saved
+
+    def write_checkpoint(self, arrays: Arrays, config: Config) -> None:
+        """What a killed run goes on from; it knows the settings that it was written with."""
+        self.write_arrays(CHECKPOINT, arrays | {FINGERPRINT: np.frombuffer(fingerprint(config), np.uint8)})
 
     def drop_metrics_after(self, step: int) -> None:
         """Forget what a killed run had written after its checkpoint at `step`."""
@@ -117,6 +138,11 @@ class RunFolder:
         from safetensors.numpy import save
 
         replace_file(self.path / name, save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
+
+
+def fingerprint(config: Config) -> bytes:
+    """Of all settings, however they are laid out in a file."""
+    return hashlib.sha256(to_toml(config).encode()).digest()
 
 
 def read_arrays(path: Path) -> Arrays:

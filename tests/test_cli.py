@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
+from plastic import cli
 from plastic.cli import main
 from plastic.config import BACKENDS, CHIPS, DOUBLE, ONLINE
 from plastic.config_file import from_toml, read_config
@@ -345,6 +346,32 @@ def test_a_rule_file_with_a_long_complaint_gets_one_line(refused: Refused, tmp_p
     refused("rules", "show", "bad.py:MyRule")
 
 
+RAISES = """
+from dataclasses import dataclass
+from plastic.rules import CLAPP
+
+@dataclass(frozen=True)
+class Mine(CLAPP):
+    def third_factor(self, signals, weights):
+        return super().third_factor(signals, weights["forgotten"])
+"""
+
+
+@pytest.mark.parametrize("backend", ["rate", "reference", "snntorch", "brian2", "loihi"])
+@pytest.mark.usefixtures("numpy_code")
+def test_a_rule_that_raises_is_named_with_its_line(backend: str, refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(RAISES)
+    message = refused("simulate", "--rule", "mine.py:Mine", "--backend", backend, *RHM, *tiny(backend), "--out", "run")
+    assert re.search(r"[Ll]ine 8 of (the rule file )?'(.*/)?mine\.py'", message)
+    assert "forgotten" in message
+
+
+def test_an_error_that_is_not_of_a_rule_file_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.Cite, "run", lambda self: {}["ours"])
+    with pytest.raises(KeyError, match="ours"):
+        main(["cite", "dfa"])
+
+
 @pytest.fixture
 def half_done(tmp_path: Path, no_picture: None, capsys: pytest.CaptureFixture[str]) -> Path:
     """A run folder as a kill after the last checkpoint leaves it."""
@@ -388,6 +415,17 @@ def test_a_run_that_cannot_go_on_is_refused(refused: Refused, half_done: Path, t
     assert main(["simulate", "--resume", "run"]) == 0  # undamaged, it does go on
 
 
+def test_a_run_does_not_go_on_with_other_settings(refused: Refused, half_done: Path) -> None:
+    config = half_done / "config.toml"
+    good = config.read_text()
+    for before, after in (("seed = 0", "seed = 1"), ('optimizer = "sgd"', 'optimizer = "adam"')):
+        assert before in good
+        config.write_text(good.replace(before, after))
+        assert "config.toml of 'run' was changed" in refused("simulate", "--resume", "run")
+    config.write_text("# looked at\n" + good)  # the same settings
+    assert main(["simulate", "--resume", "run"]) == 0
+
+
 def test_resume_needs_a_run_and_takes_no_other_options(refused: Refused, half_done: Path) -> None:
     assert "nowhere/config.toml" in refused("simulate", "--resume", "nowhere")
     for options in (["--steps", "40"], ["--out", "other"], ["--config", "run/config.toml"]):
@@ -407,6 +445,7 @@ def test_a_run_that_diverges_names_the_learning_rate(
     assert errors.count("\n") == 1
     assert "diverged" in errors
     assert "--learning-rate" in errors
+    assert "the run folder 'run' has what was before" in errors
     assert not {"result.json", "weights.safetensors", "picture.png"} & {p.name for p in (tmp_path / "run").iterdir()}
     for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
         assert "NaN" not in line

@@ -86,6 +86,7 @@ __all__ = [
     "VICReg",
     "all_rules",
     "load_rule",
+    "raised_at",
     "rule_class",
 ]
 
@@ -94,6 +95,9 @@ BUILT_IN: tuple[type[Rule], ...] = (
     *(DFA, SDFA, DRTP, EProp, FA, USF, DFAProduct, BP, BPCLAPPpp, BPInfoNCE),
     *(NoLearning, LastLayer),
 )
+
+
+FROM_FILE = "plastic_user_rule_"  # how the modules of rule files begin
 
 
 def all_rules() -> dict[str, type[Rule]]:
@@ -148,6 +152,17 @@ def _parse(cls: type[Rule], key: str, default: Any, text: str) -> Any:
     return text
 
 
+def raised_at(error: BaseException) -> tuple[str, int] | None:
+    """File and line in which a rule of the user's file raised an error, itself or below it; None if none did."""
+    place, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").startswith(FROM_FILE):
+            place = trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+    before = error.__cause__ or error.__context__
+    return place or (raised_at(before) if before is not None else None)
+
+
 def _from_entry_point(point: EntryPoint) -> type[Rule]:
     where = f"entry point {point.name!r} of the group plastic.rules"
     try:
@@ -162,7 +177,7 @@ def _from_entry_point(point: EntryPoint) -> type[Rule]:
 def _from_file(path: Path, name: str) -> type[Rule]:
     if not path.is_file():
         raise PlasticError(f"no rule file {str(path)!r}; give an existing file as FILE.py:CLASS.")
-    spec = importlib.util.spec_from_file_location(f"plastic_user_rule_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"{FROM_FILE}{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
