@@ -88,19 +88,17 @@ def compare_table(a: Run, b: Run, found: list[dict[str, Any]]) -> Table:
 def save_comparison(out: Path, a: Run, b: Run, one: View, other: View) -> None:
     """Left both runs over each other, right A − B, for all signals of the synapse that both have."""
     names = [n for n in one.courses if n in other.courses]
-    figure = Figure(figsize=(11, 0.75 * len(names) + 1.4), layout="constrained")
+    figure = Figure(figsize=(11, 0.75 * len(names) + 1.6), layout="constrained")
     axes = figure.subplots(len(names), 2, sharex=True, squeeze=False, width_ratios=(1.6, 1))
-    figure.suptitle(f"{one.synapse}   A: {a.path.name} (blue)   B: {b.path.name} (orange, dashed)", fontsize=10)
+    same = [(s.fixation, s.label) for s in one.stimuli] == [(s.fixation, s.label) for s in other.stimuli]
+    figure.suptitle(
+        f"{one.synapse}   A: {a.path.name} (blue)   B: {b.path.name} (orange, dashed)\n"
+        f"grey: saccade{'' if same else ' of A; B saw other stimuli'}",
+        fontsize=10,
+    )
     axes[0, 1].set_title("A − B", fontsize=9)
     for (left, right), name in zip(axes, names, strict=True):
-        x, y = one.courses[name], other.courses[name]
-        for course, run, style in ((x, a, {"color": BLUE, "lw": 1.6}), (y, b, {"color": ORANGE, "lw": 1, "ls": "--"})):
-            _draw(left, run, course, course.value.astype(np.float64), style)
-        common, i, j = np.intersect1d(x.time, y.time, return_indices=True)
-        del common
-        apart = Course(x.name, x.symbol, x.unit, x.clock, x.stimulus[i], x.time[i], x.value[i])
-        _draw(right, a, apart, x.value[i].astype(np.float64) - y.value[j], {"color": GREY, "lw": 1})
-        left.set_ylabel(label(x), fontsize=7)
+        _row(left, right, a, one.courses[name], other.courses[name])
         for axis in (left, right):
             axis.tick_params(labelsize=6)
             mark_boundaries(axis, one)
@@ -109,9 +107,30 @@ def save_comparison(out: Path, a: Run, b: Run, one: View, other: View) -> None:
     save(figure, out)
 
 
+def _row(left: Any, right: Any, run: Run, x: Course, y: Course) -> None:
+    """One signal of both runs, and its difference."""
+    left.set_ylabel(label(x), fontsize=7)
+    _, i, j = np.intersect1d(x.time, y.time, return_indices=True)
+    difference = x.value[i].astype(np.float64) - y.value[j]
+    if run.spiking and x.name in ("pre_spike", "spike"):
+        for course, height, colour in ((x, 1, BLUE), (y, 0, ORANGE)):
+            left.eventplot(course.time[course.value > 0], lineoffsets=height, linelengths=0.7, colors=colour)
+        left.set_yticks([1, 0], ["A", "B"])
+        left.set_ylim(-0.6, 1.6)
+        right.vlines(x.time[i], 0, difference, color=GREY, lw=1)
+        right.axhline(0, color=GREY, lw=0.5)
+        return
+    for course, style in ((x, {"color": BLUE, "lw": 1.6}), (y, {"color": ORANGE, "lw": 1, "ls": "--"})):
+        _draw(left, run, course, course.value.astype(np.float64), style)
+    apart = Course(x.name, x.symbol, x.unit, x.clock, x.stimulus[i], x.time[i], x.value[i])
+    _draw(right, run, apart, difference, {"color": GREY, "lw": 1})
+
+
 def _draw(axis: Any, run: Run, course: Course, values: Any, style: dict[str, Any]) -> None:
     if course.clock == "step" and run.spiking:
-        axis.plot(course.time, values, **style)
+        for one in np.unique(course.stimulus):  # all begins at rest again
+            chosen = course.stimulus == one
+            axis.plot(course.time[chosen], values[chosen], **style)
         return
     length = int(run.traces.attrs["time_steps"])
     edges = np.append(course.time, course.time[-1] + length) if len(course.time) else course.time
