@@ -45,7 +45,8 @@ def resolve(config: Config) -> Config:
     low = 0.05 if batch > 1 and (network.width or 0) >= 64 and config.backend not in CHIPS else 0.0
     given = config.spiking.initial_rate
     constants = dataclasses.replace(config.spiking, trace_timing=timing, initial_rate=low if given is None else given)
-    chosen = default_record(training.steps or 0, spiking) if config.record is None else Record.parse(config.record)
+    usual = default_record(training.steps or 0, spiking, images=stimuli.data != "rhm")
+    chosen = usual if config.record is None else Record.parse(config.record)
     return dataclasses.replace(
         config, mask=mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network, training=training,
         spiking=constants,

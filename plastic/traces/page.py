@@ -80,7 +80,7 @@ def describe(run: Run, window: Window | None, served: bool) -> dict[str, Any]:
             "post": synapse.post if synapse else 0,
             "pre": synapse.pre if synapse else 0,
             "stream": 0,
-            "position": 0,
+            "position": synapse.position if synapse else 0,
             "stimulus": shown[0],
             "from": (shown[0] - 1) * steps,
             "to": min(shown[1], shown[0] + 5) * steps,

@@ -6,7 +6,8 @@ Clauses are parted by semicolons. Each names signals and may say, in any order,
 
     [layer=2,post=3,pre=0:16]  which layer (from 1), position, post and pre neuron, stream (from 0) and
                                stimulus (from 1): an index, a range A:B without B, `A|B|C`, or all.
-                               `:16` is the first 16, or all if there are fewer; `0:16` must exist.
+                               `:16` is the first 16, or all if there are fewer; `0:16` must exist;
+                               `~16` are 16 spread evenly, `~1` the middle, or all if there are fewer.
                                Without it: all, but stream 0 alone.
     @step or @stimulus         in every time step, or once at the stimulus end
     every K                    every K-th step of a stimulus, or every K-th stimulus of what changes once per stimulus
@@ -34,31 +35,37 @@ OPTIONS = {
     "every": re.compile(r"every\s+(\d+)\s*"),
     "bout": re.compile(r"for\s+(\d+)\s+of\s+(\d+)\s*"),
 }
-PART = re.compile(r"(\d+)|(\d*):(\d*)")
+PART = re.compile(r"(\d+)|(\d*):(\d*)|~[1-9]\d*")
 
 
 @dataclass(frozen=True)
 class Range:
-    """Indices as they were written: parts like `3`, `0:16`, `:16`, or all."""
+    """Indices as they were written: parts like `3`, `0:16`, `:16`, `~16`, or all."""
 
     text: str = "all"
 
     def __post_init__(self) -> None:
         if self.text != "all" and not all(PART.fullmatch(part) for part in self.text.split("|")):
-            raise PlasticError(f"{self.text!r} in --record selects nothing; write 3, 0:16, :16, 3|7|9 or all.")
+            raise PlasticError(f"{self.text!r} in --record selects nothing; write 3, 0:16, :16, ~16, 3|7|9 or all.")
 
     def indices(self, size: int, axis: str, where: str, first: int = 0) -> list[int]:
         """The indices, sorted; PlasticError for one that is not in first … first + size − 1."""
         if self.text == "all":
             return list(range(first, first + size))
-        parts = [self._bounds(part, size, axis, where, first) for part in self.text.split("|")]
-        return sorted({index for begin, end in parts for index in range(begin, end)})
+        found: set[int] = set()
+        for part in self.text.split("|"):
+            if part.startswith("~"):
+                number = min(int(part[1:]), size)
+                found |= {first + (2 * k + 1) * size // (2 * number) for k in range(number)}
+            else:
+                found |= set(range(*self._bounds(part, size, axis, where, first)))
+        return sorted(found)
 
     def bounds(self, size: int, axis: str, where: str, first: int = 0) -> tuple[int, int]:
         """First and last index of a single range; PlasticError for several."""
         if self.text == "all":
             return first, first + size - 1
-        if "|" in self.text:
+        if "|" in self.text or "~" in self.text:
             raise PlasticError(f"--record takes one range of {axis} per clause, not {self.text}; write another clause.")
         begin, end = self._bounds(self.text, size, axis, where, first)
         return begin, end - 1
@@ -161,12 +168,16 @@ def _selection(text: str) -> tuple[tuple[str, Range], ...]:
     return tuple(chosen.items())
 
 
-def default_record(steps: int, spiking: bool) -> Record:
+def default_record(steps: int, spiking: bool, images: bool = False) -> Record:
     """A small set, of a size that does not grow with the run, so that every run can be inspected: bouts of a few
-    synapses of every layer with all their factors, and a part of the weight matrices when a bout begins."""
+    synapses of every layer with all their factors, and a part of the weight matrices when a bout begins. Of images
+    they are spread, for corners are dark: a picture's, and a kernel's at the border."""
     period = max(BOUT, steps // 20)
-    some = tuple((axis, Range(text)) for axis, text in (("position", "0"), ("post", ":6"), ("pre", ":12")))
-    many = tuple((axis, Range(text)) for axis, text in (("position", "0"), ("post", ":128"), ("pre", ":256")))
+    first, position = ("~", "~1") if images else (":", "0")
+    some, many = (
+        (("position", Range(position)), ("post", Range(f"{first}{post}")), ("pre", Range(f"{first}{pre}")))
+        for post, pre in ((6, 12), (128, 256))
+    )
     spikes = ("pre_spike", "spike") if spiking else ()  # of rates they are pre_trace and activity
     factors = ("pre_trace", "membrane", "post_factor", "eligibility")
     thirds = ("activity", "gate", "dendrite", "modulator", "weight", "weight_change", "own")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,7 +165,7 @@ def _boundaries(run: Run, window: tuple[int, int], stream: int) -> list[Boundary
 
 
 def liveliest(run: Run, layer: int, window: tuple[int, int]) -> Synapse:
-    """Among the recorded synapses that are active on both sides, the one whose weight changes most."""
+    """Among the recorded synapses that are active on both sides and eligible, the one whose weight changes most."""
     weight = run.signal("weight", layer)
     number = weight.coords["stimulus"].values
     begin, end = np.searchsorted(number, [window[0], window[1] + 1])
@@ -174,8 +174,10 @@ def liveliest(run: Run, layer: int, window: tuple[int, int]) -> Synapse:
     change = np.abs(np.diff(values, axis=0)).sum(0) if len(values) > 1 else np.abs(values).sum(0)
     for axis, name in ((0, "post_factor"), (0, "spike"), (1, "pre_trace")):
         change = change * _active(run, name, layer, window, weight.coords["post" if axis == 0 else "pre"].values, axis)
+    eligible, position = _eligible(run, layer, window, weight)
+    change = change * eligible if (change * eligible).any() else change
     post, pre = np.unravel_index(int(change.argmax()), change.shape)
-    return Synapse(layer, int(weight.coords["post"][post]), int(weight.coords["pre"][pre]))
+    return Synapse(layer, int(weight.coords["post"][post]), int(weight.coords["pre"][pre]), position=position)
 
 
 def _active(run: Run, name: str, layer: int, window: tuple[int, int], neurons: Any, axis: int) -> NDArray[np.bool_]:
@@ -185,10 +187,26 @@ def _active(run: Run, name: str, layer: int, window: tuple[int, int], neurons: A
     for array in run.signals(name, layer):
         if side not in array.dims:
             continue
-        clock = str(array.dims[0])
-        stimulus = array.coords["stimulus" if clock == "stimulus" else "time_stimulus"].values
-        begin, end = np.searchsorted(stimulus, [window[0], window[1] + 1])
-        seen = np.abs(array.isel({clock: slice(int(begin), int(end)), "stream": 0, "position": 0}).values).sum(0) > 0
+        seen = _sum(array, window).values > 0
         alive = set(array.coords[side].values[seen].tolist())
         return np.array([int(n) in alive for n in neurons]).reshape(shape)
     return np.ones((1, 1), dtype=np.bool_)
+
+
+def _eligible(run: Run, layer: int, window: tuple[int, int], weight: xarray.DataArray) -> tuple[Any, int]:
+    """Which synapses had an eligibility that is not 0, and at which position; all at 0, where it was not recorded."""
+    for array in run.signals("eligibility", layer):
+        if "position" in array.dims:
+            there = {side: weight.coords[side].values for side in ("post", "pre")}
+            eligible = _sum(array, window).reindex(there, fill_value=0).values > 0
+            return eligible, int(array.coords["position"][0])
+    return np.ones((1, 1), dtype=np.bool_), 0
+
+
+def _sum(array: xarray.DataArray, window: tuple[int, int]) -> xarray.DataArray:
+    """Σ |signal| over the window, of the first stream and position that were recorded."""
+    clock = str(array.dims[0])
+    stimulus = array.coords["stimulus" if clock == "stimulus" else "time_stimulus"].values
+    begin, end = np.searchsorted(stimulus, [window[0], window[1] + 1])
+    summed = np.abs(array.isel({clock: slice(int(begin), int(end)), "stream": 0, "position": 0})).sum(clock)
+    return cast("xarray.DataArray", summed)

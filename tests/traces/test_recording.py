@@ -192,6 +192,23 @@ def test_a_synapse_in_a_window() -> None:
         seen.signal("rate", 1)
 
 
+@pytest.mark.parametrize("topology", ["dense", "conv"])
+def test_the_synapse_that_is_shown_of_an_image_is_eligible(topology: str) -> None:
+    """Corners of images are dark, and so is the border of a kernel at them: the default record looks elsewhere."""
+    stimuli, network = Stimuli(data="digits", pairing="within"), Architecture(topology=topology, width=6, depth=3)
+    training = Training(steps=12, batch=6, probes=0)
+    seen = run("rate", None, rule="clapp++", stimuli=stimuli, network=network, training=training)
+    for layer in (1, 2, 3):
+        window = (1, 6)
+        synapse = liveliest(seen, layer, window)
+        courses = view(seen, synapse, window).courses
+        assert np.abs(courses["eligibility"].value).max() > 0
+        assert np.ptp(courses["weight"].value) > 0
+        positions = seen.signal("eligibility", layer).coords["position"].values
+        assert synapse.position in positions
+        assert (synapse.position > 0) == (topology == "conv")
+
+
 @pytest.mark.parametrize("rule", [rule.name for rule in BUILT_IN])
 def test_own_signals_of_every_rule_are_recorded_as_declared(rule: str) -> None:
     """`own` holds all that the rule computes, and every signal that it declares shows up under its name."""

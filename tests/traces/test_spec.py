@@ -30,6 +30,7 @@ def planned(text: str, steps: int = 40) -> Plan:
         "spike[stream=0:4,position=1|0] every 3 for 2 of 7",
         "own@stimulus every 2",
         "weight[stimulus=3:9]",
+        "weight[position=~1,pre=~12|3]",
     ],
 )
 def test_a_spec_is_its_text(text: str) -> None:
@@ -48,6 +49,15 @@ def test_what_the_example_of_the_documentation_selects() -> None:
     assert variables["layer1_membrane"].axis.samples(40) == 40 * 2
     assert variables["layer1_gate"].dims == ("stream",)
     assert variables["layer1_gate"].axis.name == "stimulus"
+
+
+def test_spread_evenly() -> None:
+    variables = planned(
+        "weight[layer=1,post=~3,pre=~4|1]; eligibility[layer=2,pre=~99,post=~1]; spike[stream=~2]"
+    ).variables
+    assert variables["layer1_weight"].indices == ((1, 4, 6), (1, 2, 6, 10, 14))  # the middles of thirds and quarters
+    assert variables["layer2_eligibility"].indices == ((0,), (0,), (4,), tuple(range(16)))
+    assert variables["layer1_spike"].indices[0] == (1, 3)
 
 
 def test_shared_weights_have_no_position_and_own_signals_are_there() -> None:
@@ -77,6 +87,8 @@ def test_shared_weights_have_no_position_and_own_signals_are_there() -> None:
         ("weight every 0", "at least every 1"),
         ("weight for 5 of 4", "M of N"),
         ("weight[post=x]", "selects nothing"),
+        ("weight[post=~0]", "selects nothing"),
+        ("weight[stimulus=~2]", "one range of stimulus per clause"),
         ("weight[neuron=3]", "select by layer, position, post, pre, stream, stimulus"),
         ("weight[post=1,post=2]", "cannot read [post=1,post=2]"),
         ("weight sometimes", "cannot read 'sometimes'"),
