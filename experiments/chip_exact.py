@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from plastic.hardware.emulator import Emulator
 from plastic.hardware.on_lava import run_fixed
 from plastic.hardware.program import Program
 from plastic.hardware.quantiser import Chip
+from plastic.hardware.support import chip_options
 from plastic.models.learning import Watch
 from plastic.models.settings import Settings, SpikeInput
 from plastic.models.step import SpikingStep, Traces
@@ -36,8 +38,9 @@ from plastic.rules import load_rule
 
 OUT = Path("docs/results/chip-exact.json")
 RULES = ("clapp", "dfa", "lpl", "espp")
-OPTIONS = {"lpl": {"sides": "current"}}  # a synapse of a chip has one tag
-WIDTHS, TIME_STEPS, RATE = (12, 10), 20, {"lpl": 2.0}  # LPL's modulators are means over neurons, so small
+WIDTHS, TIME_STEPS = (12, 10), 20
+RATE = {"lpl": 2.0, "simsiam": 0.02, "sdfa": 0.02, "barlow": 0.001}  # where 0.1 moves too little, or too much
+Options = Mapping[str, str]  # of a rule; None where a function takes them: those with which it fits a chip
 
 
 def task(seed: int) -> Task:
@@ -45,9 +48,10 @@ def task(seed: int) -> Task:
     return rhm_task(RandomHierarchyModel(4, 8, 2, 2, 2, seed), 48, "class", seed, 16, "onehot")
 
 
-def settings(rule: str, backend: str) -> Settings:
+def settings(rule: str, backend: str, options: Options | None = None) -> Settings:
+    options = (chip_options(rule) or {}) if options is None else options
     return Settings(
-        rule=load_rule(rule, OPTIONS.get(rule, {})), widths=WIDTHS, shared=False, backend=backend, batch=1,
+        rule=load_rule(rule, dict(options)), widths=WIDTHS, shared=False, backend=backend, batch=1,
         spiking=SpikingStep(trace_timing="emitted"), spike_input=SpikeInput(TIME_STEPS), optimizer="sgd",
         dtype=torch.float64,
     )  # fmt: skip
@@ -63,11 +67,11 @@ class ChipCase:
     target: NDArray[Any]
 
 
-def chip_case(rule: str, rounding: Any, seed: int, stimuli: int) -> ChipCase:
+def chip_case(rule: str, rounding: Any, seed: int, stimuli: int, options: Options | None = None) -> ChipCase:
     """The rule's quantised network and its first stimuli."""
     rate = RATE.get(rule, 0.1)
     ensemble = ChipEnsemble(
-        settings(rule, "loihi"),
+        settings(rule, "loihi", options),
         [task(seed)],
         [seed],
         [rate],
@@ -83,13 +87,13 @@ def chip_case(rule: str, rounding: Any, seed: int, stimuli: int) -> ChipCase:
     return ChipCase(ensemble.quantised.program, np.stack(spikes), np.array(fixation), np.stack(target))
 
 
-def compare_fixed(rule: str, rounding: str, seed: int, stimuli: int) -> dict[str, Any]:
+def compare_fixed(rule: str, rounding: str, seed: int, stimuli: int, options: Options | None = None) -> dict[str, Any]:
     """Bits that differ between emulator and Lava: spikes and modulators of all stimuli, tags and weights too."""
-    case = chip_case(rule, rounding, seed, stimuli)
+    case = chip_case(rule, rounding, seed, stimuli, options)
     emulator = Emulator(case.program, [seed])
     first = emulator.weights
     differing = dict.fromkeys(("spikes", "modulators", "tags", "weights"), 0)
-    spikes, largest_tag, largest_modulator = 0, 0, 0
+    spikes, largest_tag, largest_modulator, rates = 0, 0, 0, []
     run = run_fixed(case.program, case.spikes, case.fixation, case.target, seed=seed, tags=True)
     for k, seen in enumerate(run):
         one = slice(k, k + 1)
@@ -102,12 +106,14 @@ def compare_fixed(rule: str, rounding: str, seed: int, stimuli: int) -> dict[str
         differing["tags"] += sum(int((a[0] != b).sum()) for a, b in zip(tags, seen.tags, strict=True))
         differing["weights"] += sum(int((a[0] != b).sum()) for a, b in zip(emulator.weights, seen.weights, strict=True))
         spikes += int(own.sum())
+        rates.append([float(layer.mean()) for layer in done.spikes])
         largest_tag = max(largest_tag, *(int(tag.max()) for tag in tags))
         largest_modulator = max(largest_modulator, int(np.abs(sent).max()))
     moved = [float((a != b).mean()) for a, b in zip(first, emulator.weights, strict=True)]
     return {
         "rule": rule, "rounding": rounding, "seed": seed, "stimuli": stimuli, "differing": differing, "spikes": spikes,
-        "weights_moved": moved, "largest_tag": largest_tag, "largest_modulator": largest_modulator,
+        "rates": np.mean(rates, axis=0).tolist(), "weights_moved": moved, "largest_tag": largest_tag,
+        "largest_modulator": largest_modulator,
     }  # fmt: skip
 
 
@@ -129,11 +135,11 @@ class _Track:
         self.spikes.append(np.concatenate([layer[0, :, 0].flatten(1).numpy() for layer in layers], axis=1))
 
 
-def float_case(rule: str, seed: int, stimuli: int) -> dict[str, Any]:
+def float_case(rule: str, seed: int, stimuli: int, options: Options | None = None) -> dict[str, Any]:
     """Lava's floating point against the reference, from the same weights on the same spikes."""
     rate = RATE.get(rule, 0.1)
-    truth = Ensemble(settings(rule, "reference"), [task(seed)], [seed], [rate])
-    lava = ChipEnsemble(settings(rule, "lava"), [task(seed)], [seed], [rate], Hardware(precision="float"))
+    truth = Ensemble(settings(rule, "reference", options), [task(seed)], [seed], [rate])
+    lava = ChipEnsemble(settings(rule, "lava", options), [task(seed)], [seed], [rate], Hardware(precision="float"))
     first = {k: v.clone() for k, v in truth.learner.parameters.items()}
     tracks = _Track(), _Track()
     truth.train(stimuli, tracks[0])
@@ -146,7 +152,8 @@ def float_case(rule: str, seed: int, stimuli: int) -> dict[str, Any]:
         "rule": rule, "seed": seed, "stimuli": stimuli,
         "spikes": int(sum(s.sum() for s in tracks[0].spikes)),
         "spikes_differing": sum(int((a != b).sum()) for a, b in zip(tracks[0].spikes, tracks[1].spikes, strict=True)),
-        "weight_error": max(errors), "moved": min(m for k, m in changed.items() if k.endswith(".weight")),
+        "weight_error": max(errors, default=0.0),
+        "moved": min((m for k, m in changed.items() if k.endswith(".weight")), default=0.0),
     }  # fmt: skip
 
 

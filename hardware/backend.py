@@ -45,7 +45,8 @@ from plastic.models.topology import Network
 from plastic.models.training import PROBE_BATCH, Ensemble
 from plastic.rules.rule import Rule
 
-CALIBRATION = (600, 4)  # stimuli and streams of the float run that the scales are chosen from
+CALIBRATION, FEWEST = (600, 4), 50  # stimuli and streams of the float run that the scales are chosen from; of a run
+# that is shorter, as many as it has, but that many at least
 Precision = Literal["fixed", "float"]
 Course = Iterator[tuple[list[Observation], list[NDArray[np.float64]]]]  # observations, new weights where they are float
 
@@ -71,7 +72,10 @@ def make_chip(config: Config) -> ChipEnsemble:
     """The network of a resolved config of a chip, before its first stimulus."""
     given = config.chip
     numba.set_num_threads(min(config.threads, cast(Any, numba.config).NUMBA_NUM_THREADS))
-    hardware = Hardware(Chip(cast(Rounding, given.rounding), given.weight_bits), cast(Precision, given.precision))
+    stimuli, streams = CALIBRATION  # no further than the chip itself will get
+    calibration = min(stimuli, max(FEWEST, -(-(config.training.steps or 0) // streams))), streams
+    chip = Chip(cast(Rounding, given.rounding), given.weight_bits)
+    hardware = Hardware(chip, cast(Precision, given.precision), calibration=calibration)
     rate = config.training.learning_rate or 0.0
     return ChipEnsemble(make_settings(config), [make_task(config)], [config.seed], [rate], hardware)
 

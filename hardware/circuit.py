@@ -151,6 +151,10 @@ class _Shared:
         return np.swapaxes(a, -1, -2)
 
     @staticmethod
+    def diagonal(a: Array) -> Array:
+        return np.diagonal(a, axis1=-2, axis2=-1)
+
+    @staticmethod
     def sum(a: Array, axis: int) -> Array:
         return a.sum(axis)
 

@@ -143,9 +143,14 @@ def _check(rule: Rule, statistics_decay: float | None) -> None:
             "once per stimulus; take --backend snntorch."
         )
     assert (statistics_decay is not None) == rule.reads_statistics
-    if rule.smallest_batch > 1 or rule.memory_slots:
+    if rule.smallest_batch > 1:
         raise PlasticError(
             f"rule {rule.name!r} compares stimuli of several streams, and a chip sees one; take --backend snntorch."
+        )
+    if rule.memory_slots:
+        raise PlasticError(
+            f"rule {rule.name!r} remembers {rule.memory_slots} earlier objects, and a chip's circuit holds the one "
+            "before; take --backend snntorch."
         )
 
 

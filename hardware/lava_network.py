@@ -15,8 +15,9 @@ import numpy as np
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
-from lava.proc.dense.process import LearningDense
+from lava.proc.dense.process import Dense, LearningDense
 from lava.proc.io.source import RingBuffer
+from lava.utils.weightutils import SignMode
 
 from plastic.hardware.lava.processes import Modulation, Population, RoundingLearningDense
 
@@ -109,9 +110,10 @@ class LavaNetwork:
         synapses.a_out.connect(population.a_in)
         self.modulation.m_out.connect(population.m_in)
         population.c_out.connect(self.modulation.s_in)
-        population.y1_out.connect(synapses.s_in_y1)
-        population.y2_out.connect(synapses.s_in_y2)
-        population.y3_out.connect(synapses.s_in_y3)
+        if isinstance(synapses, LearningDense):
+            population.y1_out.connect(synapses.s_in_y1)
+            population.y2_out.connect(synapses.s_in_y2)
+            population.y3_out.connect(synapses.s_in_y3)
 
     def run(self, tags=False, weights_every=1, timeout=None):
         """Run all stimuli. `weights_every` n: read tags and weights of every n-th stimulus, 0: of the last one.
@@ -139,7 +141,7 @@ class LavaNetwork:
         if weights:
             seen.weights = self._read("weights")
         if not last:
-            for synapses in (one for layer in self.synapses for one in layer):
+            for synapses in (one for layer in self.synapses for one in layer if isinstance(one, LearningDense)):
                 synapses.x1.set(np.zeros(synapses.x1.shape))  # presynaptic traces return to rest
         return seen
 
@@ -147,7 +149,7 @@ class LavaNetwork:
         self.modulation.run(condition=RunSteps(num_steps=steps), run_cfg=self.config)
 
     def _read(self, name):
-        return [np.stack([getattr(one, name).get() for one in layer]) for layer in self.synapses]
+        return [np.stack([_variable(one, name) for one in layer]) for layer in self.synapses]
 
     def _stop(self):
         """Stop Lava's runtime; where it hangs, end its processes."""
@@ -162,15 +164,19 @@ class LavaNetwork:
                 actor.terminate()
 
 
+def _variable(synapses, name):
+    """Of the tags of synapses that do not learn: zeros."""
+    if name == "tag_1" and not isinstance(synapses, LearningDense):
+        return np.zeros(synapses.weights.shape, np.int32)
+    return getattr(synapses, name).get()
+
+
 def _synapses(layer, position, rounding):
-    options = {}
-    if layer.rule:
-        seed = layer.seed + STREAMS * position
-        options["learning_rule"] = Loihi3FLearningRule(**layer.rule, t_epoch=1, rng_seed=seed)
-    return LearningDense(
-        weights=layer.weight[position], weight_exp=layer.weight_exp, num_weight_bits=layer.weight_bits,
-        weight_bits=layer.weight_bits, rounding=rounding, **options,
-    )  # fmt: skip
+    given = {"weights": layer.weight[position], "weight_exp": layer.weight_exp, "num_weight_bits": layer.weight_bits}
+    if not layer.rule:
+        return Dense(**given, sign_mode=SignMode.MIXED)
+    rule = Loihi3FLearningRule(**layer.rule, t_epoch=1, rng_seed=layer.seed + STREAMS * position)
+    return LearningDense(**given, weight_bits=layer.weight_bits, rounding=rounding, learning_rule=rule)
 
 
 def _models(precision):

@@ -218,7 +218,7 @@ def _layer(
         raise PlasticError(
             f"weights of layer {index + 1} reach {ranges.weight:.3g} with a threshold of {step.threshold}, so a weight "
             f"step would be {step.threshold / max(threshold, 1):.2g} of it; a quarter is the most: lower the "
-            "learning rate or set --weight-bound."
+            "learning rate."
         )
     scale = min(threshold, 2**17 - 1) / step.threshold  # S_w
     grain = 2 ** (WEIGHT_BITS + 1 - chip.weight_bits)  # initial weights lose what is below this

@@ -6,7 +6,19 @@ from plastic.errors import PlasticError
 from plastic.hardware.backend import circuit_of
 from plastic.models.support import refusal
 from plastic.models.topology import tree
+from plastic.rules import load_rule, rule_class
 from plastic.rules.rule import Rule
+
+
+def chip_options(name: str) -> dict[str, str] | None:
+    """The fewest options with which a rule that is installed fits a chip: none, those for one stream, one credited
+    stimulus, or both; None where it does not fit with any of them."""
+    rule = rule_class(name)
+    current = {"sides": "current"} if "current" in rule.sides_supported else {}
+    for options in ({}, dict(rule.one_stream), current, dict(rule.one_stream) | current):
+        if chip_refusal(load_rule(name, options), "loihi") is None:
+            return options
+    return None
 
 
 def chip_refusal(rule: Rule, backend: str) -> str | None:

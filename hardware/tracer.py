@@ -165,6 +165,8 @@ class Traced:
     def __getitem__(self, key: Any) -> Traced:
         if isinstance(key, tuple) and len(key) == 2 and key[0] is Ellipsis and key[1] is None:
             return self.graph.add("expand", (*self.shape, 1), self, axis=-1)
+        if isinstance(key, tuple) and key == (Ellipsis, None, slice(None)):
+            return self.graph.add("expand", (*self.shape[:-1], 1, self.shape[-1]), self, axis=-2)
         return self.graph.add("a part of an array", self.shape, self)
 
     def sum(self, axis: int | tuple[int, ...] = -1) -> Traced:
@@ -180,8 +182,16 @@ def _along(op: str, x: Traced, axis: int) -> Traced:
     return x.graph.add(op, x.shape[:at] + x.shape[at + 1 :], x, axis=at - x.ndim)
 
 
+class _Linalg:
+    @staticmethod
+    def diagonal(x: Traced) -> Traced:
+        return x.graph.add("diagonal", x.shape[:-1], x)
+
+
 class Namespace:
     """The functions of the array-API standard that rules call."""
+
+    linalg = _Linalg
 
     @staticmethod
     def exp(x: Traced) -> Traced:
