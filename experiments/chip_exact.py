@@ -28,7 +28,7 @@ from plastic.hardware.backend import ChipEnsemble, Hardware
 from plastic.hardware.emulator import Emulator
 from plastic.hardware.on_lava import run_fixed
 from plastic.hardware.program import Program
-from plastic.hardware.quantiser import Chip
+from plastic.hardware.quantised import Chip
 from plastic.hardware.support import chip_options
 from plastic.models.learning import Watch
 from plastic.models.settings import Settings, SpikeInput
@@ -97,7 +97,7 @@ def compare_fixed(rule: str, rounding: str, seed: int, stimuli: int, options: Op
     run = run_fixed(case.program, case.spikes, case.fixation, case.target, seed=seed, tags=True)
     for k, seen in enumerate(run):
         one = slice(k, k + 1)
-        done = emulator.stimulus(case.spikes[one])
+        done = emulator.stimulus(case.spikes[one], False, case.fixation[one], case.target[one])
         tags = emulator.tags
         sent = emulator.learn(done, case.fixation[one], case.target[one])
         own = np.concatenate(done.spikes, axis=2)[0]

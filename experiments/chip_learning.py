@@ -27,7 +27,7 @@ from plastic.defaults import resolve
 from plastic.experiments.results import write_result
 from plastic.hardware.backend import CALIBRATION, ChipEnsemble, Hardware
 from plastic.hardware.calibration import float_run
-from plastic.hardware.quantiser import Chip, Ranges
+from plastic.hardware.quantised import Chip, Ranges
 from plastic.models.simulate import make_settings, make_task
 from plastic.models.training import Ensemble
 

@@ -25,7 +25,8 @@ from plastic.hardware.backend import circuit_of
 from plastic.hardware.emulator import Emulator
 from plastic.hardware.on_lava import run_fixed
 from plastic.hardware.program import Program
-from plastic.hardware.quantiser import Ranges, quantise
+from plastic.hardware.quantised import Ranges
+from plastic.hardware.quantiser import quantise
 from plastic.models.parameters import specification
 from plastic.models.step import SpikingStep
 from plastic.models.topology import dense

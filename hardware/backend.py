@@ -22,15 +22,16 @@ from plastic.config import Config
 from plastic.data.stream import Stimulus
 from plastic.data.task import Examples, Task
 from plastic.errors import PlasticError
+from plastic.hardware.arithmetic import ONE
 from plastic.hardware.calibration import float_run
-from plastic.hardware.circuit import ONE
 from plastic.hardware.compiler import Compiled, compile_circuit
 from plastic.hardware.emulator import Emulator, Stimulated
 from plastic.hardware.float_lava import float_circuit, run_float
 from plastic.hardware.observation import chip_observations, chip_traces, float_stimulus, observations
 from plastic.hardware.on_lava import run_fixed
-from plastic.hardware.program import Rounding
-from plastic.hardware.quantiser import Chip, Quantised, Ranges, check_fits, quantise
+from plastic.hardware.program import Eligibility, Rounding
+from plastic.hardware.quantised import Chip, Quantised, Ranges
+from plastic.hardware.quantiser import check_fits, quantise
 from plastic.hardware.report import write_report
 from plastic.hardware.shim import load_lava
 from plastic.models.learning import Observation, Watch
@@ -74,7 +75,7 @@ def make_chip(config: Config) -> ChipEnsemble:
     numba.set_num_threads(min(config.threads, cast(Any, numba.config).NUMBA_NUM_THREADS))
     stimuli, streams = CALIBRATION  # no further than the chip itself will get
     calibration = min(stimuli, max(FEWEST, -(-(config.training.steps or 0) // streams))), streams
-    chip = Chip(cast(Rounding, given.rounding), given.weight_bits)
+    chip = Chip(cast(Rounding, given.rounding), given.weight_bits, eligibility=cast(Eligibility, given.eligibility))
     hardware = Hardware(chip, cast(Precision, given.precision), calibration=calibration)
     rate = config.training.learning_rate or 0.0
     return ChipEnsemble(make_settings(config), [make_task(config)], [config.seed], [rate], hardware)
@@ -120,6 +121,9 @@ class ChipEnsemble(Ensemble):
             )
         if settings.weight_bound < float("inf"):
             raise PlasticError("weights of a chip are bounded by their 8 bits; leave --weight-bound out.")
+        floating = settings.backend == "lava" and self.hardware.precision == "float"
+        if floating and self.hardware.chip.eligibility == "none":
+            raise PlasticError("--eligibility none is a mapping to integers; take --precision fixed.")
         if settings.backend == "lava":
             load_lava()
 
@@ -179,7 +183,7 @@ class ChipEnsemble(Ensemble):
     ) -> tuple[Stimulated, list[Observation]]:
         """One stimulus on the emulator."""
         program = self.emulator.program
-        done = self.emulator.stimulus(spikes[None], looks=traces is not None)
+        done = self.emulator.stimulus(spikes[None], traces is not None, fixation, target)
         tags = self.emulator.tags if observed else []
         self.sent = self.emulator.learn(done, fixation, target)
         if traces is not None:

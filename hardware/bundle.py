@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 CODE = {  # files of the bundle, and where they come from
     "run.py": HERE / "bundle_run.py",
     "container.py": HERE / "container.py",
+    "arithmetic.py": HERE / "arithmetic.py",
     "circuit.py": HERE / "circuit.py",
     "lava_network.py": HERE / "lava_network.py",
     "shim.py": HERE / "shim.py",
@@ -162,7 +163,7 @@ def emulate(program: Program, stimuli: Stimuli, seed: int) -> Iterator[Emulated]
     targets = np.eye(program.classes, dtype=np.int64)[stimuli.labels]
     for at in range(len(stimuli.fixation)):
         one = slice(at, at + 1)
-        done = emulator.stimulus(stimuli.spikes[one])
+        done = emulator.stimulus(stimuli.spikes[one], False, stimuli.fixation[one], targets[one])
         tags = [tag[0] for tag in emulator.tags]
         told = emulator.learn(done, stimuli.fixation[one], targets[one])
         spikes = np.concatenate([layer[0] for layer in done.spikes], axis=1)

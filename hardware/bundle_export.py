@@ -17,8 +17,9 @@ from plastic.errors import PlasticError
 from plastic.hardware.backend import circuit_of, make_chip
 from plastic.hardware.bundle import FloatRun, Stimuli, write_bundle
 from plastic.hardware.calibration import float_run
-from plastic.hardware.program import PROFILES, ROUNDINGS
-from plastic.hardware.quantiser import Chip, LayerReport, Quantised, Ranges, check_fits, quantise
+from plastic.hardware.program import ELIGIBILITIES, PROFILES, ROUNDINGS
+from plastic.hardware.quantised import Chip, LayerReport, Quantised, Ranges
+from plastic.hardware.quantiser import check_fits, quantise
 from plastic.models.finished import FinishedRun, Weights, open_finished
 from plastic.models.learning import Watch
 from plastic.models.step import Traces
@@ -38,6 +39,7 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
     """
     for name, value, options in (
         ("start", beginning, BEGINNINGS), ("rounding", chip.rounding, ROUNDINGS), ("profile", chip.profile, PROFILES),
+        ("eligibility", chip.eligibility, ELIGIBILITIES),
     ):  # fmt: skip
         if value not in options:
             raise PlasticError(f"unknown {name} {value!r}; --{name} is one of: {', '.join(options)}.")

@@ -108,11 +108,12 @@ def lava_run(bundle: Bundle, stimuli: int, timeout: int = PATIENCE) -> Iterator[
     circuit = IntegerCircuit(
         Circuit.of(program["circuit"]), bundle.sizes(), program["inputs"], program["time_steps"],
         [one["modulator_scale"] for one in program["layers"]], [one["modulator_shift"] for one in program["layers"]],
-        None if program["rounding"] == "nearest" else [seed], state,
+        None if program["rounding"] == "nearest" else [seed], state, early=program["eligibility"] == "none",
     )  # fmt: skip
     network: Any = LavaNetwork(
         layers, circuit, bundle.spikes("input")[:stimuli], bundle.arrays["fixation"][:stimuli],
         bundle.targets()[:stimuli], rounding=program["rounding"], period=program["learning_period"],
+        early=program["eligibility"] == "none",
     )  # fmt: skip
     yield from network.run(weights_every=1, timeout=timeout)
 

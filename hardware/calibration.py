@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from plastic.data.task import Task
-from plastic.hardware.quantiser import Ranges
+from plastic.hardware.quantised import Ranges
 from plastic.models.learning import Observation
 from plastic.models.observer import Look
 from plastic.models.settings import Settings

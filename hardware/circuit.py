@@ -1,9 +1,9 @@
-"""The modulatory circuit of a whole network as a list of operations, and its arithmetic in integers.
+"""The modulatory circuit of a whole network as a list of operations, and what it tells the neurons in integers.
 
 A rule's one declaration of its third factor is compiled to a circuit (plastic.hardware.compiler): a
 list of nodes, each an operation on nodes before it. The same list runs in two arithmetics: float64
-(`Floating`), and `FixedPoint`, int64 with 24 bits after the point. numpy is all that it needs, so
-that a circuit travels: this module imports nothing of plastic.
+(`Floating`), and `FixedPoint`, int64 with 24 bits after the point (plastic.hardware.arithmetic). numpy is all
+that it needs, so that a circuit travels with a bundle.
 
 Signals are (chips, 1, n) and weights (chips, n, k).
 """
@@ -16,13 +16,11 @@ from typing import Any
 
 import numpy as np
 
-FRACTION = 24  # bits after the point
-ONE = 1 << FRACTION
-HALF = ONE >> 1
-BOUND = 32 * ONE  # circuit weights saturate at ± 32
+from plastic.hardware.arithmetic import FRACTION, OPERATIONS, Array, FixedPoint
+
 LEVELS = 7  # a modulator is one of −7 … 7
 STEP = -8  # and is sent as 64 − 8 · level: times the mantissa −4 that is 32 · level, which a shift by 5 divides
-Array = Any  # numpy.ndarray, of int64 or float64 as the arithmetic has it
+EARLY_MODULATOR = 127  # of one that is known before the stimulus: −127 … 127, and sent as it is
 
 
 @dataclass(frozen=True)
@@ -126,174 +124,37 @@ def learn(circuit: Circuit, arithmetic: Any, values: list[Array], state: Mutable
         state[kept.name] = values[kept.node]
 
 
-class _Shared:
-    """Operations that are the same in both arithmetics. Truth values are 0 and 1 and are no numbers."""
-
-    add = staticmethod(np.add)
-    subtract = staticmethod(np.subtract)
-    absolute = staticmethod(np.abs)
-    mask = staticmethod(np.multiply)  # a number by a truth value
-
-    @staticmethod
-    def greater(a: Array, b: Array) -> Array:
-        return (a > b).astype(np.int64)
-
-    @staticmethod
-    def invert(a: Array) -> Array:
-        return 1 - a
-
-    @staticmethod
-    def where(condition: Array, a: Array, b: Array) -> Array:
-        return np.where(condition != 0, a, b)
-
-    @staticmethod
-    def transpose(a: Array) -> Array:
-        return np.swapaxes(a, -1, -2)
-
-    @staticmethod
-    def diagonal(a: Array) -> Array:
-        return np.diagonal(a, axis1=-2, axis2=-1)
-
-    @staticmethod
-    def sum(a: Array, axis: int) -> Array:
-        return a.sum(axis)
-
-    @staticmethod
-    def maximum(a: Array, axis: int) -> Array:
-        return a.max(axis)
-
-    @staticmethod
-    def expand(a: Array, axis: int) -> Array:
-        return np.expand_dims(a, axis)
-
-    @staticmethod
-    def spread(a: Array, axis: int) -> Array:
-        """The same for each of `axis` positions: (…, n) to (…, positions · n)."""
-        return np.tile(a, axis)
-
-    @staticmethod
-    def pool(a: Array, axis: int) -> Array:
-        """The sum over `axis` positions: (…, positions · n) to (…, n)."""
-        return a.reshape(*a.shape[:-1], axis, -1).sum(-2)
-
-
-class Floating(_Shared):
-    """float64: what the fixed point is measured against, and the arithmetic of Lava's floating-point model."""
-
-    number = staticmethod(np.float64)
-    multiply = staticmethod(np.multiply)
-    matmul = staticmethod(np.matmul)
-    exp = staticmethod(np.exp)
-    sqrt = staticmethod(np.sqrt)
-
-    @staticmethod
-    def from_truth(a: Array) -> Array:
-        return np.asarray(a, dtype=np.float64)
-
-    @staticmethod
-    def sign(a: Array) -> Array:
-        return np.sign(a)
-
-    @staticmethod
-    def divide(a: Array, b: Array) -> Array:
-        return np.divide(a, b, out=np.zeros(np.broadcast_shapes(np.shape(a), np.shape(b))), where=b != 0)
-
-    @staticmethod
-    def grown(weight: Array, post: Array, pre: Array) -> Array:
-        return weight + post * pre
-
-
-# 2^f = Σ_k (ln 2)^k / k! · f^k, with 30 bits after the point
-_EXP2 = [round(c * 2**30) for c in (
-    1.0, 0.6931471805599453, 0.2402265069591007, 0.05550410866482158, 0.009618129107628477, 0.001333355814642844,
-    0.0001540353039338161, 1.525273380405984e-05, 1.321548679014431e-06, 1.01780860092397e-07,
-)]  # fmt: skip
-_LOG2E = round(1.4426950408889634 * ONE)
-
-
-class FixedPoint(_Shared):
-    """int64 with 24 bits after the point; products round to nearest, quotients down.
-
-    Numbers must stay below 2^14, so that no product leaves 63 bits; a quotient by zero is 0.
-    """
-
-    @staticmethod
-    def number(value: float) -> Array:
-        return np.int64(round(value * ONE))
-
-    @staticmethod
-    def multiply(a: Array, b: Array) -> Array:
-        return (a * b + HALF) >> FRACTION
-
-    @staticmethod
-    def matmul(a: Array, b: Array) -> Array:
-        return (np.matmul(a, b) + HALF) >> FRACTION
-
-    @staticmethod
-    def from_truth(a: Array) -> Array:
-        return a << FRACTION
-
-    @staticmethod
-    def sign(a: Array) -> Array:
-        return np.sign(a) << FRACTION
-
-    @staticmethod
-    def divide(a: Array, b: Array) -> Array:
-        return np.where(b == 0, 0, (a << FRACTION) // np.where(b == 0, 1, b))
-
-    @staticmethod
-    def exp(a: Array) -> Array:
-        """2^(a · log2 e): the whole part shifts, the fraction goes through a polynomial."""
-        power = (a * _LOG2E) >> FRACTION
-        whole, fraction = power >> FRACTION, power & (ONE - 1)
-        result = np.full_like(fraction, _EXP2[-1])
-        for coefficient in reversed(_EXP2[:-1]):
-            result = coefficient + ((result * fraction) >> FRACTION)
-        shift = 30 - FRACTION - whole
-        return np.where(shift >= 0, result >> np.clip(shift, 0, 62), result << np.clip(-shift, 0, 14))
-
-    @staticmethod
-    def sqrt(a: Array) -> Array:
-        """Whole root of a · 2^24, bit by bit."""
-        rest, root = np.maximum(a, 0) << FRACTION, np.zeros_like(a)
-        for bit in range(60, -1, -2):
-            trial = root + (1 << bit)
-            fits = rest >= trial
-            rest = np.where(fits, rest - trial, rest)
-            root = np.where(fits, (root >> 1) + (1 << bit), root >> 1)
-        return root
-
-    @staticmethod
-    def grown(weight: Array, post: Array, pre: Array) -> Array:
-        """weight + post ⊗ pre, up to ± 32: (chips, n, k), (chips, n, 1) and (chips, 1, k)."""
-        return np.clip(weight + ((post * pre + HALF) >> FRACTION), -BOUND, BOUND)
-
-
-OPERATIONS = frozenset({"input", "state", "constant"}) | {
-    name for name in dir(FixedPoint) if not name.startswith("_") and name not in ("number", "grown")
-}
-
-
 class IntegerCircuit:
     """The circuits of some chips over a run: what they hold, and one call per stimulus.
 
     sizes: units of each layer; scales and shifts: of each layer's modulator, level = modulator · scale >> shift;
     seeds: one per chip, for stochastic rounding of levels, or None, to nearest; state: (chips, …) per name;
-    arithmetic: fixed point, this one or a faster one that is the same.
+    arithmetic: fixed point, this one or a faster one that is the same; early: modulators are known before the
+    stimulus and sent then.
     """
 
     def __init__(
         self, circuit: Circuit, sizes: list[int], inputs: int, time_steps: int, scales: list[int], shifts: list[int],
         seeds: Sequence[int] | None, state: Mapping[str, Array], stimuli: int = 0, arithmetic: Any = FixedPoint,
+        early: bool = False,
     ) -> None:  # fmt: skip
-        self.arithmetic = arithmetic
+        self.arithmetic, self.early = arithmetic, early
         self.circuit, self.sizes, self.inputs, self.time_steps = circuit, sizes, inputs, time_steps
         self.scales, self.shifts, self.seeds = scales, shifts, seeds
         self.state, self.stimuli = dict(state), stimuli
         self.values: list[Array] = []
 
+    def begin(self, fixation: Array, target: Array) -> Array:
+        """Modulators before the stimulus, as `end` gives them after it: of circuits that do not need the response."""
+        given = {"fixation": _numbers(fixation[:, None]), "target": _numbers(target)}
+        for index, size in enumerate(self.sizes):
+            given[f"activity{index + 1}"] = np.zeros((len(fixation), 1, size), np.int64)
+            given[f"input_activity{index + 1}"] = np.zeros((len(fixation), 1, 1), np.int64)
+        self.values = evaluate(self.circuit, self.arithmetic, given, self.state)
+        return self._told(len(fixation))
+
     def end(self, counts: Array, arrived: Array, fixation: Array, target: Array) -> Array:
-        """Modulators of all units as they are sent, −56 … 56: (chips, units).
+        """Modulators of all units as they are sent, −56 … 56, or early −127 … 127: (chips, units).
 
         counts: spikes of every unit in the stimulus (chips, units); arrived: spikes that arrived at each
         layer, summed over its inputs (chips, layers); fixation: ±1 (chips,); target: one-hot (chips, classes).
@@ -308,8 +169,12 @@ class IntegerCircuit:
             start += size
         self.values = evaluate(self.circuit, self.arithmetic, given, self.state)
         learn(self.circuit, self.arithmetic, self.values, self.state)
-        found = [self._sent(index, len(counts)) for index in range(len(self.sizes))]
+        told = self._told(len(counts))
         self.stimuli += 1
+        return told
+
+    def _told(self, chips: int) -> Array:
+        found = [self._sent(index, chips) for index in range(len(self.sizes))]
         return np.concatenate(found, axis=1).astype(np.int32)
 
     def _sent(self, layer: int, chips: int) -> Array:
@@ -317,7 +182,8 @@ class IntegerCircuit:
         value = np.broadcast_to(self.values[self.circuit.layers[layer].modulator], (chips, 1, size))[:, 0]
         below_one = 1 << (shift - 1) if self.seeds is None else _random(self.seeds, self.stimuli, layer, size, shift)
         level = (value * self.scales[layer] + below_one) >> shift
-        return STEP * np.clip(level, -LEVELS, LEVELS)
+        most, step = (EARLY_MODULATOR, 1) if self.early else (LEVELS, STEP)
+        return step * np.clip(level, -most, most)
 
 
 def _random(seeds: Sequence[int], stimulus: int, layer: int, size: int, bits: int) -> Array:

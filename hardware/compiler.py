@@ -27,6 +27,7 @@ class Compiled:
 
     circuit: Circuit
     states: dict[str, Shape]
+    early: bool  # whether all modulators are known before the stimulus: no response to it enters them
 
 
 @dataclass
@@ -214,7 +215,9 @@ def _finish(work: _Work, modulated: list[tuple[Any, ...]]) -> Compiled:
         tuple(Kept(name, place[value.index]) for name, value in kept),
     )
     read = {node.name for node in nodes if node.op == "state"}
-    return Compiled(circuit, {name: shape for name, shape in work.states.items() if name in read})
+    told = graph.needed([modulator.index for modulator, *_ in modulated])
+    early = not any("activity" in graph.nodes[i].name for i in told if graph.nodes[i].op == "input")
+    return Compiled(circuit, {name: shape for name, shape in work.states.items() if name in read}, early)
 
 
 def _shown(graph: Graph, value: Any) -> int:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.hardware import kernels
-from plastic.hardware.circuit import FixedPoint, IntegerCircuit
+from plastic.hardware.arithmetic import FixedPoint
+from plastic.hardware.circuit import IntegerCircuit
 from plastic.hardware.fast import Compiled
 from plastic.hardware.program import WEIGHT_BITS, ChipLayer, Plasticity, Program
 
@@ -82,6 +83,7 @@ class Emulator:
         self.layers = [
             _Layer(layer, weight, program, seeds, steps) for layer, weight in zip(program.layers, given, strict=True)
         ]
+        self.early = program.eligibility == "none"
         self.circuit = integer_circuit(program, seeds, state, steps // (program.time_steps + 1), Compiled)
         self._weight_random = _stream(program, WEIGHT_SEED, 1, steps)
 
@@ -95,17 +97,29 @@ class Emulator:
         """Per layer (chips, positions, neurons, fan_in)."""
         return [np.ascontiguousarray(layer.tag.swapaxes(2, 3)).astype(np.int16) for layer in self.layers]
 
-    def stimulus(self, spikes: Ints, looks: bool = False) -> Stimulated:
-        """All steps of a stimulus on every chip; spikes: (chips, time, inputs) of 0 and 1; looks: show signals."""
+    def stimulus(
+        self, spikes: Ints, looks: bool = False, fixation: Ints | None = None, target: Ints | None = None
+    ) -> Stimulated:
+        """All steps of a stimulus on every chip; spikes: (chips, time, inputs) of 0 and 1; looks: show signals.
+
+        fixation, target: as of `learn`, for programs without a tag, whose weights change during the stimulus.
+        """
+        told = np.zeros((self.chips, self.program.units), np.int32)
+        if self.early:
+            if fixation is None or target is None:
+                raise ValueError("a program without a tag needs fixation and target before the stimulus")
+            told = self.circuit.begin(fixation, target)
         below = np.ascontiguousarray(spikes, dtype=np.uint8)
         random = self._weight_random.steps(below.shape[1])
         which = np.arange(self.chips)
-        seen, arrived, signals = [], [], []
+        seen, arrived, signals, start = [], [], [], 0
         for layer in self.layers:
             arrived.append(below[:, :-1].sum((1, 2), dtype=np.int64))  # the last step's come too late
             signals.append(np.zeros((2, *below.shape[:2], layer.units), np.int32) if looks else NO_SIGNALS)
-            below = layer.respond(below, which, random, signals[-1])
+            own = np.ascontiguousarray(told[:, start : start + layer.units])
+            below = layer.respond(below, which, random, signals[-1], own)
             seen.append(below)
+            start += layer.units
         self.steps += below.shape[1]
         counts = np.concatenate([one.sum(1, dtype=np.int64) for one in seen], axis=1)
         return Stimulated(seen, counts, np.stack(arrived, axis=1), signals if looks else [])
@@ -117,8 +131,9 @@ class Emulator:
         """
         modulator = self.circuit.end(stimulated.counts, stimulated.arrived, fixation, target)
         random, start = int(self._weight_random.steps(1)[0]), 0
+        sent = np.zeros_like(modulator) if self.early else modulator
         for layer in self.layers:
-            layer.conclude(np.ascontiguousarray(modulator[:, start : start + layer.units]), random)
+            layer.conclude(np.ascontiguousarray(sent[:, start : start + layer.units]), random)
             start += layer.units
         self.steps += 1
         return modulator
@@ -128,7 +143,7 @@ class Emulator:
         below, which = np.ascontiguousarray(spikes, dtype=np.uint8), np.full(len(spikes), chip)
         seen = []
         for layer in self.layers:
-            below = layer.respond(below, which, None, NO_SIGNALS)
+            below = layer.respond(below, which, None, NO_SIGNALS, NOTHING_TOLD)
             seen.append(below)
         return seen
 
@@ -144,7 +159,7 @@ def integer_circuit(
     return IntegerCircuit(
         program.circuit, [la.units for la in layers], program.inputs, program.time_steps,
         [la.modulator_scale for la in layers], [la.modulator_shift for la in layers],
-        None if program.rounding == "nearest" else seeds, own, stimuli, arithmetic,
+        None if program.rounding == "nearest" else seeds, own, stimuli, arithmetic, program.eligibility == "none",
     )  # fmt: skip
 
 
@@ -161,6 +176,7 @@ class _Layer:
     def __init__(self, layer: ChipLayer, weight: Ints, program: Program, seeds: Sequence[int], steps: int) -> None:
         chips, rule, neurons = len(seeds), layer.plasticity or NOTHING, layer.constants
         self.units, self.learns = layer.units, layer.plasticity is not None
+        self.early = program.eligibility == "none"
         stored = initial(np.asarray(weight), layer.weight_bits) if steps == 0 else np.asarray(weight, np.int32)
         self.weight = np.ascontiguousarray(stored.swapaxes(2, 3))
         self.tag = np.zeros_like(self.weight)
@@ -178,9 +194,11 @@ class _Layer:
         self._y = [[_stream(program, one + 2, 2, steps) for one in row] for row in first]
 
     def respond(
-        self, below: NDArray[np.uint8], which: Ints, random: NDArray[np.int64] | None, signals: NDArray[np.int32]
-    ) -> NDArray[np.uint8]:
-        """Spikes of all steps, from rest; with random numbers it learns on the way. Fills `signals`, if given."""
+        self, below: NDArray[np.uint8], which: Ints, random: NDArray[np.int64] | None, signals: NDArray[np.int32],
+        told: NDArray[np.int32],
+    ) -> NDArray[np.uint8]:  # fmt: skip
+        """Spikes of all steps, from rest; with random numbers it learns on the way, with the modulators `told` where
+        there is no tag. Fills `signals`, if given."""
         steps, learns = below.shape[1], self.learns and random is not None
         spikes = np.zeros((len(below), steps, self.units), np.uint8)
         self.x1[:] = 0
@@ -188,7 +206,8 @@ class _Layer:
         kernels.respond(
             below, spikes, which, learns, self.period, self.weight, self.tag, self.x1, self.constants,
             self.post_factor, self.impulse, self.products, self.simple, self.bits, self.decay, self.resting, x_random,
-            y_random, random if random is not None else NONE[0, 0], signals is not NO_SIGNALS, signals,
+            y_random, random if random is not None else NONE[0, 0], signals is not NO_SIGNALS, signals, self.early,
+            told,
         )  # fmt: skip
         return spikes
 
@@ -198,7 +217,7 @@ class _Layer:
         if self.learns:
             kernels.conclude(
                 modulator, self.weight, self.tag, self.x1, self.products, self.bits, self.decay, self.resting,
-                x_random[..., 0], y_random[..., 0], random,
+                x_random[..., 0], y_random[..., 0], random, self.early,
             )  # fmt: skip
 
     def _randoms(self, steps: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -208,6 +227,7 @@ class _Layer:
 
 
 NONE = np.zeros((1, 1, 1), np.int64)
+NOTHING_TOLD = np.zeros((1, 1), np.int32)
 NO_SIGNALS = np.zeros((2, 1, 1, 1), np.int32)
 
 

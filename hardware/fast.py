@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from plastic.hardware.circuit import BOUND, FRACTION, HALF, Array, FixedPoint
+from plastic.hardware.arithmetic import BOUND, FRACTION, HALF, Array, FixedPoint
 
 
 class Compiled(FixedPoint):

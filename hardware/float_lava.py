@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.hardware.circuit import Floating, evaluate, learn
+from plastic.hardware.arithmetic import Floating
+from plastic.hardware.circuit import evaluate, learn
 from plastic.hardware.compiler import Compiled
 from plastic.hardware.on_lava import PATIENCE
 from plastic.hardware.program import Factor, Product

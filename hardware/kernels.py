@@ -14,6 +14,8 @@ from numba import njit, prange
 from plastic.hardware.program import (
     ACCUMULATOR_BITS,
     CLEAR,
+    EARLY_LEVELS,
+    EARLY_SHIFT,
     MEMBRANE_SHIFT,
     MODULATOR_OFFSET,
     TAG_MAX,
@@ -174,6 +176,13 @@ def _learn(weight, tag, x1, y1, y2, y3, products, simple, bits, random, coeffici
                 tag[j, i] = min(max((second[j, i] + up) >> VARIABLE_SHIFT, TAG_MIN), TAG_MAX)
 
 
+@njit(cache=True, inline="always")
+def _level(modulator, post_factor):
+    """m_i ψ_i, −31 … 31, to the nearest."""
+    level = (np.int64(modulator) * post_factor + (1 << (EARLY_SHIFT - 1))) >> EARLY_SHIFT
+    return min(max(level, -EARLY_LEVELS), EARLY_LEVELS)
+
+
 @njit(cache=True)
 def _trace(x1, arriving, impulse, table, threshold, random):
     """x1 decays, and a spike of this step enters at once."""
@@ -185,7 +194,7 @@ def _trace(x1, arriving, impulse, table, threshold, random):
 @njit(cache=True, parallel=True)
 def respond(
     below, spikes, which, learns, period, weight, tag, x1, constants, post_factor, impulse, products, simple, bits,
-    decay, resting, x_random, y_random, w_random, looks, seen,
+    decay, resting, x_random, y_random, w_random, looks, seen, early, told,
 ):  # fmt: skip
     """One layer through all steps of a stimulus, from rest, on many chips.
 
@@ -194,7 +203,7 @@ def respond(
     positions, fan_in), left as it is in the end; decay: (2, 128), what remains of a trace and its
     threshold; resting: the same of y1 to y3; randoms of 53 bits: (chips, positions, time), and (time,)
     for weights and tags; looks: whether `seen` is filled, with membranes before the reset and post factors,
-    (2, chips, time, units).
+    (2, chips, time, units); early: no tag, modulators are told before, (chips, units).
     """
     _, positions, fan_in, neurons = weight.shape
     for number in prange(len(spikes) * positions):
@@ -206,14 +215,14 @@ def respond(
             below[chip, :, inputs], spikes[chip, :, units], learns, period, weight[own, position],
             tag[own, position], x1[own, position], constants, post_factor, impulse, products, simple, bits, decay,
             resting, x_random[own, position], y_random[own, position], w_random, looks,
-            seen[:, chip if looks else 0, :, units],
+            seen[:, chip if looks else 0, :, units], early, told[own if early and learns else 0, units],
         )  # fmt: skip
 
 
 @njit(cache=True)
 def _course(
     below, spikes, learns, period, weight, tag, x1, constants, post_factor, impulse, products, simple, bits, decay,
-    resting, x_random, y_random, w_random, looks, seen,
+    resting, x_random, y_random, w_random, looks, seen, early, told,
 ):  # fmt: skip
     """One position of a layer through all steps of a stimulus."""
     fan_in, neurons = weight.shape
@@ -233,12 +242,15 @@ def _course(
         counted = (time + 1) % period == 0
         y1[:] = _decay(np.int64(MODULATOR_OFFSET), resting[0], resting[1], y_random[time])
         for i in range(neurons):
-            y2[i] = _decay(np.int64(y2[i]), resting[0], resting[1], y_random[time]) if counted else 0
+            sent = np.int64(y2[i]) if counted else 0
+            if early:
+                sent = MODULATOR_OFFSET + 2 * _level(told[i], sent)
+            y2[i] = _decay(sent, resting[0], resting[1], y_random[time])
         _learn(weight, tag, x1, y1, y2, y3, products, simple, bits, w_random[time], coefficient, first, second)
 
 
 @njit(cache=True, parallel=True)
-def conclude(modulator, weight, tag, x1, products, bits, decay, resting, x_random, y_random, w_random):
+def conclude(modulator, weight, tag, x1, products, bits, decay, resting, x_random, y_random, w_random, early):
     """The step after a stimulus, of one layer: modulators (chips, units) arrive, weights change, tags are cleared."""
     _, positions, fan_in, neurons = weight.shape
     for number in prange(len(modulator) * positions):
@@ -252,7 +264,10 @@ def conclude(modulator, weight, tag, x1, products, bits, decay, resting, x_rando
         for i in range(neurons):
             sent = np.int64(MODULATOR_OFFSET + modulator[chip, position * neurons + i])
             y1[i] = _decay(sent, resting[0], resting[1], random)
-        y3[:] = _decay(np.int64(CLEAR), resting[0], resting[1], random)
+        if early:
+            y2[:] = _decay(np.int64(MODULATOR_OFFSET), resting[0], resting[1], random)
+        else:
+            y3[:] = _decay(np.int64(CLEAR), resting[0], resting[1], random)
         _learn(
             weight[chip, position], tag[chip, position], own, y1, y2, y3, products, -1, bits, w_random, coefficient,
             first, second,

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from plastic.hardware.circuit import ONE, STEP, Circuit
+from plastic.hardware.arithmetic import ONE
+from plastic.hardware.circuit import STEP, Circuit
 from plastic.hardware.emulator import Stimulated
 from plastic.hardware.program import Program
 from plastic.models import reference
@@ -73,7 +74,7 @@ def chip_observations(
     activity = [spikes[0].mean(0, dtype=np.float64) for spikes in done.spikes]
     eligibility, modulator, start = [], [], 0
     for layer, scale, tag in zip(program.layers, program.scales, tags, strict=True):
-        level = sent[0, start : start + layer.units] / STEP
+        level = sent[0, start : start + layer.units] / (STEP if program.eligibility == "tag" else 1)
         modulator.append(level / scale["modulator"])
         eligibility.append(tag[0] / scale["tag"])
         start += layer.units

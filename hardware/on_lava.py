@@ -30,7 +30,7 @@ def run_fixed(
 
     network = LavaNetwork(
         [_layer(layer, seed) for layer in program.layers], integer_circuit(program, [seed]), spikes, fixation, target,
-        rounding=program.rounding, period=program.learning_period,
+        rounding=program.rounding, period=program.learning_period, early=program.eligibility == "none",
     )  # fmt: skip
     yield from network.run(tags, weights_every, timeout)
 

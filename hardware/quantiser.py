@@ -24,9 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
-from plastic.hardware.circuit import LEVELS, ONE
+from plastic.hardware.arithmetic import ONE
+from plastic.hardware.circuit import EARLY_MODULATOR, LEVELS
 from plastic.hardware.compiler import Compiled
 from plastic.hardware.program import (
+    EARLY_SHIFT,
     EXPONENTS,
     MANTISSAS,
     TAG_MAX,
@@ -38,10 +40,9 @@ from plastic.hardware.program import (
     Neurons,
     Plasticity,
     Product,
-    Profile,
     Program,
-    Rounding,
 )
+from plastic.hardware.quantised import Chip, LayerReport, Quantised, Ranges
 from plastic.models.reference import POST_FACTOR
 from plastic.models.step import SpikingStep
 from plastic.models.topology import Layer, Network
@@ -52,64 +53,6 @@ FAN_IN_MAX = 2**17 // WEIGHT_MAX  # more could leave the 24 bits of the synaptic
 HEADROOM = 1.25  # weights may grow by this beyond what the float run saw
 MANTISSA = -4  # of dw: times −8 per level it is 32, which the shift of 5 divides
 SEED_STEP = 1000  # between the random streams of two layers
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """What one layer's signals reached in a float run: the largest weight, and for eligibility and modulator the
-    largest that counts (0.5 % of those that are not zero are larger) and the typical one (their mean)."""
-
-    weight: float
-    eligibility: float
-    modulator: float
-    typical_eligibility: float = 0.0
-    typical_modulator: float = 0.0
-
-
-@dataclass(frozen=True)
-class Chip:
-    """What is asked of the chip."""
-
-    rounding: Rounding = "stochastic"
-    weight_bits: int = WEIGHT_BITS
-    profile: Profile = "sim-3f"
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class LayerReport:
-    """What a layer loses on the chip."""
-
-    layer: int
-    threshold: int  # of the neurons, in weight steps
-    weight_step: float  # the smallest change of a weight, in thresholds
-    typical_update: float  # η · modulator · eligibility where both are typical, in weight steps
-    weights_beyond: float  # fraction of the initial weights that are clipped
-    largest_weight: float  # of the float run, as a fraction of what fits
-    largest_tag: float  # the same of the eligibility
-    largest_modulator: float
-    modulator_levels: int  # what the largest modulator is on the chip, up to 7
-    membrane_decay: float  # β that the chip has
-    trace_decay: float  # λ that the chip has
-
-    @property
-    def expected(self) -> str:
-        """What to expect of it, in a few words."""
-        if self.weights_beyond > 0.001 or self.largest_weight > 1:
-            return "weights saturate"
-        if self.modulator_levels < 3:
-            return "modulators are coarse; a larger learning rate has more levels"
-        if self.typical_update < 0.5:
-            return "a typical update is below half a step: rounding to nearest loses it, stochastic rounding does not"
-        return "fits"
-
-
-@dataclass(frozen=True)
-class Quantised:
-    """A program and what it cost."""
-
-    program: Program
-    report: tuple[LayerReport, ...]
 
 
 @dataclass(frozen=True)
@@ -137,12 +80,18 @@ def quantise(
     chip = chip or Chip()
     source = _Source(rule, network, step, time_steps, learning_rate, {k: np.asarray(v) for k, v in parameters.items()})
     check_fits(network, step, chip)
+    if chip.eligibility == "none" and not compiled.early:
+        raise PlasticError(
+            f"the modulator of rule {rule.name!r} depends on the response to the stimulus itself, so that the "
+            "eligibility has to wait for it in the tag; take --eligibility tag."
+        )
     pairs = [_layer(source, chip, i, layer, r) for i, (layer, r) in enumerate(zip(network.layers, ranges, strict=True))]
     layers, reports, scales = zip(*pairs, strict=True)
     description = {"rule": rule.name, "equation": rule.equation, "third_factor": rule.third}
     program = Program(
         network.inputs, network.classes, time_steps, step.learning_period, layers, compiled.circuit,
         initial_state(compiled, source.parameters), chip.rounding, chip.profile, scales, description,
+        chip.eligibility,
     )  # fmt: skip
     return Quantised(program, reports)
 
@@ -225,8 +174,9 @@ def _layer(
     whole = np.round(weight * scale / grain) * grain
     highest = WEIGHT_MAX + 1 - grain
     clipped = np.clip(whole, -WEIGHT_MAX - 1, highest).astype(np.int16)
-    constants, post_scale = _neurons(step, source.rule.mask, threshold, scale, ranges, source.time_steps)
-    plasticity, scales = _plasticity(source, chip, index, ranges, scale, post_scale)
+    constants, post_scale = _neurons(source, chip, threshold, scale, ranges)
+    learning = _plasticity if chip.eligibility == "tag" else _early_plasticity
+    plasticity, scales = learning(source, chip, index, ranges, scale, post_scale)
     shift = 24 + math.floor(14 - math.log2(scales["modulator"]))
     factor = round(scales["modulator"] * 2.0 ** (shift - 24))
     program = ChipLayer(
@@ -234,22 +184,25 @@ def _layer(
         plasticity if source.rule.learns else None, factor, shift,
     )  # fmt: skip
     lost = source.learning_rate * ranges.typical_modulator * ranges.typical_eligibility * scale
-    levels = min(round(scales["modulator"] * ranges.modulator), LEVELS)
+    largest, most = scales["modulator"] * ranges.modulator, LEVELS
+    levels = min(round(largest), most)
+    if chip.eligibility == "none":
+        lost, most = lost / source.time_steps, EARLY_MODULATOR
+        levels = round(min(largest, most) * post_scale) >> EARLY_SHIFT
     coarse = 2 ** (WEIGHT_BITS - chip.weight_bits)
     report = LayerReport(
         index + 1, threshold, coarse / scale, lost / coarse, float((whole != clipped).mean()),
         ranges.weight * scale / WEIGHT_MAX, ranges.eligibility * scales["tag"] / TAG_MAX,
-        ranges.modulator * scales["modulator"] / LEVELS, levels, 1 - constants.membrane_decay / 4096,
+        largest / most, levels, 1 - constants.membrane_decay / 4096,
         trace_decay(step.trace_decay)[1],
     )  # fmt: skip
     return program, report, {"weight": scale} | scales
 
 
-def _neurons(
-    step: SpikingStep, mask: str, threshold: int, scale: float, ranges: Ranges, time_steps: int
-) -> tuple[Neurons, int]:
+def _neurons(source: _Source, chip: Chip, threshold: int, scale: float, ranges: Ranges) -> tuple[Neurons, int]:
     """The constants of the neurons, and what the post factor's peak is on the chip."""
-    impulse = _impulse(step, time_steps)
+    step, mask = source.step, source.rule.mask
+    impulse = 0 if chip.eligibility == "none" else _impulse(step, source.time_steps)  # without a tag all fits
     peaks = [peak for peak in (127, 63, 31, 15) if peak * impulse * gains(3)[0][0] * ranges.eligibility <= TAG_MAX]
     if not peaks:
         raise PlasticError(
@@ -283,12 +236,31 @@ def _plasticity(
     needed = source.learning_rate * scale / tag  # levels per unit of modulator, times 2^exponent
     exponent = max(EXPONENTS[0], math.ceil(math.log2(needed * max(ranges.modulator, 1e-12) / LEVELS)))
     if exponent > EXPONENTS[1]:
-        raise PlasticError(
-            f"the learning rate {source.learning_rate} of layer {index + 1} needs a gain of 2^{exponent}, and the "
-            f"learning engine has at most 2^{EXPONENTS[1]}; lower --learning-rate."
-        )
+        raise _too_fast(source, index, exponent)
     dw = Product((Factor("t"), Factor("y1", -64)), MANTISSA, exponent)
     dt = Product((Factor("x1"), Factor("y2")), tag_mantissa, tag_exponent)
     clear = Product((Factor("t"), Factor("y3")), -1, -1)
     plasticity = Plasticity((dw,), (dt, clear), impulse, tau, chip.seed + SEED_STEP * index)
     return plasticity, {"trace": impulse, "post_factor": post_scale, "tag": tag, "modulator": needed / 2.0**exponent}
+
+
+def _early_plasticity(
+    source: _Source, chip: Chip, index: int, ranges: Ranges, scale: float, post_scale: int
+) -> tuple[Plasticity, dict[str, float]]:
+    """Without a tag: dw = x1 · (y2 − 64) · 4 · 2^exponent, of which the shift by 3 leaves x1 · level · 2^exponent."""
+    impulse, (tau, _) = _impulse(source.step, source.time_steps), trace_decay(source.step.trace_decay)
+    level = post_scale / 2**EARLY_SHIFT  # per unit of the modulator on the chip, where ψ is largest
+    needed = source.learning_rate * scale / (impulse * level)  # the chip's modulator per unit, times 2^exponent
+    exponent = max(EXPONENTS[0], math.ceil(math.log2(needed * max(ranges.modulator, 1e-12) / EARLY_MODULATOR)))
+    if exponent > EXPONENTS[1]:
+        raise _too_fast(source, index, exponent)
+    dw = Product((Factor("x1"), Factor("y2", -64)), -MANTISSA, exponent)
+    plasticity = Plasticity((dw,), (), impulse, tau, chip.seed + SEED_STEP * index)
+    return plasticity, {"trace": impulse, "post_factor": post_scale, "tag": 1.0, "modulator": needed / 2.0**exponent}
+
+
+def _too_fast(source: _Source, index: int, exponent: int) -> PlasticError:
+    return PlasticError(
+        f"the learning rate {source.learning_rate} of layer {index + 1} needs a gain of 2^{exponent}, and the "
+        f"learning engine has at most 2^{EXPONENTS[1]}; lower --learning-rate."
+    )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from plastic.hardware.emulator import Emulator
 from plastic.hardware.program import WEIGHT_BITS, WEIGHT_MAX, WEIGHT_MIN
-from plastic.hardware.quantiser import Quantised
+from plastic.hardware.quantised import Quantised
 from plastic.models.parameters import Parameters
 from plastic.models.snntorch import SnnTorchSimulator
 from plastic.models.step import Traces

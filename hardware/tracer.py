@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from plastic.hardware.circuit import OPERATIONS, Node
+from plastic.hardware.arithmetic import OPERATIONS
+from plastic.hardware.circuit import Node
 
 Shape = tuple[int, ...]
 

@@ -146,6 +146,9 @@ class ChipOptions:
     """How the chip rounds weights, traces and modulators."""
     weight_bits: int = 8
     """Bits of a weight beside its sign, up to 8: with fewer, weights move in larger steps."""
+    eligibility: Annotated[str, choice("tag", "none")] = "tag"
+    """tag: it waits in the synapse for the modulator, and weights change after the stimulus. none: for rules whose
+    modulator is known before the stimulus (drtp): weights change in every step."""
     precision: Annotated[str, choice("fixed", "float")] = "fixed"
     """Lava: bit-accurate fixed point, or its floating-point processes."""
 
@@ -200,7 +203,7 @@ CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
         "surrogate": SURROGATES,
     },
     "training": {"optimizer": ("adam", "sgd"), "context": ("held", "recomputed"), "statistics": ("batch", "traces")},
-    "chip": {"rounding": ("stochastic", "nearest"), "precision": ("fixed", "float")},
+    "chip": {"rounding": ("stochastic", "nearest"), "eligibility": ("tag", "none"), "precision": ("fixed", "float")},
 }
 POSITIVE = {
     "stimuli": ("levels", "train_size", "test_size"),

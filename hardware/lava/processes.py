@@ -4,6 +4,9 @@ A stimulus of `time_steps` steps is followed by one learning step, in which the 
 y1 = 64 + modulator and y3 = 64. In every other step y1 = 64, y2 = post factor, y3 = 0. Lava cannot
 join or split ports, so a port that several processes feed is as long as all of them together; each
 fills its own part, and Lava adds up what arrives.
+
+Early modulators, which are known before the stimulus, are sent in all its steps, and the neurons send
+y2 = 64 + 2 · level of modulator · post factor in every step, y1 = 64 and y3 = 0: weights change at once.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.dense.models import PyLearningDenseModelBitApproximate
 
 OFFSET, CLEAR = 64, 64  # y1 = 64 + modulator; y3 in the learning step
+EARLY_LEVELS, EARLY_SHIFT = 31, 9  # level = modulator · post factor >> 9
 STAY = float(np.exp(1 / 65535))  # three-factor rules let y1, y2, y3 decay with time constant 65535
 
 
@@ -28,13 +32,14 @@ class Population(AbstractProcess):
     """Leaky integrate-and-fire neurons that send spikes, post factor and modulator.
 
     above, at: length of what goes to the layer above, and where these neurons stand in it; units, first:
-    the same of what goes to and comes from the modulatory circuit; constants: see the models.
+    the same of what goes to and comes from the modulatory circuit; constants: see the models; early: whether
+    modulators are.
     """
 
-    def __init__(self, *, neurons, above, at, units, first, time_steps, period, constants, **others):
+    def __init__(self, *, neurons, above, at, units, first, time_steps, period, constants, early=False, **others):
         super().__init__(
             neurons=neurons, above=above, at=at, units=units, first=first, time_steps=time_steps, period=period,
-            constants=constants, **others,
+            constants=constants, early=early, **others,
         )  # fmt: skip
         self.a_in = InPort(shape=(neurons,))
         self.m_in = InPort(shape=(units,))
@@ -50,13 +55,13 @@ class Modulation(AbstractProcess):
 
     circuit: an object whose `end(counts, arrived, fixation, target)` gives the modulators (1, units);
     fixation, target: (stimuli,) and (stimuli, classes); below: for each layer the part of x_in or s_in that
-    arrives at it, as ("x" or "s", first, last).
+    arrives at it, as ("x" or "s", first, last); early: `circuit.begin(fixation, target)` gives them before it.
     """
 
-    def __init__(self, *, units, inputs, time_steps, circuit, fixation, target, below, **others):
+    def __init__(self, *, units, inputs, time_steps, circuit, fixation, target, below, early=False, **others):
         super().__init__(
             units=units, inputs=inputs, time_steps=time_steps, circuit=circuit, fixation=fixation, target=target,
-            below=below, **others,
+            below=below, early=early, **others,
         )  # fmt: skip
         self.s_in = InPort(shape=(units,))
         self.x_in = InPort(shape=(inputs,))
@@ -68,7 +73,7 @@ class Modulation(AbstractProcess):
 class _PopulationModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        for name in ("neurons", "above", "at", "units", "first", "time_steps", "period", "constants"):
+        for name in ("neurons", "above", "at", "units", "first", "time_steps", "period", "constants", "early"):
             setattr(self, name, proc_params[name])
 
     def run_spk(self):
@@ -78,11 +83,19 @@ class _PopulationModel(PyLoihiProcessModel):
         phase = (self.time_step - 1) % (self.time_steps + 1)
         if phase == self.time_steps:
             self.u[:], self.v[:] = 0, 0
-            self._send(np.zeros(self.neurons, bool), modulator, np.zeros_like(self.v), CLEAR)
+            silent, nothing = np.zeros(self.neurons, bool), np.zeros_like(self.v)
+            if self.early:
+                self._send(silent, nothing, np.full_like(self.v, OFFSET), 0)
+            else:
+                self._send(silent, modulator, nothing, CLEAR)
             return
         spike, post_factor = self._integrate(current)
-        counted = (phase + 1) % self.period == 0
-        self._send(spike, np.zeros_like(modulator), post_factor if counted else np.zeros_like(post_factor), 0)
+        if (phase + 1) % self.period:
+            post_factor = np.zeros_like(post_factor)
+        if self.early:
+            level = (modulator * post_factor + (1 << (EARLY_SHIFT - 1))) >> EARLY_SHIFT
+            post_factor = OFFSET + 2 * np.clip(level, -EARLY_LEVELS, EARLY_LEVELS)
+        self._send(spike, np.zeros_like(modulator), post_factor, 0)
 
     def _send(self, spike, modulator, post_factor, clear):
         above, circuit = np.zeros(self.above, self.spikes), np.zeros(self.units, self.spikes)
@@ -164,14 +177,18 @@ class FloatPopulation(_PopulationModel):
 class _ModulationModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        for name in ("units", "time_steps", "circuit", "fixation", "target", "below"):
+        for name in ("units", "time_steps", "circuit", "fixation", "target", "below", "early"):
             setattr(self, name, proc_params[name])
         self.arrived = np.zeros((1, len(self.below)), np.int64)
 
     def run_spk(self):
         stimulus, phase = divmod(self.time_step - 1, self.time_steps + 1)
         learning = phase == self.time_steps
-        self.m_out.send(self.modulator if learning else np.zeros_like(self.modulator))
+        at = stimulus % len(self.fixation)
+        now = self.fixation[at : at + 1], self.target[at : at + 1]
+        if self.early and phase == 0:
+            self.modulator = self.circuit.begin(*now)[0].astype(self.modulator.dtype)
+        self.m_out.send(self.modulator if learning != self.early else np.zeros_like(self.modulator))
         given = {"s": self.s_in.recv(), "x": self.x_in.recv()}
         if learning:
             return
@@ -183,8 +200,7 @@ class _ModulationModel(PyLoihiProcessModel):
                 self.arrived[0, layer] += int(given[port][first:last].sum())
         else:
             counts = np.rint(self.raster.sum(0)).astype(np.int64)[None]
-            at = stimulus % len(self.fixation)
-            told = self.circuit.end(counts, self.arrived, self.fixation[at : at + 1], self.target[at : at + 1])
+            told = self.circuit.end(counts, self.arrived, *now)
             self.modulator = told[0].astype(self.modulator.dtype)
 
 

@@ -53,9 +53,12 @@ class Writers:
     @staticmethod
     def lava(command: Export) -> Record:
         from plastic.hardware.bundle_export import export_lava
-        from plastic.hardware.quantiser import Chip
+        from plastic.hardware.quantised import Chip
 
-        chip = Chip(cast(Any, command.rounding), command.weight_bits, cast(Any, command.profile), command.seed)
+        chip = Chip(
+            cast(Any, command.rounding), command.weight_bits, cast(Any, command.profile), command.seed,
+            cast(Any, command.eligibility),
+        )  # fmt: skip
         return export_lava(command.source, command.out, command.stimuli, command.start, chip)
 
 
@@ -103,6 +106,9 @@ class Export:
     """lava: the chip begins with the run's initial weights, or goes on from its trained ones."""
     rounding: Annotated[str, choice("stochastic", "nearest")] = "stochastic"
     """lava: how the chip rounds."""
+    eligibility: Annotated[str, choice("tag", "none")] = "tag"
+    """lava: tag, it waits in the synapse for the modulator; none, for rules whose modulator is known before the
+    stimulus: weights change in every step."""
     weight_bits: int = 8
     """lava: bits of a weight, 2 to 8."""
     profile: Annotated[str, choice("sim-3f", "hw-2f")] = "sim-3f"

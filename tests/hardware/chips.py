@@ -74,7 +74,7 @@ def compare(
     run = run_fixed(program, spikes, fixation, target, seed=seed, tags=True, weights_every=every)
     for stimulus, seen in enumerate(run):
         one = slice(stimulus, stimulus + 1)
-        done = emulator.stimulus(spikes[one])
+        done = emulator.stimulus(spikes[one], False, fixation[one], target[one])
         tags = emulator.tags
         modulator = emulator.learn(done, fixation[one], target[one])
         found.modulators.append(modulator[0])

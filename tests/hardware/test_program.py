@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from plastic.errors import PlasticError
-from plastic.hardware.circuit import ONE, Circuit, FixedPoint, Floating, Kept, Learned, Modulated, Node, evaluate
+from plastic.hardware.arithmetic import ONE, FixedPoint, Floating
+from plastic.hardware.circuit import Circuit, Kept, Learned, Modulated, Node, evaluate
 from plastic.hardware.program import ChipLayer, Factor, Neurons, Plasticity, Product, Program
 
 
@@ -46,7 +47,7 @@ def test_a_program_survives_json() -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"version": 2}, "version 2"), ({"layers": [{}]}, "malformed"), ({"circuit": {"nodes": []}}, "malformed")],
+    [({"version": 3}, "version 3"), ({"layers": [{}]}, "malformed"), ({"circuit": {"nodes": []}}, "malformed")],
 )
 def test_a_foreign_or_broken_program_is_refused(change: dict[str, object], words: str) -> None:
     plain, arrays = program().plain()

@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 
 from plastic.cli import main
 from plastic.hardware.backend import circuit_of
-from plastic.hardware.quantiser import Chip, Quantised, Ranges, quantise
+from plastic.hardware.quantised import Chip, Quantised, Ranges
+from plastic.hardware.quantiser import quantise
 from plastic.models.step import SpikingStep
 from plastic.models.topology import dense
 from plastic.rules import load_rule

@@ -59,10 +59,10 @@ def test_recorded_factors_give_the_recorded_weights_in_integers(config: Config, 
                 np.testing.assert_array_equal(weight[stimulus + 1], expected)
         assert moved > 100
         gate, dendrite = run.signal("gate", number).values, run.signal("dendrite", number).values
-        told = gate[:, 0, None, None] * dendrite[:, 0] * scale["modulator"]  # before it becomes one of 31 levels
-        open_range = np.abs(told) < 15
+        told = gate[:, 0, None, None] * dendrite[:, 0] * scale["modulator"]  # before it is one of the levels −7 … 7
+        open_range = np.abs(told) < 7.5
         assert np.abs(level[:, 0] - told)[open_range].max() <= 1
-        np.testing.assert_array_equal(np.sign(level[:, 0])[~open_range], np.sign(told)[~open_range])
+        np.testing.assert_array_equal(level[:, 0][~open_range], 7 * np.sign(told)[~open_range])
         assert {-1, 1} <= set(np.sign(gate).ravel().astype(int).tolist())
 
 
