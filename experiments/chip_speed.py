@@ -15,7 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numba
 import numpy as np
@@ -97,7 +97,7 @@ def compare(inputs: int, neurons: int, rule: str, stimuli: int, rounds: int) -> 
         numba.set_num_threads(1)
         alone = 10 * stimuli * length / seconds(lambda: emulate(one, single))
         batch = stimuli * CHIPS * length / seconds(lambda: emulate(one, many))
-        numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(min(2, cast(Any, numba.config).NUMBA_NUM_THREADS))
         cores = stimuli * CHIPS * length / seconds(lambda: emulate(one, many))
         numba.set_num_threads(1)
         found.append({"lava": lava, "one_chip": alone, "batch_one_thread": batch, "batch_two_threads": cores})

@@ -27,7 +27,8 @@ from plastic.hardware.emulator import Emulator, Stimulated
 from plastic.hardware.observation import chip_observations
 from plastic.hardware.on_lava import run_fixed
 from plastic.hardware.program import Program, Rounding
-from plastic.hardware.quantiser import Chip, Quantised, Ranges, quantise
+from plastic.hardware.quantised import Chip, Quantised, Ranges
+from plastic.hardware.quantiser import quantise
 from plastic.hardware.shim import load_lava
 from plastic.models.protocols import (
     NETWORK,
