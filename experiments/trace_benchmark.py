@@ -1,8 +1,10 @@
 """What recording costs: time beside the same run without it, memory and disk over a long run, the page in a browser.
 
-python -m plastic.experiments.trace_benchmark overhead
-python -m plastic.experiments.trace_benchmark long
+python -m plastic.experiments.trace_benchmark overhead   # 3 minutes
+python -m plastic.experiments.trace_benchmark long       # 4 minutes
 python -m plastic.experiments.trace_benchmark page   # of runs/demo; draws the pictures of docs/inspecting.md too
+
+What was measured is in the result file at once, and more with every row.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -65,9 +69,10 @@ def contender(backend: str, batch: int, record: str | None, stimuli: int, folder
     return Contender(ensemble, make_recorder(ensemble, config)(folder, 0), folder)
 
 
-def overhead(stimuli: int, rounds: int) -> dict[str, Any]:
+def overhead(stimuli: int, rounds: int) -> Iterator[dict[str, Any]]:
     """Time of each record over that of none, in turns of a tenth of a run; medians over the turns."""
-    table = []
+    table: list[dict[str, Any]] = []
+    told = {"stimuli_of_the_run": stimuli, "turns": rounds, "stimuli_per_turn": stimuli // 10, "table": table}
     for backend, batch in (("snntorch", 128), ("rate", 128)):
         with tempfile.TemporaryDirectory() as home:
             runs = {
@@ -78,9 +83,10 @@ def overhead(stimuli: int, rounds: int) -> dict[str, Any]:
             turn = stimuli // 10  # two bouts of the default record; samples are on disk after each, as at a checkpoint
             for run in runs.values():
                 run.train(turn)
-            for _ in range(rounds):
+            for number in range(rounds):
                 for name, run in runs.items():
                     spent[name].append(run.train(turn))
+                tell(f"{backend}: turn {number + 1} of {rounds}")
             recorded = turn * (rounds + 1)
             for name, run in runs.items():
                 table.append(
@@ -95,7 +101,7 @@ def overhead(stimuli: int, rounds: int) -> dict[str, Any]:
                     }
                 )
                 print(table[-1])
-    return {"stimuli_of_the_run": stimuli, "turns": rounds, "stimuli_per_turn": turn, "table": table}
+        yield told
 
 
 def _over(slow: list[tuple[float, float]], fast: list[tuple[float, float]], clock: int) -> float:
@@ -108,10 +114,15 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def resident() -> float:
-    """Megabytes of memory that this process holds now."""
+def tell(text: str) -> None:
+    """How far it is, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def resident(field: str = "VmRSS") -> float:
+    """Megabytes of memory that this process holds now (VmHWM: held at most until now)."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmRSS"):
+        if line.startswith(field):
             return round(int(line.split()[1]) / 1e3, 1)
     raise PlasticError("/proc/self/status does not tell the memory of a process; run this on Linux.")
 
@@ -123,9 +134,9 @@ SPECS = {
 }
 
 
-def long(steps: int, time_steps: int, records: tuple[str, ...]) -> dict[str, Any]:
+def long(steps: int, time_steps: int, records: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """Memory along a run of so many time steps, the size of its store, and how long its page takes to open."""
-    table = []
+    table: list[dict[str, Any]] = []
     for name in records:
         record = SPECS[name]
         folder = Path(tempfile.mkdtemp())
@@ -135,6 +146,7 @@ def long(steps: int, time_steps: int, records: tuple[str, ...]) -> dict[str, Any
         def look(row: dict[str, Any], memory: list[tuple[int, float]] = memory, stimuli: int = stimuli) -> None:
             if row["step"] % max(1, stimuli // 20) == 0:
                 memory.append((row["step"] * time_steps, resident()))
+                tell(f"{memory[-1][0]} of {steps} time steps, {memory[-1][1]} MB")
 
         config = Config(
             backend="snntorch", record=record, network=Architecture(width=32), spiking=Spiking(time_steps=time_steps),
@@ -149,14 +161,16 @@ def long(steps: int, time_steps: int, records: tuple[str, ...]) -> dict[str, Any
             "processor_seconds": round(time.process_time() - processor, 1),
             "load_average": round(os.getloadavg()[0], 1),  # of the machine: how many others wanted its two cores
             "memory_MB": memory,
+            "peak_MB": resident("VmHWM"),
             "growth_MB": round(memory[-1][1] - memory[len(memory) * 6 // 10][1], 1),  # after the one probe, half-way
             "store_MB": round(size(folder / "run" / "traces.zarr") / 1e6, 2),
         }
+        table.append(row)
+        yield {"table": table}
         row |= page(folder / "run")
         print(row)
-        table.append(row)
         shutil.rmtree(folder)
-    return {"table": table}
+        yield {"table": table}
 
 
 def page(run: Path, pictures: Path | None = None) -> dict[str, Any]:
@@ -231,14 +245,14 @@ def main() -> None:
     given = tyro.cli(Arguments)
     torch.set_num_threads(1)
     keep_freed_memory()
-    tasks = {
+    tasks: dict[str, Callable[[], Iterable[dict[str, Any]]]] = {
         "overhead": lambda: overhead(given.stimuli, given.rounds),
         "long": lambda: long(given.steps, given.time_steps, given.records),
-        "page": lambda: page(given.run, Path("docs")),
+        "page": lambda: [page(given.run, Path("docs"))],
     }
-    content = tasks[given.name]()
-    command = command_of("python -m plastic.experiments.trace_benchmark", given, without=("out", "run"))
-    write_result(given.out or Path(f"docs/results/traces-{given.name}.json"), command, content)
+    command = command_of("python -m plastic.experiments.trace_benchmark", given)
+    for content in tasks[given.name]():
+        write_result(given.out or Path(f"docs/results/traces-{given.name}.json"), command, content)
 
 
 if __name__ == "__main__":
