@@ -5,7 +5,7 @@ arrays.npz      initial weights, tables, circuit state; stimuli: input spikes (b
 golden.npz      what the emulator did: spikes (bits), modulators, last weights
 float.npz       what the float run did on the same stimuli: spikes (bits), first and last weights
 run.py          runs it on Lava and compares; needs numpy and lava-nc; beside it what it imports
-plastic_lava/   the leaf package of Lava processes: neurons and modulatory circuit
+plastic_lava/   the leaf package of Lava processes: neurons and modulatory circuit (profile sim-3f)
 """
 
 from __future__ import annotations
@@ -29,16 +29,23 @@ from plastic.hardware.rules import rule_string
 from plastic.runs import versions
 
 HERE = Path(__file__).parent
-CODE = {  # files of the bundle, and where they come from
+CODE = {  # files of every bundle, and where they come from
     "run.py": HERE / "bundle_run.py",
     "container.py": HERE / "container.py",
     "arithmetic.py": HERE / "arithmetic.py",
     "circuit.py": HERE / "circuit.py",
-    "lava_network.py": HERE / "lava_network.py",
+    "lava_parts.py": HERE / "lava_parts.py",
     "shim.py": HERE / "shim.py",
+    "stock_network.py": HERE / "stock_network.py",
     "errors.py": Path(plastic.__file__).parent / "errors.py",
-    "plastic_lava/__init__.py": HERE / "lava" / "__init__.py",
-    "plastic_lava/processes.py": HERE / "lava" / "processes.py",
+}
+PROFILE_CODE: dict[str, dict[str, Path]] = {
+    "sim-3f": {
+        "lava_network.py": HERE / "lava_network.py",
+        "plastic_lava/__init__.py": HERE / "lava" / "__init__.py",
+        "plastic_lava/processes.py": HERE / "lava" / "processes.py",
+    },
+    "hw-2f": {},
 }
 RENAMED = (  # in this order
     ("plastic.hardware.lava.processes", "plastic_lava.processes"),
@@ -67,7 +74,8 @@ What everything in `manifest.json` means is said in plastic/hardware/program.py.
 MEANING = {
     "sim-3f": "neurons and modulatory circuit are processes of our own for Lava's CPU models (`plastic_lava/`). On "
     "silicon they would have to be microcode and an embedded process.",
-    "hw-2f": "Lava's own processes only, for learning by two factors. Not tested on silicon.",
+    "hw-2f": "Lava's own processes only (LIF, Dense, buffers); the host sets membranes to rest between stimuli. "
+    "Untested on silicon.",
 }
 
 
@@ -101,6 +109,7 @@ def write_bundle(
     golden, digests, track = _golden(program, stimuli, seed)
     manifest = {
         "profile": program.profile,
+        "tested": "on Lava's CPU models, bit-accurate; untested on silicon",
         "about": {**about, "versions": versions()},
         "seed": seed,
         "learning_rules": [_learning(layer) for layer in program.layers],
@@ -115,7 +124,7 @@ def write_bundle(
         | {f"layer{n}.initial": w for n, w in enumerate(floating.initial, 1)}
         | {f"layer{n}.weight": w for n, w in enumerate(floating.final, 1)},
     }
-    files = {name: container.pack(part) for name, part in parts.items()} | code_files()
+    files = {name: container.pack(part) for name, part in parts.items()} | code_files(program.profile)
     files["README.md"] = README.format(
         rule=about["rule"], equation=about["equation"], version=versions()["plastic"], stimuli=len(digests),
         profile=program.profile, meaning=MEANING[program.profile],
@@ -170,10 +179,10 @@ def emulate(program: Program, stimuli: Stimuli, seed: int) -> Iterator[Emulated]
         yield Emulated(spikes, told[0], tags, [weight[0] for weight in emulator.weights])
 
 
-def code_files() -> dict[str, bytes]:
+def code_files(profile: str) -> dict[str, bytes]:
     """The Python of a bundle: plastic's own, with imports from beside it."""
     files = {}
-    for name, source in CODE.items():
+    for name, source in (CODE | PROFILE_CODE[profile]).items():
         text = source.read_text(encoding="utf-8")
         for old, new in RENAMED:
             text = text.replace(old, new)
@@ -209,12 +218,12 @@ def verify(folder: Path, count: int | None, timeout: int) -> dict[str, Any]:
         "tags_differing": tags,
         "stored_is_emulator": exact(stored),
         "float": beside_float(bundle, theirs),
-        "code_is_ours": _same_code(folder),
+        "code_is_ours": _same_code(folder, program.profile),
         "agrees": exact(emulator) and exact(stored) and tags == 0,
         "bundle": bundle,
     }
 
 
-def _same_code(folder: Path) -> bool:
+def _same_code(folder: Path, profile: str) -> bool:
     _, files = container.read(folder)
-    return all(files.get(name) == text for name, text in code_files().items())
+    return all(files.get(name) == text for name, text in code_files(profile).items())

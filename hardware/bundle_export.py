@@ -49,12 +49,13 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
     _fits_profile(finished.ensemble.settings.rule, chip.profile)
     finished.refuse_overlapping("a chip")
     made, weights = _program_of_chip(finished, beginning) or _quantised(finished, beginning, chip)
+    program = replace(made.program, profile=chip.profile)
     rule, rate = finished.ensemble.settings.rule, finished.config.training.learning_rate or 0.0
     seed = finished.config.seed if finished.config.backend in CHIPS else chip.seed
     stimuli, floating = _float(finished, weights, count, rate)
     about = {"rule": rule.name, "equation": rule.equation, "citation": rule.citation, "run": run.name,
              "learning_rate": rate, "begins": beginning, "report": [vars(one) for one in made.report]}  # fmt: skip
-    compared = write_bundle(out, made.program, stimuli, floating, seed, about)
+    compared = write_bundle(out, program, stimuli, floating, seed, about)
     return {"stimuli": count, "profile": chip.profile, "report": _told(made.report), "float": compared}
 
 
@@ -89,13 +90,13 @@ def _fits_profile(rule: Rule, profile: str) -> None:
     """PlasticError for what the processes of a profile do not have.
 
     The neurons that come with Lava send spikes to the learning engine and neither y1 nor y2, so of
-    ΔW = η m_i Σ ψ(u_i) x̄_j only x̄_j is there: no rule that learns by a third factor fits hw-2f.
+    ΔW = η m_i Σ ψ(u_i) x̄_j only x̄_j is there: what fits hw-2f are networks that do not learn.
     """
-    if profile == "hw-2f":
+    if profile == "hw-2f" and rule.learns:
         raise PlasticError(
             "the profile hw-2f has Lava's own neurons only, which send spikes and no graded factor: of the three "
             f"factors of rule {rule.name!r} the post factor ψ(u_i) and the modulator m_i have no way to the synapse; "
-            "take --profile sim-3f."
+            "take --profile sim-3f, or a rule that does not learn."
         )
 
 

@@ -92,7 +92,7 @@ def lava_run(bundle: Bundle, stimuli: int, timeout: int = PATIENCE) -> Iterator[
     from plastic.hardware.shim import load_lava
 
     load_lava()
-    from plastic.hardware.lava_network import LavaNetwork, LayerSpec
+    from plastic.hardware.lava_parts import LayerSpec
 
     program, seed = bundle.program, bundle.manifest["seed"]
     layers = []
@@ -104,13 +104,22 @@ def lava_run(bundle: Bundle, stimuli: int, timeout: int = PATIENCE) -> Iterator[
         first = 0 if rule is None else rule["seed"] + seed
         weight = bundle.arrays[f"layer{number}.weight"].astype(np.int32)
         layers.append(LayerSpec(weight, constants, learning, first, layer["weight_exponent"], layer["weight_bits"]))
+    network: Any
+    if program["profile"] == "hw-2f":
+        from plastic.hardware.stock_network import StockNetwork
+
+        network = StockNetwork(layers, bundle.spikes("input")[:stimuli])
+        yield from network.run(weights_every=1, timeout=timeout)
+        return
+    from plastic.hardware.lava_network import LavaNetwork
+
     state = {k.removeprefix("state/"): v[None] for k, v in bundle.arrays.items() if k.startswith("state/")}
     circuit = IntegerCircuit(
         Circuit.of(program["circuit"]), bundle.sizes(), program["inputs"], program["time_steps"],
         [one["modulator_scale"] for one in program["layers"]], [one["modulator_shift"] for one in program["layers"]],
         None if program["rounding"] == "nearest" else [seed], state, early=program["eligibility"] == "none",
     )  # fmt: skip
-    network: Any = LavaNetwork(
+    network = LavaNetwork(
         layers, circuit, bundle.spikes("input")[:stimuli], bundle.arrays["fixation"][:stimuli],
         bundle.targets()[:stimuli], rounding=program["rounding"], period=program["learning_period"],
         early=program["eligibility"] == "none",

@@ -83,7 +83,8 @@ def run_float(
     Arguments as of plastic.hardware.on_lava.run_fixed; modulators are η · modulator.
     """
     load_lava()
-    from plastic.hardware.lava_network import LavaNetwork, LayerSpec
+    from plastic.hardware.lava_network import LavaNetwork
+    from plastic.hardware.lava_parts import LayerSpec
 
     decay = step.trace_decay
     tau = math.inf if decay >= 1 else -1 / math.log(decay) if decay > 0 else 1e-3

@@ -6,10 +6,6 @@ numpy and lava-nc are all that it needs beside the leaf package, so that it can 
 from __future__ import annotations
 
 import itertools
-import signal
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
@@ -20,31 +16,9 @@ from lava.proc.io.source import RingBuffer
 from lava.utils.weightutils import SignMode
 
 from plastic.hardware.lava.processes import Modulation, Population, RoundingLearningDense
+from plastic.hardware.lava_parts import Seen, limit
 
 STREAMS = 4  # seeds that one projection takes
-
-
-@dataclass
-class LayerSpec:
-    """One layer as Lava is told of it. weight: (positions, neurons, fan_in)."""
-
-    weight: np.ndarray
-    constants: tuple[Any, ...]  # of the population's model
-    rule: dict[str, Any]  # dw, dt, x1_impulse, x1_tau; empty: no learning
-    seed: int = 0
-    weight_exp: int = 0
-    weight_bits: int = 8
-
-
-@dataclass
-class Seen:
-    """One stimulus: spikes (time, units of all layers), modulators (units), and per layer, where they were asked for,
-    tags before they were cleared and weights after it, (positions, neurons, fan_in)."""
-
-    spikes: np.ndarray
-    modulators: np.ndarray
-    tags: list[Any] = field(default_factory=list)
-    weights: list[Any] = field(default_factory=list)
 
 
 class LavaNetwork:
@@ -125,7 +99,7 @@ class LavaNetwork:
             for stimulus in range(self.stimuli):
                 last = stimulus == self.stimuli - 1
                 read = last or (weights_every > 0 and (stimulus + 1) % weights_every == 0)
-                with _limit(timeout):
+                with limit(timeout):
                     yield self._stimulus(tags and read, read, last)
         finally:
             self._stop()
@@ -158,7 +132,7 @@ class LavaNetwork:
         if runtime is None:
             return
         try:
-            with _limit(20):
+            with limit(20):
                 self.modulation.stop()
         except TimeoutError:
             for actor in runtime._messaging_infrastructure.actors:
@@ -182,22 +156,3 @@ def _synapses(layer, position, rounding):
 
 def _models(precision):
     return {LearningDense: RoundingLearningDense} if precision == "fixed_pt" else {}
-
-
-@contextmanager
-def _limit(seconds):
-    """TimeoutError after so many seconds; in the main thread of a system that has alarms, else no limit."""
-    if seconds is None or not hasattr(signal, "SIGALRM"):
-        yield
-        return
-
-    def late(number, frame):
-        raise TimeoutError(f"Lava did not answer for {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(int(seconds))
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)

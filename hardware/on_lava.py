@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.hardware.emulator import integer_circuit
+from plastic.hardware.lava_parts import LayerSpec
 from plastic.hardware.program import ChipLayer, Program
 from plastic.hardware.rules import rule_string
 from plastic.hardware.shim import load_lava
@@ -26,18 +27,24 @@ def run_fixed(
     seed: added to the seeds of the program.
     """
     load_lava()
+    layers = [_layer(layer, seed) for layer in program.layers]
+    network: Any
+    if program.profile == "hw-2f":
+        from plastic.hardware.stock_network import StockNetwork
+
+        network = StockNetwork(layers, spikes)
+        yield from network.run(tags, weights_every, timeout)
+        return
     from plastic.hardware.lava_network import LavaNetwork
 
     network = LavaNetwork(
-        [_layer(layer, seed) for layer in program.layers], integer_circuit(program, [seed]), spikes, fixation, target,
+        layers, integer_circuit(program, [seed]), spikes, fixation, target,
         rounding=program.rounding, period=program.learning_period, early=program.eligibility == "none",
     )  # fmt: skip
     yield from network.run(tags, weights_every, timeout)
 
 
-def _layer(layer: ChipLayer, seed: int) -> Any:
-    from plastic.hardware.lava_network import LayerSpec
-
+def _layer(layer: ChipLayer, seed: int) -> LayerSpec:
     c, rule = layer.constants, layer.plasticity
     constants = (c.current_decay, c.membrane_decay, c.threshold, c.post_factor, c.post_factor_shift)
     learning: dict[str, Any] = {}

@@ -184,6 +184,8 @@ class Program:
             )
         try:
             given = {f.name: plain[f.name] for f in dataclasses.fields(cls) if f.name != "state"}
+            if given["profile"] not in PROFILES or given["eligibility"] not in ELIGIBILITIES:
+                raise ValueError(f"profile {given['profile']!r}, eligibility {given['eligibility']!r}")
             given["layers"] = tuple(_layer(i, data, arrays) for i, data in enumerate(plain["layers"], 1))
             given["circuit"] = Circuit.of(plain["circuit"])
             given["scales"] = tuple(plain["scales"])

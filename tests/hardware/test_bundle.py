@@ -142,6 +142,27 @@ def resigned(folder: Path, name: str, change: Callable[[dict[str, np.ndarray]], 
     container.write(folder, content, files)
 
 
+def test_a_network_that_does_not_learn_runs_on_stock_processes_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Profile hw-2f: Lava's own neurons, synapses and buffers, and no code of ours beside run.py's."""
+    run, folder = simulated(tmp_path, "--rule", "none"), tmp_path / "bundle"
+    arguments = ["--to", "lava", str(folder), "--stimuli", "6", "--profile", "hw-2f"]
+    assert main(["export", str(run), *arguments]) == 0
+    assert not (folder / "plastic_lava").exists()
+    assert "implements" not in "".join(path.read_text() for path in folder.glob("*.py"))  # no process model
+    assert json.loads((folder / "manifest.json").read_text())["tested"].endswith("untested on silicon")
+    assert "Untested on silicon" in (folder / "README.md").read_text()
+    spikes = read_bundle(folder).spikes("golden")
+    assert all(0.02 < part.mean() < 0.6 for part in (spikes[:, :, :-10], spikes[:, :, -10:]))  # both layers
+    done = run_alone(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"spikes      0 of {int(spikes.sum())} differ" in done.stdout
+    capsys.readouterr()
+    assert main(["verify", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["code_is_ours"]
+
+
 def test_one_spike_that_differs_is_found(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def flip(golden: dict[str, np.ndarray]) -> None:
         golden["spikes"][1, 5, 0] ^= 128

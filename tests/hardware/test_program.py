@@ -47,7 +47,13 @@ def test_a_program_survives_json() -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"version": 3}, "version 3"), ({"layers": [{}]}, "malformed"), ({"circuit": {"nodes": []}}, "malformed")],
+    [
+        ({"version": 3}, "version 3"),
+        ({"layers": [{}]}, "malformed"),
+        ({"profile": "chip"}, "malformed"),
+        ({"eligibility": "?"}, "malformed"),
+        ({"circuit": {"nodes": []}}, "malformed"),
+    ],
 )
 def test_a_foreign_or_broken_program_is_refused(change: dict[str, object], words: str) -> None:
     plain, arrays = program().plain()
