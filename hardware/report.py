@@ -37,7 +37,7 @@ def report(
     simulator: SnnTorchSimulator,
     parameters: Parameters,
     spikes: NDArray[Any],
-    learned: Arrays | None = None,
+    learned: Sequence[NDArray[Any]],
 ) -> tuple[dict[str, Any], list[tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]]]:
     """The report as plain data, and per layer float rates, integer rates, float weights and integer weights.
 
@@ -52,10 +52,8 @@ def report(
         a, b, scale = exact[index], whole[index], program.scales[index]["weight"]
         weight = parameters[f"layer{index + 1}.weight"][0].double().numpy().ravel()
         stored = emulator.weights[index][0].ravel() / scale
-        end, highest = (
-            np.asarray(learned[index]),
-            WEIGHT_MAX + 1 - 2 ** (WEIGHT_BITS - program.layers[index].weight_bits),
-        )
+        end = np.asarray(learned[index])
+        highest = WEIGHT_MAX + 1 - 2 ** (WEIGHT_BITS - program.layers[index].weight_bits)
         same = float((a == b).mean())
         layers.append(
             asdict(layer)
@@ -83,7 +81,7 @@ def write_report(
     draw(folder / "quantisation.png", plain, shown)
 
 
-def draw(path: Path, plain: dict[str, Any], shown: list[tuple[NDArray[Any], ...]]) -> None:
+def draw(path: Path, plain: dict[str, Any], shown: Sequence[tuple[NDArray[Any], ...]]) -> None:
     """Above: spikes per step of each neuron, float against integer; below: weights. One column per layer."""
     from matplotlib.figure import Figure
 
