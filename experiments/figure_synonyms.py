@@ -76,7 +76,7 @@ def draw(content: Content) -> Figure:
             axis.set_xticks(ticks, [str(p) for p in ticks], fontsize=8)
             axis.minorticks_off()
             axis.axvline(CLASSES * STANDARD**LEVELS, color="#777777", ls=":", lw=1)
-    axes[0, 0].legend(fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=8, fontsize=9)
     figure.suptitle("RHM, v = n_c = 8, m = 4, s = 2, L = 3 (dotted: n_c m^L; level 1 are the input tuples)")
     return figure
 
