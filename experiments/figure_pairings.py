@@ -60,11 +60,14 @@ def draw(content: Content) -> Figure:
         xscale="log", xlabel="training strings P", ylabel="test accuracy of the class, top layer", ylim=(0, 1.03)
     )
     axes[0].set_title("CLAPP, L = 3, m = 4: pairings (dots: seeds)", fontsize=10)
-    axes[0].legend(fontsize=8)
+    ticks = sorted({int(size) for sizes in content["accuracy"]["m=4"].values() for size in sizes})
+    axes[0].set_xticks(ticks, [str(p) for p in ticks])
+    axes[0].minorticks_off()
+    _legend_below(axes[0])
     m = [int(x) for x in content["bits_between_halves"]]
     axes[1].plot(m, list(content["bits_between_halves"].values()), "o-", color="#0072B2")
     axes[1].set(xlabel="synonyms m", ylabel="mutual information (bits)")
-    axes[1].set_title("between the two halves of a string, v = n_c = 8: 0 at m = v^(s−1) = 8", fontsize=10)
+    axes[1].set_title("what the two halves of a string share: 0 at m = v^(s−1)", fontsize=9)
     _against_m(axes[2], content["accuracy"])
     return figure
 
@@ -80,10 +83,21 @@ def _against_m(axis: Any, accuracy: Content) -> None:
                 mean.append(np.mean(pairings[pairing][size]))
         axis.plot(m, mean, _style(pairing), marker="o", color=_tone(pairing, 0), label=pairing)
     axis.plot([8], [1 / 8], "x", color=_tone("within", 0))
-    axis.annotate("within: refused,\nno information", (8, 1 / 8), fontsize=8, ha="right", va="bottom")
+    axis.annotate(
+        "within: refused,\nno information",
+        (8, 1 / 8),
+        (7.9, 0.42),
+        fontsize=8,
+        ha="right",
+        arrowprops={"arrowstyle": "-", "color": "#777777"},
+    )
     axis.set(xlabel="synonyms m", ylabel=ACCURACY, ylim=(0, 1.03))
     axis.set_title("P = 4 n_c m^L", fontsize=10)
-    axis.legend(fontsize=8)
+    _legend_below(axis)
+
+
+def _legend_below(axis: Any) -> None:
+    axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
 
 
 def _style(pairing: str) -> str:
