@@ -26,6 +26,7 @@ NAMES = {  # figure → module, sweep file
     "masking": ("figure_masking", "masking.toml"),
     "pairings": ("figure_pairings", "pairings.toml"),
     "spiking": ("figure_spiking", "spiking.toml"),
+    "all-valid": ("figure_valid", "all_valid.toml"),
     "robustness": ("figure_robustness", "robustness.toml"),
 }
 
