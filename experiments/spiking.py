@@ -40,7 +40,7 @@ HIERARCHY, REGULAR = Stimuli(levels=3, train_size=2048), Spiking(coding="regular
 RUNS = {
     "demo": [Config()],
     # from a low rate: a livelier network is chaotic, and 1e-16 grows to 1e-4 of the weights within 200 stimuli
-    "online": [Config(backend="brian2", spiking=Spiking(initial_rate=0.05), training=Training(steps=20_000))],
+    "online": [Config(backend="brian2", spiking=Spiking(initial_rate=0.05))],
     "depth": [
         # regular spikes: with Poisson's noise both learn too, CLAPP more slowly (docs/results)
         Config("clapp", stimuli=HIERARCHY, spiking=REGULAR, training=Training(steps=3000)),
