@@ -22,7 +22,7 @@ from plastic.errors import PlasticError
 from plastic.models.allocator import keep_freed_memory
 from plastic.models.brian2_equations import Equations
 from plastic.models.learning import Watch
-from plastic.models.metrics import layer_metrics
+from plastic.models.metrics import RECENT, Recent, layer_metrics, remember
 from plastic.models.observer import together
 from plastic.models.parallel import share_of_this_process
 from plastic.models.recording import Recorder, layer_sizes
@@ -237,13 +237,16 @@ class _Course:
         self.shown = max(1, self.steps // DISPLAYS)
         self.probed = {round(self.steps * k / (probes + 1)) for k in range(1, probes + 1)}
         self.collected: dict[str, list[float | None]] = {}
+        self.recent: Recent | None = {} if ensemble.settings.batch == 1 else None  # since the last checkpoint
         self.learned = 0  # stimuli
 
     def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
         self.collected = {}
         record, traces = self.recorder.begin(step) if self.recorder is not None else (None, None)
-        measure = layer_metrics(self.collected) if step % self.shown == 0 else None
-        return together(record, measure), traces
+        soon = self.recent is not None and -step % self.shown < RECENT
+        keep = remember(self.recent) if soon and self.recent is not None else None
+        measure = layer_metrics(self.collected, self.recent) if step % self.shown == 0 else None
+        return together(record, keep, measure), traces
 
     def end(self, step: int, stimulus: Stimulus) -> None:
         self.learned = step
@@ -262,6 +265,8 @@ class _Course:
         if step in self.probed and self.ensemble.settings.share.size == 1:
             saved = {k: v.cpu().numpy() for k, v in self.ensemble.snapshot().items()}
             self.folder.write_checkpoint(saved, self.config)
+        if step in self.probed and self.recent is not None:
+            self.recent.clear()
 
 
 def _check_finite(ensemble: Ensemble, row: dict[str, Any], step: int, config: Config) -> None:

@@ -21,7 +21,8 @@ __all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "PURPLE", "SHADES", "draw_check", 
 def draw_run(path: Path, config: Config, run: Run, result: dict[str, Any]) -> None:
     """Write the picture (PNG): left the learning curve, right one synapse of the top layer at work, if recorded."""
     shown = _synapse_of(run)
-    figure = Figure(figsize=(13 if shown else 6, 8.2), layout="constrained")
+    height = max(8.2, 0.75 * len(shown.courses)) if shown else 8.2
+    figure = Figure(figsize=(13 if shown else 6, height), layout="constrained")
     figure.suptitle(
         f"{result['rule']} on {result['backend']}, {config.stimuli.data}, optimizer {config.training.optimizer}, "
         f"seed {config.seed}",
@@ -30,7 +31,9 @@ def draw_run(path: Path, config: Config, run: Run, result: dict[str, Any]) -> No
     halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.35)) if shown else [figure.subfigures(1, 1)]
     _learning_curves(halves[0].subplots(4, 1, sharex=True, height_ratios=(2, 1, 1, 1)), run.metrics, result)
     if shown:
-        draw_synapse(halves[1], run, shown, f"of one of {config.training.batch} streams; the weight sums over all")
+        streams = config.training.batch or 1
+        note = f"of one of {streams} streams; the weight sums over all" if streams > 1 else "of the only stream"
+        draw_synapse(halves[1], run, shown, note)
     figure.savefig(path, dpi=110)
 
 

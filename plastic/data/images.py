@@ -6,6 +6,7 @@ plastic.data.views).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from plastic.data.views import Views
 from plastic.errors import PlasticError
 
 HANDWRITTEN = ("mnist", "mnist5000")
+BORDER = 2  # black pixels around MNIST's 28 × 28: maps of 32 × 32 halve evenly, as for LeNet-5 (LeCun et al. 1998)
 
 
 def read_mnist5000(test: int) -> ImageSet:
@@ -38,13 +40,14 @@ def read_mnist5000(test: int) -> ImageSet:
 def image_task(
     data: str, path: Path | None, train_size: int, test_size: int, pairing: str = "class", seed: int = 0
 ) -> Task:
-    """Train and test images, drawn by seed from the sets of the same names; pixels as bytes.
+    """Train and test images, drawn by seed from the sets of the same names; pixels as bytes. MNIST gets a border.
 
     Raises PlasticError for an unknown pairing, more images than there are, or files that are missing or damaged.
     """
     if pairing not in ("class", "within"):
         raise PlasticError(f"images have no pairing {pairing!r} (their latents are unknown); choose class or within.")
     images = read_mnist5000(test_size) if data == "mnist5000" else read_images(data, path)
+    handwritten = data in HANDWRITTEN
     for name, size, there in (
         ("--train-size", train_size, len(images.train)),
         ("--test-size", test_size, len(images.test)),
@@ -53,7 +56,9 @@ def image_task(
             raise PlasticError(f"{data} has {there} images for {name}; choose from 10 to {there}, not {size}.")
     train = _examples(images.train, images.train_labels, train_size, generator(seed, "images-train"))
     test = _examples(images.test, images.test_labels, test_size, generator(seed, "images-test"))
-    handwritten = data in HANDWRITTEN
+    side = images.side + 2 * BORDER * handwritten
+    if handwritten:
+        train, test = (_with_border(examples, images.side) for examples in (train, test))
     views = Views(0.5, flip=False, saturation=False) if handwritten else Views()
     return Task(
         name=data,
@@ -62,12 +67,18 @@ def image_task(
         objects=train.labels if pairing == "class" else np.arange(train_size),
         classes=10,
         channels=1,
-        branching=images.side**2 * images.channels,
+        branching=side**2 * images.channels,
         analog=(float(train.inputs.mean()), max(float(train.inputs.std()), 1e-6)),
-        image=(images.side, images.channels),
+        image=(side, images.channels),
         full=255.0,
         views=views if pairing == "within" else None,
     )
+
+
+def _with_border(examples: Examples, side: int) -> Examples:
+    squares = examples.inputs.reshape(-1, side, side)
+    padded = np.pad(squares, ((0, 0), (BORDER, BORDER), (BORDER, BORDER)))
+    return replace(examples, inputs=padded.reshape(len(examples), -1))
 
 
 def _examples(pixels: np.ndarray, labels: np.ndarray, size: int, random: np.random.Generator) -> Examples:

@@ -171,6 +171,26 @@ def test_every_k_steps_and_single_neurons() -> None:
     assert last.sizes["stimulus"] == 60
 
 
+def test_a_single_stream_is_judged_by_its_last_responses() -> None:
+    """Variance, effective rank and dead neurons need several stimuli: the last 32 since the checkpoint at 40."""
+    training = Training(steps=80, batch=1, optimizer="sgd", learning_rate=0.1, probes=1)
+    seen = run("rate", "activity", training=training, rule="dfa")
+    rows = {row["step"]: row for row in seen.metrics if "variance" in row}
+    for layer in (1, 2):
+        activity = seen.signal("activity", layer).values.reshape(80, -1)
+        for step, first in ((20, 0), (40, 8), (41, None), (50, 40), (80, 48)):
+            if first is None:
+                assert rows[step]["variance"][layer - 1] is None
+                continue
+            last = activity[first:step]
+            assert rows[step]["variance"][layer - 1] == pytest.approx(last.var(0).mean())
+            assert rows[step]["dead_fraction"][layer - 1] == pytest.approx((last == 0).all(0).mean())
+            share = np.linalg.svd(last - last.mean(0), compute_uv=False)
+            share = share[share > 1e-12] / share.sum()
+            assert rows[step]["effective_rank"][layer - 1] == pytest.approx(np.exp(-(share * np.log(share)).sum()))
+            assert rows[step]["variance"][layer - 1] > 0
+
+
 def test_a_synapse_in_a_window() -> None:
     seen = run(record=EVERYTHING)
     synapse = liveliest(seen, 2, (31, 40))
