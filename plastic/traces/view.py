@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,5 +208,4 @@ def _sum(array: xarray.DataArray, window: tuple[int, int]) -> xarray.DataArray:
     clock = str(array.dims[0])
     stimulus = array.coords["stimulus" if clock == "stimulus" else "time_stimulus"].values
     begin, end = np.searchsorted(stimulus, [window[0], window[1] + 1])
-    summed = np.abs(array.isel({clock: slice(int(begin), int(end)), "stream": 0, "position": 0})).sum(clock)
-    return cast("xarray.DataArray", summed)
+    return abs(array.isel({clock: slice(int(begin), int(end)), "stream": 0, "position": 0})).sum(clock)
