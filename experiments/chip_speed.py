@@ -4,16 +4,19 @@
 
 One dense layer with CLAPP's circuit, stimuli of 20 steps and one of learning. Lava and the emulator take
 turns, so that a busy machine is busy for both; ratios are of steps per second (of all chips together, in
-a batch) on one thread, and for the batch also on all cores.
+a batch) on one thread, and for the batch also on two; and of the processor time of a step, of all of Lava's
+processes together, which does not depend on what else the machine does.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -65,21 +68,37 @@ def emulate(one: Program, given: Given) -> Emulator:
     return emulator
 
 
-def lava_seconds(one: Program, given: Given) -> tuple[float, list[Any]]:
-    """Seconds of all stimuli but the first, with which Lava starts, and the weights in the end."""
-    started, weights = 0.0, []
-    arrays = given.spikes[:, 0], given.fixation[:, 0], given.target[:, 0]
-    for k, seen in enumerate(run_fixed(one, *arrays, weights_every=0)):
-        if k == 0:
-            started = time.perf_counter()
+@dataclass
+class LavaRun:
+    """Steps per second from the end of the first stimulus, with which Lava starts, to that of the last one; processor
+    time of all its processes, start and end included; weights in the end."""
+
+    rate: float
+    processor: float
+    weights: list[Any]
+
+
+def lava_run(one: Program, given: Given, stimuli: int) -> LavaRun:
+    times, weights, before = [], [], processor_time()
+    arrays = given.spikes[:stimuli, 0], given.fixation[:stimuli, 0], given.target[:stimuli, 0]
+    for seen in run_fixed(one, *arrays, weights_every=0):
+        times.append(time.perf_counter())
         weights = seen.weights
-    return time.perf_counter() - started, weights
+    lasted = max(times[-1] - times[0], 1e-9)
+    return LavaRun((stimuli - 1) * (TIME_STEPS + 1) / lasted, processor_time() - before, weights)
 
 
-def seconds(task: Callable[[], object]) -> float:
-    started = time.perf_counter()
+def processor_time() -> float:
+    """Of this process and of those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def seconds(task: Callable[[], object]) -> tuple[float, float]:
+    """By the clock and of the processor."""
+    started, before = time.perf_counter(), processor_time()
     task()
-    return time.perf_counter() - started
+    return time.perf_counter() - started, processor_time() - before
 
 
 def compare(inputs: int, neurons: int, rule: str, stimuli: int, rounds: int) -> dict[str, Any]:
@@ -88,31 +107,54 @@ def compare(inputs: int, neurons: int, rule: str, stimuli: int, rounds: int) -> 
     numba.set_num_threads(1)
     emulate(one, Given(one, 1, 2))  # compiled
     same = emulate(one, slow).weights[0][0]
-    length, found = TIME_STEPS + 1, []
+    steps, rows, processor = stimuli * (TIME_STEPS + 1), [], []
     for _ in range(rounds):
-        lasted, weights = lava_seconds(one, slow)
-        if not np.array_equal(weights[0], same):
+        start, lava = lava_run(one, slow, 1), lava_run(one, slow, stimuli)
+        if not np.array_equal(lava.weights[0], same):
             raise SystemExit("Lava and the emulator differ: a comparison of their speed says nothing.")
-        lava = (stimuli - 1) * length / lasted
         numba.set_num_threads(1)
-        alone = 10 * stimuli * length / seconds(lambda: emulate(one, single))
-        batch = stimuli * CHIPS * length / seconds(lambda: emulate(one, many))
+        alone, batch = seconds(lambda: emulate(one, single)), seconds(lambda: emulate(one, many))
         numba.set_num_threads(min(2, cast(Any, numba.config).NUMBA_NUM_THREADS))
-        cores = stimuli * CHIPS * length / seconds(lambda: emulate(one, many))
+        cores = seconds(lambda: emulate(one, many))
         numba.set_num_threads(1)
-        found.append({"lava": lava, "one_chip": alone, "batch_one_thread": batch, "batch_two_threads": cores})
-    middle = {name: statistics.median(row[name] for row in found) for name in found[0]}
-    ratios = {name: statistics.median(row[name] / row["lava"] for row in found) for name in found[0] if name != "lava"}
-    rates = {name: round(value) for name, value in middle.items()}
-    ratios = {name: round(value, 1) for name, value in ratios.items()}
-    return {"network": f"{inputs} → {neurons}", "chips": CHIPS, "steps_per_second": rates, "times_as_fast": ratios}
+        rows.append(
+            {
+                "lava": lava.rate,
+                "one_chip": 10 * steps / alone[0],
+                "batch_one_thread": CHIPS * steps / batch[0],
+                "batch_two_threads": CHIPS * steps / cores[0],
+            }
+        )
+        per_step = (lava.processor - start.processor) / (steps - TIME_STEPS - 1)
+        processor.append(
+            {
+                "lava": per_step,
+                "one_chip": per_step / (alone[1] / (10 * steps)),
+                "batch_one_thread": per_step / (batch[1] / (CHIPS * steps)),
+            }
+        )
+
+    def middle(values: list[float], digits: int = 1) -> float:
+        return round(statistics.median(values), digits)
+
+    names = [name for name in rows[0] if name != "lava"]
+    return {
+        "network": f"{inputs} → {neurons}",
+        "chips": CHIPS,
+        "steps_per_second": {name: middle([row[name] for row in rows], 0) for name in rows[0]},
+        "times_as_fast": {name: middle([row[name] / row["lava"] for row in rows]) for name in names},
+        "processor_ms_per_step_of_lava": middle([1000 * row["lava"] for row in processor], 3),
+        "times_as_fast_in_processor_time": {
+            name: middle([row[name] for row in processor]) for name in names if name in processor[0]
+        },
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rule", default="clapp")
     parser.add_argument("--stimuli", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
     found = []
