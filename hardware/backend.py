@@ -6,9 +6,9 @@ witness: the first bit that differs ends the run. lava, floating point: the cano
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -25,10 +25,10 @@ from plastic.errors import PlasticError
 from plastic.hardware.arithmetic import ONE
 from plastic.hardware.calibration import float_run
 from plastic.hardware.compiler import Compiled, compile_circuit
+from plastic.hardware.courses import Course, fixed_course, float_course
 from plastic.hardware.emulator import Emulator, Stimulated
-from plastic.hardware.float_lava import float_circuit, run_float
-from plastic.hardware.observation import chip_observations, chip_traces, float_stimulus, observations
-from plastic.hardware.on_lava import run_fixed
+from plastic.hardware.float_lava import float_circuit
+from plastic.hardware.observation import chip_observations, chip_traces
 from plastic.hardware.program import Eligibility, Rounding
 from plastic.hardware.quantised import Chip, Quantised, Ranges
 from plastic.hardware.quantiser import check_fits, quantise
@@ -49,7 +49,6 @@ from plastic.rules.rule import Rule
 CALIBRATION, FEWEST = (600, 4), 50  # stimuli and streams of the float run that the scales are chosen from; of a run
 # that is shorter, as many as it has, but that many at least
 Precision = Literal["fixed", "float"]
-Course = Iterator[tuple[list[Observation], list[NDArray[np.float64]]]]  # observations, new weights where they are float
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,12 @@ class ChipEnsemble(Ensemble):
         self.compiled = circuit_of(settings.rule, self.network, self.learning_rate, settings.statistics_time_constant)
         self.quantised: Quantised | None = None
         if self.floats:
-            self._circuit = float_circuit(
-                self.compiled, self.network, settings.spike_input.time_steps, self.learning_rate, self._parameters()
+            self.circuit = float_circuit(
+                self.compiled,
+                self.network,
+                settings.spike_input.time_steps,
+                self.learning_rate,
+                self.float_parameters(),
             )
         else:
             check_fits(self.network, settings.spiking, self.hardware.chip)
@@ -136,10 +139,10 @@ class ChipEnsemble(Ensemble):
         )  # fmt: skip
         return quantise(
             settings.rule, self.network, settings.spiking, settings.spike_input.time_steps, self.learning_rate,
-            self._parameters(), ranges, self.compiled, self.hardware.chip,
+            self.float_parameters(), ranges, self.compiled, self.hardware.chip,
         )  # fmt: skip
 
-    def _parameters(self) -> dict[str, NDArray[np.float64]]:
+    def float_parameters(self) -> dict[str, NDArray[np.float64]]:
         return {name: value[0].double().numpy() for name, value in self.learner.parameters.items()}
 
     @torch.inference_mode()
@@ -154,9 +157,9 @@ class ChipEnsemble(Ensemble):
         elif self.learned:
             raise PlasticError("a run on Lava cannot be taken up again: its processes are gone; start it anew.")
         elif self.floats:
-            self._on_lava(steps, observer, self._float_course())
+            self._on_lava(steps, observer, partial(float_course, self))
         else:
-            self._on_lava(steps, observer, self._fixed_course())
+            self._on_lava(steps, observer, partial(fixed_course, self))
         self._sync()
 
     def _next(self, count: int) -> tuple[Stimulus, NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -171,14 +174,14 @@ class ChipEnsemble(Ensemble):
         stimulus, spikes, fixation, target = self._next(self.learned)
         if watch is not None or traces is not None:
             self._sync()  # the weights before they change
-        _, seen = self._advance(spikes, fixation, target, watch is not None, traces)
+        _, seen = self.advance(spikes, fixation, target, watch is not None, traces)
         self.learned += 1
         if watch is not None or traces is not None:
             _show(watch, seen)
             self._sync()
         observer.end(step, stimulus)
 
-    def _advance(
+    def advance(
         self, spikes: NDArray[Any], fixation: NDArray[Any], target: NDArray[Any], observed: bool, traces: Traces | None
     ) -> tuple[Stimulated, list[Observation]]:
         """One stimulus on the emulator."""
@@ -213,73 +216,10 @@ class ChipEnsemble(Ensemble):
     def _weights(self) -> list[Tensor]:
         return [self.learner.parameters[f"layer{i + 1}.weight"] for i in range(len(self.network.layers))]
 
-    def _fixed_course(self) -> Callable[..., Course]:
-        def course(given: tuple[NDArray[Any], ...], begin: Callable[..., Any]) -> Course:
-            program = self.emulator.program
-            observed, traces = begin(0)
-            run = run_fixed(program, *given, seed=self.seeds[0])
-            for k, lava in enumerate(run):
-                spikes, fixation, target = (one[k : k + 1] for one in given)
-                done, seen = self._advance(spikes[0], fixation, target, observed, traces)
-                emulated = np.concatenate(done.spikes, axis=2)[0]
-                pairs = [(emulated, lava.spikes), (self.sent[0], lava.modulators)]
-                pairs += [(a[0], b) for a, b in zip(self.emulator.weights, lava.weights, strict=True)]
-                if not all(np.array_equal(a, b) for a, b in pairs):
-                    raise PlasticError(
-                        f"Lava and the emulator differ in stimulus {k + 1}; this is a fault of plastic or another "
-                        "version of Lava than 0.10.0: see `plastic doctor`."
-                    )
-                yield seen, []  # the emulator has Lava's weights
-                if k + 1 < len(given[0]):
-                    observed, traces = begin(k + 1)
-
-        return course
-
-    def _float_course(self) -> Callable[..., Course]:
-        rule, step, circuit = self.settings.rule, self.step_constants, self._circuit
-
-        def course(given: tuple[NDArray[Any], ...], begin: Callable[..., Any]) -> Course:
-            # Lava's processes get a copy of the circuit; this one goes with them
-            observed, traces = begin(0)
-            run = run_float(self.network, step, rule.mask, circuit, self._parameters(), *given)
-            for k, lava in enumerate(run):
-                spikes, fixation, target = (one[k : k + 1] for one in given)
-                counts, arrived = lava.spikes.sum(0)[None], self._arrived(spikes[0], lava.spikes)
-                told = circuit.end(counts, arrived, fixation, target)[0] / self.learning_rate
-                seen = self._float_seen(spikes[0], lava.spikes, told, traces) if observed or traces is not None else []
-                yield (seen if observed else []), lava.weights
-                if k + 1 < len(given[0]):
-                    observed, traces = begin(k + 1)
-
-        return course
-
-    def _arrived(self, spikes: NDArray[Any], own: NDArray[Any]) -> NDArray[np.int64]:
-        """Spikes that arrived at each layer: those of the last step do not."""
-        sums, start = [spikes[:-1].sum()], 0
-        for layer in self.network.layers[:-1]:
-            sums.append(own[:-1, start : start + layer.units].sum())
-            start += layer.units
-        return np.array([sums]).astype(np.int64)
-
-    def _float_seen(
-        self, spikes: NDArray[Any], own: NDArray[Any], told: NDArray[Any], traces: Traces | None
-    ) -> list[Observation]:
-        """Observations in floating point, from the canonical step with the weights that Lava had."""
-        weights = self._parameters()
-        responses, shown = float_stimulus(self.network, self.settings.rule, self.step_constants, weights, spikes)
-        if traces is not None:
-            traces.update(shown)
-        starts = np.cumsum([0] + [layer.units for layer in self.network.layers])
-        parts = [slice(a, b) for a, b in itertools.pairwise(starts)]
-        return observations(
-            self.network, self.compiled.circuit, self._circuit.values, [own[:, part].mean(0) for part in parts],
-            [one.eligibility[0] for one in responses], [told[part] for part in parts],
-        )  # fmt: skip
-
     def _sync(self) -> None:
         """The learner's parameters, in float units, as they are on the chip now."""
         if self.floats:
-            held = self._circuit.state
+            held = self.circuit.state
         else:
             held = {name: value / ONE for name, value in self.emulator.circuit.state.items()}
             scales = self.emulator.program.scales

@@ -249,6 +249,33 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(
     assert {p.name for p in tmp_path.iterdir()} <= {"run"}
 
 
+def newer(folder: Path) -> None:
+    content = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(content | {"version": content["version"] + 1}))
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "named"),
+    [
+        (newer, [], "newer"),
+        (lambda folder: (folder / "golden.npz").unlink(), [], "golden.npz"),
+        (lambda folder: (folder / "notes.txt").write_text("mine"), [], "notes.txt"),
+        (shutil.rmtree, [], "is not a bundle"),
+        (lambda folder: None, ["--stimuli", "0"], "--stimuli is 0"),
+        (lambda folder: None, ["--stimuli", "31"], "the bundle has 30"),
+    ],
+)
+def test_verify_refuses_with_one_sentence(
+    change: Callable[[Path], object], arguments: list[str], named: str, copied: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    change(copied)
+    assert main(["verify", str(copied), *arguments]) == 2
+    told = capsys.readouterr().err
+    assert named in told
+    assert len(told.strip().splitlines()) == 1
+
+
 def test_a_folder_that_is_not_empty_is_refused(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = container.read(exported)
     assert main(["export", str(exported.parent / "run"), "--to", "lava", str(exported), "--stimuli", "2"]) == 2
