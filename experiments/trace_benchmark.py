@@ -69,11 +69,12 @@ def contender(backend: str, batch: int, record: str | None, stimuli: int, folder
     return Contender(ensemble, make_recorder(ensemble, config)(folder, 0), folder)
 
 
-def overhead(stimuli: int, rounds: int) -> Iterator[dict[str, Any]]:
-    """Time of each record over that of none, in turns of a tenth of a run; medians over the turns."""
+def overhead(given: int | None, rounds: int) -> Iterator[dict[str, Any]]:
+    """Time of each record over that of none, in turns of a tenth of a run; medians over the turns. Linear probes, which
+    make a run longer, are left out."""
     table: list[dict[str, Any]] = []
-    told = {"stimuli_of_the_run": stimuli, "turns": rounds, "stimuli_per_turn": stimuli // 10, "table": table}
     for backend, batch in (("snntorch", 128), ("rate", 128)):
+        stimuli = given or resolve(Config(backend=backend)).training.steps or 0
         with tempfile.TemporaryDirectory() as home:
             runs = {
                 name: contender(backend, batch, record, stimuli, Path(home) / str(number))
@@ -93,6 +94,7 @@ def overhead(stimuli: int, rounds: int) -> Iterator[dict[str, Any]]:
                     {
                         "backend": backend,
                         "batch": batch,
+                        "stimuli_of_the_run": stimuli,
                         "record": name,
                         "ms_per_stimulus": round(1e3 * statistics.median(s[1] for s in spent[name]) / turn, 3),
                         "overhead_processor": _over(spent[name], spent["none"], 1),
@@ -101,7 +103,7 @@ def overhead(stimuli: int, rounds: int) -> Iterator[dict[str, Any]]:
                     }
                 )
                 print(table[-1])
-        yield told
+        yield {"turns": rounds, "turns_per_run": 10, "table": table}
 
 
 def _over(slow: list[tuple[float, float]], fast: list[tuple[float, float]], clock: int) -> float:
@@ -225,8 +227,8 @@ class Arguments:
     """What recording costs."""
 
     name: Annotated[Literal["overhead", "long", "page"], tyro.conf.Positional]
-    stimuli: int = 2000
-    """overhead: stimuli of the run that the default record is for."""
+    stimuli: int | None = None
+    """overhead: stimuli of the run that the default record is for (default: those of a default run)."""
     rounds: int = 5
     """overhead: turns, of which the median counts."""
     steps: int = 1_000_000
