@@ -17,6 +17,7 @@ from plastic.hardware.tracer import Graph, Shape, Traced
 from plastic.models.topology import Layer, Network
 from plastic.rules import raised_at
 from plastic.rules.expressions import softmax, through
+from plastic.rules.returned import third_factor_of
 from plastic.rules.rule import Product, Rule, Signals, Synapses, ThirdFactor
 
 
@@ -157,7 +158,7 @@ def _check(rule: Rule, statistics_decay: float | None) -> None:
 
 def _third_factor(rule: Rule, signals: Signals, weights: dict[str, Any]) -> ThirdFactor:
     try:
-        return rule.third_factor(signals, weights)
+        return third_factor_of(rule, signals, weights, shapes=False)  # of what a chip has not, none are known
     except PlasticError:
         raise
     except Exception as error:  # the rule's code meets arrays that have no numbers

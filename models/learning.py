@@ -26,6 +26,7 @@ from plastic.models.topology import Network
 from plastic.models.update import Update, Whole, of_product
 from plastic.models.upward import Upward, masked
 from plastic.rules.expressions import softmax
+from plastic.rules.returned import third_factor_of
 from plastic.rules.rule import Product, Rule, Signals, ThirdFactor
 
 
@@ -190,7 +191,7 @@ class Learner:
         return activity, torch.zeros_like(activity) if held is None else held.context
 
     def _observe(self, index: int, response: Response, signals: Signals) -> Observation:
-        third = self.rule.third_factor(signals, self._circuits[index])
+        third = third_factor_of(self.rule, signals, self._circuits[index])
         routed = self.network.layers[index].route(third.current.value, self.rule.summary)
         return Observation(response, third, routed)
 

@@ -20,6 +20,7 @@ from plastic.models.reference_recall import Above, at, masked, recalled
 from plastic.models.reference_stepwise import Course, Stepwise
 from plastic.models.step import SpikingStep
 from plastic.models.topology import Layer, Network
+from plastic.rules.returned import third_factor_of
 from plastic.rules.rule import Rule, Signals, ThirdFactor
 
 Array = NDArray[np.float64]
@@ -184,7 +185,9 @@ class Reference:
             response = responses[index]
             chains = {"above": above, "above_before": above_before}
             given |= {name: chain if name in reads else None for name, chain in chains.items()}
-            third = self.rule.third_factor(self.signals(index, response, fixation, given), self.circuit_weights(index))
+            third = third_factor_of(
+                self.rule, self.signals(index, response, fixation, given), self.circuit_weights(index)
+            )
             factors.insert(0, third)
             above = self.above(index, third.current.value, response.post_factor, above)
             before = self.held[index]

@@ -373,6 +373,37 @@ def test_a_rule_that_raises_is_named_with_its_line(backend: str, refused: Refuse
     assert "forgotten" in message
 
 
+RETURNS = """
+from dataclasses import dataclass, replace
+from plastic.rules import CLAPP, Modulator
+
+@dataclass(frozen=True)
+class Short(CLAPP):
+    def third_factor(self, signals, weights):
+        third = super().third_factor(signals, weights)
+        return replace(third, current=Modulator(third.current.gate, third.current.dendrite[..., :-1]))
+
+@dataclass(frozen=True)
+class Nothing(CLAPP):
+    def third_factor(self, signals, weights):
+        super().third_factor(signals, weights)
+"""
+
+
+@pytest.mark.parametrize("backend", ["rate", "reference", "loihi"])
+@pytest.mark.parametrize(
+    ("rule", "named"), [("Short", "its last axis must be"), ("Nothing", "returned NoneType; return a plastic.ThirdF")]
+)
+def test_a_third_factor_that_is_none_is_refused(
+    rule: str, named: str, backend: str, refused: Refused, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(RETURNS)
+    arguments = ("simulate", "--rule", f"mine.py:{rule}", "--backend", backend, *RHM, *tiny(backend))
+    if backend == "loihi" and rule == "Short":
+        named = "a part of an array"  # which a circuit has not, before its shape matters
+    assert named in refused(*arguments)
+
+
 def test_an_error_that_is_not_of_a_rule_file_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.Cite, "run", lambda self: {}["ours"])
     with pytest.raises(KeyError, match="ours"):
