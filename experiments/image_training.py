@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +97,11 @@ def main(words: list[str] | None = None, steps: dict[str, int] = STEPS) -> None:
     settings = {"rule": arguments.rule, "width": arguments.width, "probes": arguments.probes}
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() and not arguments.again else {}
     found = known["pairings"] if settings.items() <= known.items() else {}
-    command = command_of("python -m plastic.experiments.image_training", arguments, ("out", "again", "pairings"))
     for pairing in arguments.pairings:
         if pairing not in found:
             found[pairing] = train(pairing, arguments, steps[pairing])
+            made = replace(arguments, pairings=tuple(found))
+            command = command_of("python -m plastic.experiments.image_training", made, ("out", "again"))
             write_result(path, command, settings | {"pairings": found})
     draw(path.with_suffix(".png"), found)
 

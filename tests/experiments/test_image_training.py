@@ -20,13 +20,14 @@ def test_pairings_are_trained_once_and_drawn(tmp_path: Path, monkeypatch: pytest
     image_training.main([*options, "--pairings", "class"], {"class": 4})
     path = tmp_path / "image-training.json"
     first = json.loads(path.read_text())
-    assert first["command"] == "python -m plastic.experiments.image_training --width 2 --probes 2"
+    assert first["command"] == "python -m plastic.experiments.image_training --pairings class --width 2 --probes 2"
     rows = first["pairings"]["class"]["rows"]
     assert [row["step"] for row in rows] == [0, 2, 4]
     assert all(len(row["accuracy"]) == 6 and min(row["accuracy"]) > 0 for row in rows)
     assert rows[0]["accuracy"] != rows[-1]["accuracy"]
     assert len(first["pairings"]["class"]["at_the_end"]["effective_rank"]) == 6
     image_training.main([*options, "--pairings", "class", "within"], {"class": 8, "within": 4})
+    assert json.loads(path.read_text())["command"] == first["command"].replace("--pairings class ", "")
     second = json.loads(path.read_text())["pairings"]
     assert second["class"] == first["pairings"]["class"]  # not trained again
     assert [row["step"] for row in second["within"]["rows"]] == [0, 2, 4]

@@ -101,3 +101,9 @@ def test_tests_that_fail_give_no_errors(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PlasticError, match="in the checkout"):
         rule_table.measured_errors(HAND)
+
+
+def test_the_page_tells_the_factors_as_they_are() -> None:
+    """The part of the page that needs no measurement; `python -m plastic.experiments.rule_table` writes it anew."""
+    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+    assert rule_table.factors() in page
