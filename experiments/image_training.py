@@ -85,7 +85,7 @@ def draw(path: Path, found: dict[str, Any]) -> None:
         axis.set(title=f"pairing {pairing}", xlabel="stimuli per stream")
         axis.grid(axis="y", color=GREY, alpha=0.2)
     axes[0].set_ylabel("linear probe, test accuracy\n(dashed: untrained)")
-    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, ncols=6, loc="outside lower center")
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, ncols=3 * len(found), loc="outside lower center")
     figure.savefig(path, dpi=110)
 
 

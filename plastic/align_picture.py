@@ -39,5 +39,5 @@ def draw_alignment(path: Path, reference: str, found: dict[str, list[dict[str, A
     axes[1, 0].set_ylabel("ratio of norms\nrule / reference")
     if lateral:
         axes[2, 0].set(ylabel="cos(B, Qᵀ B_top Q)", ylim=(-0.35, 1.05))
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, ncols=6, loc="outside lower center")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, ncols=3 * len(found), loc="outside lower center")
     figure.savefig(path, dpi=110)
