@@ -6,6 +6,7 @@ with the sentence in which it is refused; `pytest --unsupported` sees that each 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -26,13 +27,15 @@ def options_of(rule: str) -> list[dict[str, str]]:
     return [{}] if not fitting else [{}, fitting]
 
 
-def rules() -> list[Any]:
-    """(rule, options, number)."""
+def rules(quick: Sequence[str] = ()) -> list[Any]:
+    """(rule, options, number); those that fit and are not named in `quick` are slow, if any is."""
     found = []
     for number, name in enumerate(all_rules()):
         for options in options_of(name):
             reason = chip_refusal(load_rule(name, options), "loihi")
             marks = [pytest.mark.unsupported(reason)] if reason else []
+            if quick and not reason and name not in quick:
+                marks.append(pytest.mark.slow)
             shown = "-".join([name, *(f"{k}={v}" for k, v in options.items())])
             found.append(pytest.param(name, options, number, id=shown, marks=marks))
     return found
@@ -58,13 +61,11 @@ def floating(rule: str, options: dict[str, str], seed: int, stimuli: int) -> Non
 
 @pytest.mark.parametrize(("rule", "options", "number"), rules())
 def test_loihi_is_lava_fixed_bit_for_bit(rule: str, options: dict[str, str], number: int) -> None:
-    """One rounding and seed, another for the next rule; both for those of the chips' experiments."""
-    chosen = ROUNDINGS if rule in RULES else ROUNDINGS[number % 2 : number % 2 + 1]
-    for rounding in chosen:
-        fixed(rule, options, rounding, number // 2 % 2, SHORT)
+    """One rounding and seed, another for the next rule; all with -m slow."""
+    fixed(rule, options, ROUNDINGS[number % 2], number // 2 % 2, SHORT)
 
 
-@pytest.mark.parametrize(("rule", "options", "number"), rules())
+@pytest.mark.parametrize(("rule", "options", "number"), rules(RULES))
 def test_lava_float_is_the_reference(rule: str, options: dict[str, str], number: int) -> None:
     floating(rule, options, number % 2, SHORT_FLOAT)
 
