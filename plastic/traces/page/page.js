@@ -8,6 +8,8 @@ const COLOURS = { // Okabe and Ito's, told apart by the colour-blind; null: the 
   context_gate: "#E69F00", context_dendrite: "#56B4E9", loss: "#999999", weight: null, weight_change: null,
 };
 const SHADES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
+const IN_DARK = { "#0072B2": "#3D9BE0", "#AA5577": "#C8708F" }; // too dim on a dark ground
+const tone = (colour) => document.documentElement.classList.contains("dark") ? IN_DARK[colour] || colour : colour;
 const ROWS = ["spikes", "pre_trace", "membrane", "post_factor", "eligibility", "gate", "dendrite", "modulator", "weight"];
 const MOST_SAMPLES = 20000; // that are drawn at a time
 const MOST_LABELS = 14; // stimuli whose labels are readable beside each other
@@ -239,12 +241,12 @@ async function drawSynapse() {
       const pre = found.get("pre_spike"), post = found.get("spike");
       unit = (post || pre).unit; symbol = "s_i, s_j";
       if (meta.spiking) {
-        if (pre) traces.push(raster(pre, id, 0, COLOURS.pre_spike));
-        if (post) traces.push(raster(post, id, 1, COLOURS.spike));
+        if (pre) traces.push(raster(pre, id, 0, tone(COLOURS.pre_spike)));
+        if (post) traces.push(raster(post, id, 1, tone(COLOURS.spike)));
         Object.assign(axes[`yaxis${k + 2}`], { range: [-0.6, 1.6], tickvals: [0, 1], ticktext: ["pre", "post"] });
-      } else for (const one of [pre, post]) if (one) traces.push(line(one, one.lines[0], id, COLOURS[one.signal]));
+      } else for (const one of [pre, post]) if (one) traces.push(line(one, one.lines[0], id, tone(COLOURS[one.signal])));
     } else course.lines.forEach((one, n) => {
-      const colour = name in COLOURS ? COLOURS[name] || look.front : SHADES[n % SHADES.length];
+      const colour = tone(name in COLOURS ? COLOURS[name] || look.front : SHADES[n % SHADES.length]);
       traces.push(line(course, one, id, colour));
     });
     if (name === "membrane" && meta.threshold !== undefined) traces.push({
@@ -330,7 +332,7 @@ function small(look, title, x, y) {
 function perLayer(key, look, title, unit, element, range) {
   const rows = meta.metrics.filter((row) => row[key]), layers = rows.length ? rows[0][key].length : 0, traces = [];
   for (let k = 0; k < layers; k++) traces.push({ x: rows.map((row) => row.step), y: rows.map((row) => row[key][k]), name: `layer ${k + 1}`, mode: rows.length < 40 ? "lines+markers" : "lines",
-    line: { color: SHADES[k % SHADES.length], width: 1.5, dash: k < 6 ? "solid" : "dot" }, marker: { size: 4 }, type: "scatter", hovertemplate: `layer ${k + 1}: %{y:.4g} ${unit}, stimulus %{x}<extra></extra>` });
+    line: { color: tone(SHADES[k % SHADES.length]), width: 1.5, dash: k < 6 ? "solid" : "dot" }, marker: { size: 4 }, type: "scatter", hovertemplate: `layer ${k + 1}: %{y:.4g} ${unit}, stimulus %{x}<extra></extra>` });
   const layout = small(look, title, "stimuli per stream", unit);
   if (range) layout.yaxis.range = range;
   if (key === "probe_accuracy" && meta.chance !== null && layers)
@@ -349,7 +351,7 @@ async function drawNetwork() {
     const number = whole.numbers[state.moment], most = Math.max(...now.flat().map(Math.abs), 1e-12);
     const layout = small(look, `weights of layer ${state.layer}, stimulus ${number}`, "pre", "post");
     const rowName = now.length === posts.length ? posts : now.map((_, k) => k);
-    await Plotly.react("matrix", [{ z: now, x: columns, y: rowName, type: "heatmap", zmin: -most, zmax: most, colorscale: [[0, "#D55E00"], [0.5, look.back], [1, "#0072B2"]],
+    await Plotly.react("matrix", [{ z: now, x: columns, y: rowName, type: "heatmap", zmin: -most, zmax: most, colorscale: [[0, "#D55E00"], [0.5, look.back], [1, tone("#0072B2")]],
       colorbar: { thickness: 10, title: { text: unit, side: "right", font: { size: 10 } }, tickfont: { size: 9 } }, hovertemplate: `%{x} → %{y}: %{z:.5g} ${unit}<extra></extra>` }], layout, settings);
     if (!drawNetwork.listens) { $("matrix").on("plotly_click", chosen); drawNetwork.listens = true; }
     const difference = (a, b) => a.flatMap((row, i) => row.map((value, j) => value - b[i][j]));
