@@ -1,4 +1,5 @@
-"""From a rule to a chip: quantiser, integer emulator, Lava, bundle and NIR.
+"""From a rule to a chip: quantiser, integer program and its emulator, Lava, bundle and NIR.
 
-Nothing is here yet; README.md says which backends exist.
+program.py is the specification; compiler.py makes a rule's third factor a circuit, quantiser.py chooses the integers,
+emulator.py runs them, lava/ and stock_network.py build Lava's processes, bundle.py writes what runs without plastic.
 """
