@@ -67,7 +67,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def make_settings(config: Config) -> Settings:
-    """What the trainer needs of a resolved config."""
+    """What the trainer needs of a resolved config; PlasticError for a mask that would mask nothing."""
+    rule = load_rule(config.rule, config.options())
+    if not rule.learns and rule.mask != "sample":
+        raise PlasticError(f"rule {rule.name!r} changes no weights, so --mask {rule.mask} means nothing; leave it out.")
     network, spiking, training = config.network, config.spiking, config.training
     assert network.topology is not None
     assert network.depth is not None
@@ -78,7 +81,7 @@ def make_settings(config: Config) -> Settings:
         spiking.learning_period, cast(TraceTiming, spiking.trace_timing),
     )  # fmt: skip
     return Settings(
-        rule=load_rule(config.rule, config.options()),
+        rule=rule,
         widths=(network.width,) * network.depth,
         topology=network.topology,
         shared=network.weights == "shared",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 from plastic.config import CHIPS, DOUBLE, IMAGES, ONLINE, SPIKING, Architecture, Config, Stimuli, validate
-from plastic.errors import PlasticError
 from plastic.rules import load_rule
 from plastic.traces.spec import Record, default_record
 
@@ -42,16 +41,14 @@ def resolve(config: Config) -> Config:
         statistics=training.statistics or ("traces" if batch == 1 else "batch"),
     )
     dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
-    rule = load_rule(config.rule, config.options())
-    if not rule.learns and rule.mask != "sample":
-        raise PlasticError(f"rule {rule.name!r} changes no weights, so --mask {rule.mask} means nothing; leave it out.")
+    mask = load_rule(config.rule, config.options()).mask
     low = 0.05 if batch > 1 and (network.width or 0) >= 64 and config.backend not in CHIPS else 0.0
     given = config.spiking.initial_rate
     constants = dataclasses.replace(config.spiking, trace_timing=timing, initial_rate=low if given is None else given)
     usual = default_record(training.steps or 0, spiking, images=stimuli.data != "rhm")
     chosen = usual if config.record is None else Record.parse(config.record)
     return dataclasses.replace(
-        config, mask=rule.mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network, training=training,
+        config, mask=mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network, training=training,
         spiking=constants,
     )  # fmt: skip
 
