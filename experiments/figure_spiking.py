@@ -61,5 +61,9 @@ def draw(content: Content) -> Figure:
     axis.annotate(" n_c m^L", (THEORY, 0.9), fontsize=8)
     axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 0.95))
     axis.set_title("Spiking networks, RHM v = n_c = 8, m = 4, L = 2 (dots: seeds)", fontsize=10)
-    axis.legend(fontsize=8)
+    ticks = sorted({int(p) for rules in content["errors"].values() for sizes in rules.values() for p in sizes})
+    axis.set_xticks(ticks, [str(p) for p in ticks])
+    axis.minorticks_off()
+    axis.annotate("a tenth of chance error", (ticks[0], THRESHOLD), fontsize=8, va="bottom", color="#777777")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
     return figure
