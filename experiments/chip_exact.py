@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ OUT = Path("docs/results/chip-exact.json")
 RULES = ("clapp", "dfa", "lpl", "espp")
 WIDTHS, TIME_STEPS = (12, 10), 20
 RATE = {"lpl": 2.0, "simsiam": 0.02, "sdfa": 0.02, "barlow": 0.001}  # where 0.1 moves too little, or too much
+FLOAT = 0.1  # of that rate: a livelier course is chaotic, and 1e-16 grows to 1e-2 of the weights in 200 stimuli
 Options = Mapping[str, str]  # of a rule; None where a function takes them: those with which it fits a chip
 
 
@@ -137,7 +138,7 @@ class _Track:
 
 def float_case(rule: str, seed: int, stimuli: int, options: Options | None = None) -> dict[str, Any]:
     """Lava's floating point against the reference, from the same weights on the same spikes."""
-    rate = RATE.get(rule, 0.1)
+    rate = FLOAT * RATE.get(rule, 0.1)
     truth = Ensemble(settings(rule, "reference", options), [task(seed)], [seed], [rate])
     lava = ChipEnsemble(settings(rule, "lava", options), [task(seed)], [seed], [rate], Hardware(precision="float"))
     first = {k: v.clone() for k, v in truth.learner.parameters.items()}
@@ -157,25 +158,33 @@ def float_case(rule: str, seed: int, stimuli: int, options: Options | None = Non
     }  # fmt: skip
 
 
+def _compare(kind: str, rule: str, seeds: Sequence[int], stimuli: int) -> Iterator[dict[str, Any]]:
+    for seed in seeds:
+        if kind == "float":
+            yield float_case(rule, seed, stimuli)
+        else:
+            yield from (compare_fixed(rule, rounding, seed, stimuli) for rounding in ("stochastic", "nearest"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stimuli", type=int, default=200)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--rules", nargs="+", default=list(RULES))
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--only", choices=("fixed", "float"), help="one of the two comparisons (default: both)")
     parser.add_argument("--add", action="store_true", help="to the comparisons that --out holds")
     given = parser.parse_args()
     torch.set_num_threads(1)
     before = json.loads(given.out.read_text()) if given.add else {"fixed": [], "float": []}
     found: dict[str, list[dict[str, Any]]] = {"fixed": before["fixed"], "float": before["float"]}
+    wanted = [given.only] if given.only else ["float", "fixed"]
     for rule in given.rules:
-        found = {key: [one for one in several if one["rule"] != rule] for key, several in found.items()}
-        found["float"] += [float_case(rule, seed, given.stimuli) for seed in given.seeds]
-        print(*found["float"][-len(given.seeds) :], sep="\n", flush=True)
-        for rounding in ("stochastic", "nearest"):
-            for seed in given.seeds:
-                found["fixed"].append(compare_fixed(rule, rounding, seed, given.stimuli))
-                print(found["fixed"][-1], flush=True)
+        for kind in wanted:
+            found[kind] = [one for one in found[kind] if one["rule"] != rule]
+            for one in _compare(kind, rule, given.seeds, given.stimuli):
+                found[kind].append(one)
+                print(one, flush=True)
     rules = dict.fromkeys(one["rule"] for one in found["fixed"])
     options = f"--rules {' '.join(rules)} --seeds {' '.join(map(str, given.seeds))} --stimuli {given.stimuli}"
     write_result(given.out, f"python -m plastic.experiments.chip_exact {options}", found)
