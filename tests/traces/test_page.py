@@ -236,6 +236,7 @@ def test_the_network_view(page: Any, run: Run) -> None:
 def test_the_page_fits_and_is_readable_in_light_and_dark(browser: Any, html: Path) -> None:
     for scheme in ("light", "dark"):
         page = browser.new_page(viewport={"width": 1280, "height": 720}, color_scheme=scheme)
+        page.set_default_timeout(120_000)
         page.goto(html.resolve().as_uri())
         page.wait_for_function("document.body.dataset.ready", timeout=120_000)
         for view in ("synapse", "network"):
@@ -286,6 +287,7 @@ def served(run: Run) -> Iterator[str]:
 @needs_browser
 def test_the_served_page_shows_the_same(browser: Any, page: Any, served: str) -> None:
     other = browser.new_page(viewport={"width": 1280, "height": 720})
+    other.set_default_timeout(120_000)
     other.goto(served)
     other.wait_for_function("document.body.dataset.ready", timeout=120_000)
     assert drawn(other) == drawn(page)
