@@ -69,6 +69,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def page(browser: Any, html: Path) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1280, "height": 720}, offline=True)
+    context.set_default_timeout(120_000)
     shown, errors = context.new_page(), list[str]()
     shown.on("pageerror", lambda error: errors.append(str(error)))
     shown.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
