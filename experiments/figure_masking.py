@@ -44,7 +44,7 @@ def _read(level: str) -> Callable[[Row], list[float]]:
 def draw(content: Content) -> Figure:
     """A row per task: accuracy of the top layer and alignment of every layer over training, S at the end."""
     tasks = content["tasks"]
-    figure = Figure(figsize=(17, 4.6 * len(tasks)), layout="constrained")
+    figure = Figure(figsize=(17, 5.4 * len(tasks)), layout="constrained")
     axes: Any = figure.subplots(len(tasks), 5, squeeze=False)
     for row, (task, arms) in zip(axes, tasks.items(), strict=True):
         for number, (arm, entry) in enumerate(arms.items()):
@@ -58,7 +58,8 @@ def draw(content: Content) -> Figure:
             own = np.array(entry["invariance"][-1])
             row[4].plot([1, 2, 3], [own[min(k + 1, 2), k] for k in range(3)], dashed, marker="o", ms=4, color=tone)
         row[0].set(title=f"{task}: class, top layer", ylabel="test accuracy", ylim=(0, 1.03))
-        row[0].legend(fontsize=7)
+        row[0].set_xlabel("stimuli per stream")
+        row[0].legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16))
         for layer in range(3):
             row[1 + layer].axhline(0, color="#777777", lw=0.6)
             row[1 + layer].set(
