@@ -24,15 +24,15 @@ from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import rhm_task
 from plastic.data.task import Task
 from plastic.experiments.results import write_result
+from plastic.experiments.spiking import Spikes
 from plastic.hardware.backend import ChipEnsemble, Hardware
 from plastic.hardware.emulator import Emulator
 from plastic.hardware.on_lava import run_fixed
 from plastic.hardware.program import Program
 from plastic.hardware.quantised import Chip
 from plastic.hardware.support import chip_options
-from plastic.models.learning import Watch
 from plastic.models.settings import Settings, SpikeInput
-from plastic.models.step import SpikingStep, Traces
+from plastic.models.step import SpikingStep
 from plastic.models.training import Ensemble
 from plastic.rules import load_rule
 
@@ -118,31 +118,16 @@ def compare_fixed(rule: str, rounding: str, seed: int, stimuli: int, options: Op
     }  # fmt: skip
 
 
-class _Track:
-    """Spikes of all stimuli of a run."""
-
-    def __init__(self) -> None:
-        self.spikes: list[NDArray[Any]] = []
-        self.traces: Traces = {}
-
-    def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
-        del step
-        self.traces = {}
-        return None, self.traces
-
-    def end(self, step: int, stimulus: Any) -> None:
-        del step, stimulus
-        layers = [torch.cat([part.spike for part in parts], dim=1) for _, parts in sorted(self.traces.items())]
-        self.spikes.append(np.concatenate([layer[0, :, 0].flatten(1).numpy() for layer in layers], axis=1))
-
-
-def float_case(rule: str, seed: int, stimuli: int, options: Options | None = None) -> dict[str, Any]:
-    """Lava's floating point against the reference, from the same weights on the same spikes."""
-    rate = FLOAT * RATE.get(rule, 0.1)
+def float_case(
+    rule: str, seed: int, stimuli: int, options: Options | None = None, slower: float = 1.0
+) -> dict[str, Any]:
+    """Lava's floating point against the reference, from the same weights on the same spikes; `slower` is a part of
+    the rule's learning rate."""
+    rate = slower * RATE.get(rule, 0.1)
     truth = Ensemble(settings(rule, "reference", options), [task(seed)], [seed], [rate])
     lava = ChipEnsemble(settings(rule, "lava", options), [task(seed)], [seed], [rate], Hardware(precision="float"))
     first = {k: v.clone() for k, v in truth.learner.parameters.items()}
-    tracks = _Track(), _Track()
+    tracks = Spikes(), Spikes()
     truth.train(stimuli, tracks[0])
     lava.train(stimuli, tracks[1])
     expected, found = truth.learner.parameters, lava.learner.parameters
@@ -151,8 +136,8 @@ def float_case(rule: str, seed: int, stimuli: int, options: Options | None = Non
     errors = [float((expected[k] - found[k]).abs().max()) / m for k, m in changed.items()]
     return {
         "rule": rule, "seed": seed, "stimuli": stimuli,
-        "spikes": int(sum(s.sum() for s in tracks[0].spikes)),
-        "spikes_differing": sum(int((a != b).sum()) for a, b in zip(tracks[0].spikes, tracks[1].spikes, strict=True)),
+        "spikes": int(sum(s.sum() for s in tracks[0].kept)),
+        "spikes_differing": sum(int((a != b).sum()) for a, b in zip(tracks[0].kept, tracks[1].kept, strict=True)),
         "weight_error": max(errors, default=0.0),
         "moved": min((m for k, m in changed.items() if k.endswith(".weight")), default=0.0),
     }  # fmt: skip
@@ -161,7 +146,7 @@ def float_case(rule: str, seed: int, stimuli: int, options: Options | None = Non
 def _compare(kind: str, rule: str, seeds: Sequence[int], stimuli: int) -> Iterator[dict[str, Any]]:
     for seed in seeds:
         if kind == "float":
-            yield float_case(rule, seed, stimuli)
+            yield float_case(rule, seed, stimuli, slower=FLOAT)
         else:
             yield from (compare_fixed(rule, rounding, seed, stimuli) for rounding in ("stochastic", "nearest"))
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from plastic.errors import PlasticError
-from plastic.experiments.chip_exact import RULES, compare_fixed, float_case
+from plastic.experiments.chip_exact import FLOAT, RULES, compare_fixed, float_case
 from plastic.hardware.support import chip_options, chip_refusal
 from plastic.rules import all_rules, load_rule
 
@@ -51,8 +51,8 @@ def fixed(rule: str, options: dict[str, str], rounding: str, seed: int, stimuli:
         assert found["largest_modulator"] >= 16  # two levels of 8
 
 
-def floating(rule: str, options: dict[str, str], seed: int, stimuli: int) -> None:
-    found = float_case(rule, seed, stimuli, options)
+def floating(rule: str, options: dict[str, str], seed: int, stimuli: int, slower: float = 1.0) -> None:
+    found = float_case(rule, seed, stimuli, options, slower)
     assert found["spikes_differing"] == 0
     assert found["spikes"] > 40 * stimuli
     assert found["weight_error"] <= 1e-6
@@ -88,7 +88,7 @@ def test_lava_float_is_the_reference_for_200_stimuli(
     rule: str, options: dict[str, str], number: int, seed: int
 ) -> None:
     del number
-    floating(rule, options, seed, LONG)
+    floating(rule, options, seed, LONG, FLOAT)
 
 
 def test_most_kinds_of_rules_fit() -> None:

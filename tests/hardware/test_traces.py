@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import plastic
 from plastic.config import CHIPS, Architecture, Config, Stimuli, Training
@@ -33,6 +35,12 @@ def config() -> Config:
     return dataclasses.replace(given, chip=dataclasses.replace(given.chip, rounding="nearest"))
 
 
+def in_integers(run: Any, number: int, scale: Any) -> tuple[NDArray[np.int64], ...]:
+    """Weight, tag, modulator and weight change of a layer's record, as the chip has them."""
+    signals = {"weight": "weight", "eligibility": "tag", "modulator": "modulator", "weight_change": "weight"}
+    return tuple(whole(run.signal(name, number).values * scale[unit]) for name, unit in signals.items())
+
+
 def test_recorded_factors_give_the_recorded_weights_in_integers(config: Config, tmp_path: Path) -> None:
     """ΔW = m · e as the engine computes it: −8 · tag · (−4 · level) · 2^exponent, to the nearest weight, at every
     stimulus and synapse, in whole numbers without a tolerance."""
@@ -42,11 +50,7 @@ def test_recorded_factors_give_the_recorded_weights_in_integers(config: Config, 
     for number, (layer, scale) in enumerate(zip(program.layers, program.scales, strict=True), 1):
         assert layer.plasticity is not None
         (product,) = layer.plasticity.weight_change
-        weight, tag, level = (
-            whole(run.signal(name, number).values * scale[unit])
-            for name, unit in (("weight", "weight"), ("eligibility", "tag"), ("modulator", "modulator"))
-        )
-        change = whole(run.signal("weight_change", number).values * scale["weight"])
+        weight, tag, level, change = in_integers(run, number, scale)
         moved = 0
         for stimulus in range(80):
             engine = -8 * tag[stimulus, 0] * (-4 * level[stimulus, 0][:, :, None])
@@ -102,11 +106,7 @@ def test_recorded_factors_give_the_recorded_weights_where_the_chip_rounds_at_ran
     for number, (layer, scale) in enumerate(zip(program.layers, program.scales, strict=True), 1):
         assert layer.plasticity is not None
         (product,) = layer.plasticity.weight_change
-        weight, tag, level = (
-            whole(run.signal(name, number).values * scale[unit])
-            for name, unit in (("weight", "weight"), ("eligibility", "tag"), ("modulator", "modulator"))
-        )
-        change = whole(run.signal("weight_change", number).values * scale["weight"])
+        weight, tag, level, change = in_integers(run, number, scale)
         up = rounded_up = quiet_ones = 0
         for position in range(layer.positions):
             first = layer.plasticity.seed + given.seed + 4 * position + 2
