@@ -23,9 +23,8 @@ from plastic.hardware.program import WEIGHT_BITS, ChipLayer, Plasticity, Program
 
 Ints = NDArray[np.integer[Any]]
 UNIT = 1 << 53  # a random number in [0, 1) has 53 bits
-Y_TAU = 65535  # what a three-factor rule's y1, y2, y3 decay with
 WEIGHT_SEED = 2  # of the stream that rounds weights and tags, whatever the program's seed
-STREAMS = 4  # seeds that one projection takes: of its position p, seed + 4 p, … + 2 for y
+STREAMS = 4  # seeds that one projection takes: of its position p, seed + 4 p and on
 
 
 def decay_table(tau: float) -> NDArray[np.int64]:
@@ -188,10 +187,9 @@ class _Layer:
         self.post_factor, self.period = neurons.post_factor.astype(np.int32), program.learning_period
         self.products, self.simple = encode(rule)
         self.impulse, self.bits = rule.trace_impulse, layer.weight_bits
-        self.decay, self.resting = decay_table(rule.trace_tau), decay_table(Y_TAU)
+        self.decay = decay_table(rule.trace_tau)
         first = [[rule.seed + seed + STREAMS * p for p in range(layer.positions)] for seed in seeds]
         self._x = [[_stream(program, one, 2, steps) for one in row] for row in first]
-        self._y = [[_stream(program, one + 2, 2, steps) for one in row] for row in first]
 
     def respond(
         self, below: NDArray[np.uint8], which: Ints, random: NDArray[np.int64] | None, signals: NDArray[np.int32],
@@ -202,28 +200,26 @@ class _Layer:
         steps, learns = below.shape[1], self.learns and random is not None
         spikes = np.zeros((len(below), steps, self.units), np.uint8)
         self.x1[:] = 0
-        x_random, y_random = self._randoms(steps) if random is not None else (NONE, NONE)
+        x_random = self._randoms(steps) if random is not None else NONE
         kernels.respond(
             below, spikes, which, learns, self.period, self.weight, self.tag, self.x1, self.constants,
-            self.post_factor, self.impulse, self.products, self.simple, self.bits, self.decay, self.resting, x_random,
-            y_random, random if random is not None else NONE[0, 0], signals is not NO_SIGNALS, signals, self.early,
-            told,
+            self.post_factor, self.impulse, self.products, self.simple, self.bits, self.decay, x_random,
+            random if random is not None else NONE[0, 0], signals is not NO_SIGNALS, signals, self.early, told,
         )  # fmt: skip
         return spikes
 
     def conclude(self, modulator: NDArray[np.int32], random: int) -> None:
         """The learning step."""
-        x_random, y_random = self._randoms(1)
+        x_random = self._randoms(1)[..., 0]
         if self.learns:
             kernels.conclude(
-                modulator, self.weight, self.tag, self.x1, self.products, self.bits, self.decay, self.resting,
-                x_random[..., 0], y_random[..., 0], random, self.early,
+                modulator, self.weight, self.tag, self.x1, self.products, self.bits, self.decay, x_random, random,
+                self.early,
             )  # fmt: skip
 
-    def _randoms(self, steps: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(chips, positions, steps) each."""
-        x, y = (np.array([[one.steps(steps) for one in row] for row in streams]) for streams in (self._x, self._y))
-        return x, y
+    def _randoms(self, steps: int) -> NDArray[np.int64]:
+        """(chips, positions, steps)."""
+        return np.array([[one.steps(steps) for one in row] for row in self._x])
 
 
 NONE = np.zeros((1, 1, 1), np.int64)

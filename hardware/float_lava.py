@@ -1,8 +1,6 @@
 """The float network on Lava's floating-point processes, with the same circuit in float64.
 
-No scales: x1 is the trace, y2 the post factor, y1 − 64 is η · modulator, and all gains are 1. Lava's
-three-factor rules let y1, y2 and y3 decay by exp(−1/65535) before they are used; the neurons send them
-larger by as much.
+No scales: x1 is the trace, y2 the post factor, y1 − 64 is η · modulator, and all gains are 1.
 """
 
 from __future__ import annotations

@@ -194,16 +194,16 @@ def _trace(x1, arriving, impulse, table, threshold, random):
 @njit(cache=True, parallel=True)
 def respond(
     below, spikes, which, learns, period, weight, tag, x1, constants, post_factor, impulse, products, simple, bits,
-    decay, resting, x_random, y_random, w_random, looks, seen, early, told,
+    decay, x_random, w_random, looks, seen, early, told,
 ):  # fmt: skip
     """One layer through all steps of a stimulus, from rest, on many chips.
 
     below: spikes of the layer below (chips, time, units) as 0 and 1; spikes: of this layer, filled;
     which: whose weights each chip has; weight, tag: (chips, positions, fan_in, neurons); x1: (chips,
     positions, fan_in), left as it is in the end; decay: (2, 128), what remains of a trace and its
-    threshold; resting: the same of y1 to y3; randoms of 53 bits: (chips, positions, time), and (time,)
-    for weights and tags; looks: whether `seen` is filled, with membranes before the reset and post factors,
-    (2, chips, time, units); early: no tag, modulators are told before, (chips, units).
+    threshold; randoms of 53 bits: (chips, positions, time), and (time,) for weights and tags; looks:
+    whether `seen` is filled, with membranes before the reset and post factors, (2, chips, time, units);
+    early: no tag, modulators are told before, (chips, units).
     """
     _, positions, fan_in, neurons = weight.shape
     for number in prange(len(spikes) * positions):
@@ -214,21 +214,21 @@ def respond(
         _course(
             below[chip, :, inputs], spikes[chip, :, units], learns, period, weight[own, position],
             tag[own, position], x1[own, position], constants, post_factor, impulse, products, simple, bits, decay,
-            resting, x_random[own, position], y_random[own, position], w_random, looks,
-            seen[:, chip if looks else 0, :, units], early, told[own if early and learns else 0, units],
+            x_random[own, position], w_random, looks, seen[:, chip if looks else 0, :, units], early,
+            told[own if early and learns else 0, units],
         )  # fmt: skip
 
 
 @njit(cache=True)
 def _course(
     below, spikes, learns, period, weight, tag, x1, constants, post_factor, impulse, products, simple, bits, decay,
-    resting, x_random, y_random, w_random, looks, seen, early, told,
+    x_random, w_random, looks, seen, early, told,
 ):  # fmt: skip
     """One position of a layer through all steps of a stimulus."""
     fan_in, neurons = weight.shape
     u, v, y2 = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
-    y1, y3, current = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
-    before = np.zeros(neurons, np.int32)
+    y1, y3 = np.full(neurons, MODULATOR_OFFSET, np.int32), np.zeros(neurons, np.int32)
+    current, before = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
     coefficient = np.zeros((max(len(products), 1), neurons), np.int32)
     first, second = np.zeros((fan_in, neurons), np.int32), np.zeros((fan_in, neurons), np.int32)
     for time in range(len(below)):
@@ -240,17 +240,16 @@ def _course(
             continue
         _trace(x1, below[time], impulse, decay[0], decay[1], x_random[time])
         counted = (time + 1) % period == 0
-        y1[:] = _decay(np.int64(MODULATOR_OFFSET), resting[0], resting[1], y_random[time])
         for i in range(neurons):
-            sent = np.int64(y2[i]) if counted else 0
+            if not counted:
+                y2[i] = 0
             if early:
-                sent = MODULATOR_OFFSET + 2 * _level(told[i], sent)
-            y2[i] = _decay(sent, resting[0], resting[1], y_random[time])
+                y2[i] = MODULATOR_OFFSET + 2 * _level(told[i], y2[i])
         _learn(weight, tag, x1, y1, y2, y3, products, simple, bits, w_random[time], coefficient, first, second)
 
 
 @njit(cache=True, parallel=True)
-def conclude(modulator, weight, tag, x1, products, bits, decay, resting, x_random, y_random, w_random, early):
+def conclude(modulator, weight, tag, x1, products, bits, decay, x_random, w_random, early):
     """The step after a stimulus, of one layer: modulators (chips, units) arrive, weights change, tags are cleared."""
     _, positions, fan_in, neurons = weight.shape
     for number in prange(len(modulator) * positions):
@@ -258,16 +257,15 @@ def conclude(modulator, weight, tag, x1, products, bits, decay, resting, x_rando
         coefficient = np.zeros((max(len(products), 1), neurons), np.int32)
         first, second = np.zeros((fan_in, neurons), np.int32), np.zeros((fan_in, neurons), np.int32)
         y1, y2, y3 = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
-        own, random = x1[chip, position], y_random[chip, position]
+        own = x1[chip, position]
         for j in range(fan_in):
             own[j] = _decay(own[j], decay[0], decay[1], x_random[chip, position])
         for i in range(neurons):
-            sent = np.int64(MODULATOR_OFFSET + modulator[chip, position * neurons + i])
-            y1[i] = _decay(sent, resting[0], resting[1], random)
+            y1[i] = MODULATOR_OFFSET + modulator[chip, position * neurons + i]
         if early:
-            y2[:] = _decay(np.int64(MODULATOR_OFFSET), resting[0], resting[1], random)
+            y2[:] = MODULATOR_OFFSET
         else:
-            y3[:] = _decay(np.int64(CLEAR), resting[0], resting[1], random)
+            y3[:] = CLEAR
         _learn(
             weight[chip, position], tag[chip, position], own, y1, y2, y3, products, -1, bits, w_random, coefficient,
             first, second,

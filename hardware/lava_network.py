@@ -19,6 +19,7 @@ from plastic.hardware.lava.processes import Modulation, Population, RoundingLear
 from plastic.hardware.lava_parts import Seen, limit
 
 STREAMS = 4  # seeds that one projection takes
+STAYS = 2**60  # time constant of y1, y2, y3, which the neurons say anew in every step: exp(−1/2^60) is 1
 
 
 class LavaNetwork:
@@ -151,6 +152,8 @@ def _synapses(layer, position, rounding):
     if not layer.rule:
         return Dense(**given, sign_mode=SignMode.MIXED)
     rule = Loihi3FLearningRule(**layer.rule, t_epoch=1, rng_seed=layer.seed + STREAMS * position)
+    # Lava's 65535, rounded at random, would make 63 of 64 (no modulator) in one step of 1000, and so move weights
+    rule.y1_tau = rule.y2_tau = rule.y3_tau = STAYS
     return LearningDense(**given, weight_bits=layer.weight_bits, rounding=rounding, learning_rule=rule)
 
 

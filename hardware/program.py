@@ -28,7 +28,7 @@ ROUNDINGS: tuple[Rounding, ...] = ("stochastic", "nearest")
 Eligibility = Literal["tag", "none"]  # where it waits for the modulator; none: the modulator is known before
 ELIGIBILITIES: tuple[Eligibility, ...] = ("tag", "none")
 PROFILES: tuple[Profile, ...] = ("sim-3f", "hw-2f")
-VERSION = 2  # of this format
+VERSION = 3  # of this format
 
 TRACE_MAX = 127  # x1, y1, y2, y3
 WEIGHT_MIN, WEIGHT_MAX, WEIGHT_BITS = -256, 255, 8

@@ -25,7 +25,6 @@ from lava.proc.dense.models import PyLearningDenseModelBitApproximate
 
 OFFSET, CLEAR = 64, 64  # y1 = 64 + modulator; y3 in the learning step
 EARLY_LEVELS, EARLY_SHIFT = 31, 9  # level = modulator · post factor >> 9
-STAY = float(np.exp(1 / 65535))  # three-factor rules let y1, y2, y3 decay with time constant 65535
 
 
 class Population(AbstractProcess):
@@ -103,9 +102,9 @@ class _PopulationModel(PyLoihiProcessModel):
         circuit[self.first : self.first + self.neurons] = spike
         self.s_out.send(above)
         self.c_out.send(circuit)
-        self.y1_out.send(self._sent(OFFSET + modulator))
-        self.y2_out.send(self._sent(post_factor))
-        self.y3_out.send(self._sent(np.full(self.neurons, clear)))
+        self.y1_out.send((OFFSET + modulator).astype(self.spikes))
+        self.y2_out.send(post_factor.astype(self.spikes))
+        self.y3_out.send(np.full(self.neurons, clear, self.spikes))
 
 
 @implements(proc=Population, protocol=LoihiProtocol)
@@ -135,9 +134,6 @@ class FixedPopulation(_PopulationModel):
         spike = distance > 0
         self.u[:], self.v[:] = now, np.where(spike, 0, membrane)
         return spike, table[np.minimum(np.abs(distance) >> shift, len(table) - 1)]
-
-    def _sent(self, value):
-        return value.astype(np.int32)
 
 
 def _shrunk(value, by):
@@ -169,9 +165,6 @@ class FloatPopulation(_PopulationModel):
         spike = membrane > threshold
         self.v[:] = np.where(spike, 0.0, membrane)
         return spike, post_factor(membrane - threshold)
-
-    def _sent(self, value):
-        return value * STAY  # so that it is `value` when the learning engine, having let it decay, uses it
 
 
 class _ModulationModel(PyLoihiProcessModel):

@@ -48,7 +48,7 @@ def test_a_program_survives_json() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"version": 3}, "version 3"),
+        ({"version": 4}, "version 4"),
         ({"layers": [{}]}, "malformed"),
         ({"profile": "chip"}, "malformed"),
         ({"eligibility": "?"}, "malformed"),
