@@ -90,7 +90,6 @@ class ChipEnsemble(Ensemble):
         self.hardware = hardware or Hardware()
         self._check(settings, len(tasks))
         super().__init__(settings, tasks, seeds, learning_rates)
-        self.learning_rate = learning_rates[0]
         assert settings.spiking is not None
         self.step_constants = settings.spiking
         self.compiled = circuit_of(settings.rule, self.network, self.learning_rate, settings.statistics_time_constant)
@@ -113,6 +112,11 @@ class ChipEnsemble(Ensemble):
     @property
     def floats(self) -> bool:
         return self.settings.backend == "lava" and self.hardware.precision == "float"
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the change of a weight is η m_i e_ij rounded to whole steps; without a tag each step's is."""
+        return not self.floats and self.hardware.chip.eligibility == "tag"
 
     def _check(self, settings: Settings, members: int) -> None:
         if members > 1 or settings.batch > 1:

@@ -22,7 +22,7 @@ from plastic.models.training import Ensemble
 from plastic.models.upward import masked
 from plastic.rules.rule import Rule
 from plastic.traces.plan import LayerSize, Variable
-from plastic.traces.signals import CONTEXT_SIGNALS
+from plastic.traces.signals import CONTEXT_SIGNALS, ROUNDING
 from plastic.traces.writer import TraceWriter
 
 Sample = NDArray[Any]
@@ -51,7 +51,8 @@ def _size(ensemble: Ensemble, index: int, seen: Observation, streams: int) -> La
     layer = ensemble.network.layers[index]
     signals = {name: _own_shape(value, streams) for name, value in seen.third.signals.items()}
     circuit = {k: tuple(v.shape[1:]) for k, v in circuit_weights(ensemble.learner.parameters, index).items()}
-    also = tuple(CONTEXT_SIGNALS.values()) if seen.third.context is not None else ()
+    also = (*CONTEXT_SIGNALS.values(),) if seen.third.context is not None else ()
+    also += (ROUNDING,) if ensemble.rounds else ()
     weights = frozenset(k for k, shape in circuit.items() if len(shape) == 2)
     own = signals | {k: circuit[k] for k in circuit if k in weights}
     below = None if layer_is_plain(layer) else (layer.sites, layer.inputs_per_site)
@@ -188,7 +189,7 @@ class Recorder:
         if not self._due:
             return
         for variable in self._due:
-            if variable.signal.name == "weight_change":
+            if variable.signal.name in ("weight_change", ROUNDING.name):
                 after = _numpy(_select(self._weight(variable), self._at[variable.name]))
                 self.values[variable.name] = (after - self.values[variable.name])[None]
         streams = list(self.writer.plan.streams)
@@ -214,6 +215,8 @@ class Recorder:
         name, at = variable.signal.name, self._at[variable.name]
         if name == "weight_change":  # the weight, until it has changed
             return _numpy(_select(seen.weights["weight"], at))
+        if name == ROUNDING.name:  # the weight as it would be without, until it has changed
+            return _numpy(_select(seen.weights["weight"], at) + self._product(seen, at))
         if variable.own:
             return _numpy(self._own(variable, seen))[None]
         if name in AT_THE_END and (name != "eligibility" or variable.axis.clock == "stimulus"):
@@ -224,6 +227,14 @@ class Recorder:
         taken = steps[-1:] if variable.axis.clock == "stimulus" else steps[:: variable.axis.every]
         spikes = name in ("spike", "pre_spike") and self.ensemble.settings.spiking is not None
         return _numpy(taken.to(torch.uint8) if spikes else taken)
+
+    def _product(self, seen: _Seen, at: Sequence[Selector]) -> Tensor:
+        """η m_i e_ij of chosen synapses of one stream."""
+        position, post, pre = at if len(at) == 3 else (slice(0, 1), *at)
+        eligibility = seen.final_eligibility((slice(0, 1), position, post, pre))[0]
+        modulator = _select(seen.observation.modulator[0], (slice(0, 1), position, post))[0]
+        product = self.ensemble.learning_rate * modulator[..., None] * eligibility
+        return product if len(at) == 3 else product[0]
 
     def _own(self, variable: Variable, seen: _Seen) -> Tensor:
         name, at = variable.signal.name, self._at[variable.name]

@@ -38,6 +38,7 @@ class Ensemble:
         self, settings: Settings, tasks: Sequence[Task], seeds: Sequence[int], learning_rates: Sequence[float]
     ) -> None:
         self.settings, self.tasks, self.seeds = settings, list(tasks), list(seeds)
+        self.learning_rate = learning_rates[0]
         check_backend(settings, len(tasks))
         self.network = build_network(settings, tasks[0])
         self.simulator = make_simulator(settings, self.network)
@@ -49,6 +50,11 @@ class Ensemble:
         self._before: Tensor | None = None
         self._shown: Tensor | None = None  # of the stimulus before: inputs or labels, as the rule is shown them
         self._analog = self._analog_code()
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the change of a weight is η m_i e_ij rounded to whole steps, as on a chip."""
+        return False
 
     def _learner(self, learning_rates: Sequence[float]) -> Learner:
         settings, rule = self.settings, self.settings.rule

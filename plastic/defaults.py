@@ -45,7 +45,9 @@ def resolve(config: Config) -> Config:
     low = 0.05 if batch > 1 and (network.width or 0) >= 64 and config.backend not in CHIPS else 0.0
     given = config.spiking.initial_rate
     constants = dataclasses.replace(config.spiking, trace_timing=timing, initial_rate=low if given is None else given)
-    usual = default_record(training.steps or 0, spiking, images=stimuli.data != "rhm")
+    floats = config.backend not in CHIPS or (config.backend == "lava" and config.chip.precision == "float")
+    rounds = not floats and config.chip.eligibility == "tag"
+    usual = default_record(training.steps or 0, spiking, stimuli.data != "rhm", rounds)
     chosen = usual if config.record is None else Record.parse(config.record)
     return dataclasses.replace(
         config, mask=mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network, training=training,

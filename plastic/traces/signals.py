@@ -45,6 +45,9 @@ SIGNALS = {
         Signal("weight_change", "ΔW_ij", "stimulus", WEIGHT, "thresholds", "change at the stimulus end", "a.u."),
     )
 }
+ROUNDING = Signal(  # of chips, whose weights are whole numbers of steps
+    "rounding", "ΔW_ij − η m_i e_ij", "stimulus", WEIGHT, "thresholds", "what the chip rounds or clips of the change"
+)
 CONTEXT_SIGNALS = {  # of rules that credit the stimulus before as well (sides = both)
     "context_gate": Signal("context_gate", "M'", "stimulus", STREAM, "a.u.", "gate that credits the stimulus before"),
     "context_dendrite": Signal(

@@ -168,10 +168,10 @@ def _selection(text: str) -> tuple[tuple[str, Range], ...]:
     return tuple(chosen.items())
 
 
-def default_record(steps: int, spiking: bool, images: bool = False) -> Record:
+def default_record(steps: int, spiking: bool, images: bool = False, rounds: bool = False) -> Record:
     """A small set, of a size that does not grow with the run, so that every run can be inspected: bouts of a few
     synapses of every layer with all their factors, and a part of the weight matrices when a bout begins. Of images
-    they are spread, for corners are dark: a picture's, and a kernel's at the border."""
+    they are spread, for corners are dark: a picture's, and a kernel's at the border. `rounds`: of a chip."""
     period = max(BOUT, steps // 20)
     first, position = ("~", "~1") if images else (":", "0")
     some, many = (
@@ -181,5 +181,6 @@ def default_record(steps: int, spiking: bool, images: bool = False) -> Record:
     spikes = ("pre_spike", "spike") if spiking else ()  # of rates they are pre_trace and activity
     factors = ("pre_trace", "membrane", "post_factor", "eligibility")
     thirds = ("activity", "gate", "dendrite", "modulator", "weight", "weight_change", "own")
-    bout = Clause(spikes + factors + thirds, some, None, 1, (BOUT, period))
+    rounding = ("rounding",) if rounds else ()
+    bout = Clause(spikes + factors + thirds + rounding, some, None, 1, (BOUT, period))
     return Record((bout, Clause(("weight",), many, None, period)))

@@ -17,7 +17,7 @@ from plastic.errors import PlasticError
 from plastic.hardware.backend import make_chip
 from plastic.models.simulate import simulate
 
-RECORD = "gate,dendrite,modulator,weight,weight_change,eligibility@stimulus"
+RECORD = "gate,dendrite,modulator,weight,weight_change,rounding,eligibility@stimulus"
 
 ALL = RECORD + "; pre_spike,pre_trace,membrane,post_factor,spike; own"
 
@@ -41,6 +41,7 @@ class Recorded:
 
     weight: NDArray[np.int64]  # (stimuli, positions, neurons, fan_in), as `change` and `tag`
     change: NDArray[np.int64]
+    rounding: NDArray[np.int64]  # with 7 bits after the point
     tag: NDArray[np.int64]
     level: NDArray[np.int64]  # of the modulator, (stimuli, positions, neurons)
     told: NDArray[np.int64]  # gate · dendrite with 24 bits after the point, before it is one of the levels
@@ -52,10 +53,12 @@ def in_integers(run: Any, number: int, scale: Any) -> Recorded:
         return whole((value[:, 0] if "stream" in value.dims else value).values * unit)
 
     gate, dendrite = signal("gate", 1), signal("dendrite", 2**24)
-    change, tag = signal("weight_change", scale["weight"]), signal("eligibility", scale["tag"])
+    change, rounding = signal("weight_change", scale["weight"]), signal("rounding", 128 * scale["weight"])
+    tag = signal("eligibility", scale["tag"])
     told = gate[:, None, None] * dendrite
     assert {-1, 0, 1} <= set(gate.tolist())
-    return Recorded(signal("weight", scale["weight"]), change, tag, signal("modulator", scale["modulator"]), told)
+    level = signal("modulator", scale["modulator"])
+    return Recorded(signal("weight", scale["weight"]), change, rounding, tag, level, told)
 
 
 def uniform(seed: int, count: int) -> NDArray[np.float64]:
@@ -108,6 +111,7 @@ def test_recorded_factors_give_the_recorded_weights_in_integers(rounding: str, c
             exact = (found.weight[stimulus] << 7) + ((engine >> product.shift) << (product.exponent + 7))
             expected = np.clip((np.clip(exact, -(2**15) - 1, 2**15 - 1) + up[stimulus]) >> 7, -256, 255)
             np.testing.assert_array_equal(found.weight[stimulus] + found.change[stimulus], expected)
+            np.testing.assert_array_equal(found.rounding[stimulus], (expected << 7) - exact)
             if stimulus < stimuli - 1:  # and nothing else moves weights
                 np.testing.assert_array_equal(found.weight[stimulus + 1], expected)
             moved += int((found.change[stimulus] != 0).sum())
@@ -130,8 +134,9 @@ def test_lava_records_what_the_others_do(precision: str, config: Config, tmp_pat
     """In fixed point what the emulator does, bit for bit; in floating point factors whose product is the change."""
     pytest.importorskip("lava")
     chip = dataclasses.replace(config.chip, precision=precision, rounding="stochastic")
+    record = ALL if precision == "fixed" else ALL.replace("rounding,", "")  # floats are not rounded
     given = dataclasses.replace(
-        config, backend="lava", chip=chip, training=dataclasses.replace(config.training, steps=6), record=ALL
+        config, backend="lava", chip=chip, training=dataclasses.replace(config.training, steps=6), record=record
     )
     simulate(given, tmp_path / "lava", make_network=make_chip)
     run = plastic.open_run(tmp_path / "lava")
