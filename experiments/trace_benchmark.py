@@ -2,9 +2,10 @@
 
 python -m plastic.experiments.trace_benchmark overhead   # 3 minutes
 python -m plastic.experiments.trace_benchmark long       # 4 minutes
-python -m plastic.experiments.trace_benchmark page   # of runs/demo; draws the pictures of docs/inspecting.md too
+python -m plastic.experiments.trace_benchmark page   # draws the pictures of docs/inspecting.md, of runs/demo
 
-What was measured is in the result file at once, and more with every row.
+What the first two measured is in the result file at once, and more with every row; the last one writes a file
+with --out alone.
 """
 
 from __future__ import annotations
@@ -238,9 +239,9 @@ class Arguments:
     records: tuple[str, ...] = ("default",)
     """long: default, or every step."""
     run: Path = Path("runs/demo")
-    """page: the folder of a run; its page is drawn into docs as well."""
+    """page: the folder of a run, whose page is drawn into docs."""
     out: Path | None = None
-    """Result file (default docs/results/traces-NAME.json)."""
+    """Result file (default docs/results/traces-NAME.json; of page none)."""
 
 
 def main() -> None:
@@ -253,8 +254,12 @@ def main() -> None:
         "page": lambda: [page(given.run, Path("docs"))],
     }
     command = command_of("python -m plastic.experiments.trace_benchmark", given)
+    out = given.out or (None if given.name == "page" else Path(f"docs/results/traces-{given.name}.json"))
     for content in tasks[given.name]():
-        write_result(given.out or Path(f"docs/results/traces-{given.name}.json"), command, content)
+        if out is None:
+            print(content)
+        else:
+            write_result(out, command, content)
 
 
 if __name__ == "__main__":

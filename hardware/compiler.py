@@ -129,6 +129,11 @@ def compile_circuit(
 
 def _check(rule: Rule, statistics_decay: float | None) -> None:
     """PlasticError for what no circuit and no synapse of a chip has."""
+    if rule.memory_slots:
+        raise PlasticError(
+            f"rule {rule.name!r} remembers {rule.memory_slots} earlier objects, and a chip's circuit holds the one "
+            "before; take --backend snntorch."
+        )
     if rule.sides == "both":
         raise PlasticError(
             f"rule {rule.name!r} with sides=both credits two stimuli, and a synapse of the chip has one tag, so one "
@@ -148,11 +153,6 @@ def _check(rule: Rule, statistics_decay: float | None) -> None:
     if rule.smallest_batch > 1:
         raise PlasticError(
             f"rule {rule.name!r} compares stimuli of several streams, and a chip sees one; take --backend snntorch."
-        )
-    if rule.memory_slots:
-        raise PlasticError(
-            f"rule {rule.name!r} remembers {rule.memory_slots} earlier objects, and a chip's circuit holds the one "
-            "before; take --backend snntorch."
         )
 
 

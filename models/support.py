@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from plastic.config import ONLINE
+import dataclasses
+
+from plastic.config import CHIPS, ONLINE
+from plastic.rules import parsed
 from plastic.rules.rule import Rule
 
 
@@ -20,7 +23,7 @@ def refusal(rule: Rule, backend: str, streams: int, statistics: str | None = Non
     if streams < rule.smallest_batch:
         return (
             f"rule {rule.name!r} compares streams, so it needs {rule.smallest_batch} of them and {backend} was given "
-            f"{streams}; raise --batch, on the backend rate or snntorch{_with_one_stream(rule)}."
+            f"{streams}; raise --batch, on the backend rate or snntorch{_with_one_stream(rule, backend)}."
         )
     if backend == "rate" and rule.stepwise:
         return (
@@ -35,6 +38,10 @@ def refusal(rule: Rule, backend: str, streams: int, statistics: str | None = Non
     return None
 
 
-def _with_one_stream(rule: Rule) -> str:
+def _with_one_stream(rule: Rule, backend: str) -> str:
+    """The options with which the rule makes do with one stream, where the backend has what they need."""
+    alone = dataclasses.replace(rule, **parsed(type(rule), rule.one_stream))
+    if backend in CHIPS and (alone.memory_slots or "above" in rule.reads):
+        return ""
     options = " ".join(f"{key}={value}" for key, value in rule.one_stream.items())
     return f", or take --rule-options {options}" if options else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import sys
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -130,13 +131,18 @@ def load_rule(spec: str, options: dict[str, str] | None = None) -> Rule:
     Raises PlasticError for an option that the rule has not, or a value of the wrong type.
     """
     cls = rule_class(spec)
+    return cls(**parsed(cls, options or {}))
+
+
+def parsed(cls: type[Rule], options: Mapping[str, str]) -> dict[str, Any]:
+    """Options of a rule as values, from text; PlasticError as of `load_rule`."""
     fields = {f.name: f for f in dataclasses.fields(cls)}
     values = {}
-    for key, text in (options or {}).items():
+    for key, text in options.items():
         if key not in fields:
             raise PlasticError(f"rule {cls.name!r} has no option {key!r}; it has: {', '.join(fields)}.")
         values[key] = _parse(cls, key, fields[key].default, text)
-    return cls(**values)
+    return values
 
 
 def _parse(cls: type[Rule], key: str, default: Any, text: str) -> Any:

@@ -5,6 +5,8 @@ Every rule that fits, emulator against Lava's fixed point and Lava's float again
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from plastic.errors import PlasticError
@@ -14,7 +16,7 @@ from plastic.hardware.rules import rule_string
 from plastic.hardware.shim import load_lava
 from plastic.hardware.support import chip_refusal
 from plastic.models.topology import dense, tree
-from plastic.rules import load_rule
+from plastic.rules import all_rules, load_rule
 
 
 def test_strings_say_what_the_products_are() -> None:
@@ -51,11 +53,24 @@ def read_back(parser: type, products: list[Product]) -> None:
         ("lpl", {}, "sides=both"),
         ("bp", {}, "layer above"),
         ("infonce", {}, "streams"),
+        ("simclr", {"negatives_from": "memory"}, "remembers 16 earlier objects"),
         ("ff", {}, "inputs that spikes are not"),
     ],
 )
 def test_what_a_chip_cannot_do_is_refused(rule: str, options: dict[str, str], words: str) -> None:
     assert words in (chip_refusal(load_rule(rule, options), "loihi") or "")
+
+
+@pytest.mark.parametrize("rule", all_rules())
+def test_the_options_that_a_refusal_names_lead_onto_the_chip(rule: str) -> None:
+    options: dict[str, str] = {}
+    while (reason := chip_refusal(load_rule(rule, options), "loihi")) is not None:
+        named = re.search(r"--rule-options (\w+)=(\w+)\.$", reason)
+        if named is None:
+            assert not options, f"the options {options} were named, and then: {reason}"
+            assert "--backend " in reason or "on the backend" in reason
+            return
+        options[named[1]] = named[2]
 
 
 def test_what_is_only_shown_does_not_refuse() -> None:
