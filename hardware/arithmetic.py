@@ -90,6 +90,15 @@ class Floating(_Shared):
         return np.divide(a, b, out=np.zeros(np.broadcast_shapes(np.shape(a), np.shape(b))), where=b != 0)
 
     @staticmethod
+    def ratio(a: Array, b: int) -> Array:
+        """Whole numbers by a whole number."""
+        return a / b
+
+    @staticmethod
+    def bounded(weight: Array) -> Array:
+        return weight
+
+    @staticmethod
     def grown(weight: Array, post: Array, pre: Array) -> Array:
         return weight + post * pre
 
@@ -155,11 +164,20 @@ class FixedPoint(_Shared):
         return root
 
     @staticmethod
+    def ratio(a: Array, b: int) -> Array:
+        return (a.astype(np.int64) << FRACTION) // b
+
+    @staticmethod
+    def bounded(weight: Array) -> Array:
+        return np.clip(weight, -BOUND, BOUND)
+
+    @staticmethod
     def grown(weight: Array, post: Array, pre: Array) -> Array:
         """weight + post ⊗ pre, up to ± 32: (chips, n, k), (chips, n, 1) and (chips, 1, k)."""
-        return np.clip(weight + ((post * pre + HALF) >> FRACTION), -BOUND, BOUND)
+        return FixedPoint.bounded(weight + ((post * pre + HALF) >> FRACTION))
 
 
+HOST = ("number", "ratio", "bounded", "grown")  # what no node does
 OPERATIONS = frozenset({"input", "state", "constant"}) | {
-    name for name in dir(FixedPoint) if not name.startswith("_") and name not in ("number", "grown")
+    name for name in dir(FixedPoint) if not name.startswith("_") and name not in HOST
 }

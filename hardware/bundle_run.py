@@ -118,11 +118,12 @@ def lava_run(bundle: Bundle, stimuli: int, timeout: int = PATIENCE) -> Iterator[
         Circuit.of(program["circuit"]), bundle.sizes(), program["inputs"], program["time_steps"],
         [one["modulator_scale"] for one in program["layers"]], [one["modulator_shift"] for one in program["layers"]],
         None if program["rounding"] == "nearest" else [seed], state, early=program["eligibility"] == "none",
+        steps=None if program["steps"] is None else Circuit.of(program["steps"]),
     )  # fmt: skip
     network = LavaNetwork(
         layers, circuit, bundle.spikes("input")[:stimuli], bundle.arrays["fixation"][:stimuli],
         bundle.targets()[:stimuli], rounding=program["rounding"], period=program["learning_period"],
-        early=program["eligibility"] == "none",
+        early=program["eligibility"] == "none", stepwise=program["steps"] is not None,
     )  # fmt: skip
     yield from network.run(weights_every=1, timeout=timeout)
 
@@ -132,7 +133,7 @@ class Track:
     """What Lava did, stimulus by stimulus."""
 
     spikes: list[Any] = field(default_factory=list)  # (time, units)
-    modulators: list[Any] = field(default_factory=list)  # (units,)
+    modulators: list[Any] = field(default_factory=list)  # (units,), or of each step (time, units)
     digests: list[str] = field(default_factory=list)  # of all weights after it
     weights: list[Any] = field(default_factory=list)  # of the last one, per layer
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from plastic.data.task import Task
 from plastic.hardware.quantised import Ranges
@@ -27,19 +28,31 @@ class _Watched:
     weight: float = 0.0
     eligibility: list[NDArray[Any]] = field(default_factory=list)
     modulator: list[NDArray[Any]] = field(default_factory=list)
+    told: list[NDArray[Any]] = field(default_factory=list)  # the same, of a rule that weighs every step of all steps
 
     def ranges(self) -> Ranges:
-        e, m = np.concatenate(self.eligibility), np.concatenate(self.modulator)
-        e, m = e[e != 0], np.abs(m[m != 0])
-        if not len(e) or not len(m):
-            return Ranges(self.weight, float(e.max(initial=1e-6)), float(m.max(initial=1e-6)))
+        e, m, told = (_sizes(one) for one in (self.eligibility, self.modulator, self.told))
+        if not len(e) or not len(told):
+            return Ranges(self.weight, float(e.max(initial=1e-6)), float(told.max(initial=1e-6)))
         return Ranges(
             self.weight,
             float(np.percentile(e, BEYOND)),
-            float(np.percentile(m, BEYOND)),
+            float(np.percentile(told, BEYOND)),
             float(e.mean()),
             float(m.mean()),
         )
+
+
+def _sizes(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """Of all that are not zero."""
+    whole = np.concatenate(parts)
+    return np.abs(whole[whole != 0])
+
+
+def _told(seen: Observation) -> Tensor:
+    """The modulators of the stimulus, or, of a rule that weighs every step, those of all steps."""
+    factor = seen.response.factor
+    return seen.modulator[0] if factor is None else (seen.modulator[:, None] * factor)[0]
 
 
 def float_run(
@@ -61,6 +74,7 @@ def float_run(
         eligibility = seen.response.eligibility.per_synapse()[0].numpy().ravel()
         watched[index].eligibility.append(generator.choice(eligibility, min(20_000, eligibility.size)))
         watched[index].modulator.append(seen.modulator[0].numpy().ravel())
+        watched[index].told.append(_told(seen).numpy().ravel())
 
     every = max(1, stimuli // LOOKS)
     done = 0

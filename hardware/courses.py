@@ -52,6 +52,10 @@ def float_course(chip: ChipEnsemble, given: tuple[NDArray[Any], ...], begin: Beg
     for k, lava in enumerate(run):
         spikes, fixation, target = (one[k : k + 1] for one in given)
         counts, arrived = lava.spikes.sum(0)[None], _arrived(chip.network, spikes[0], lava.spikes)
+        if circuit.steps is not None:
+            circuit.begin(fixation, target)
+            for now, fired in zip(spikes[0], lava.spikes, strict=True):
+                circuit.step(now[None], fired[None])
         told = circuit.end(counts, arrived, fixation, target)[0] / chip.learning_rate
         seen = _float_seen(chip, spikes[0], lava.spikes, told, traces) if observed or traces is not None else []
         yield (seen if observed else []), lava.weights
@@ -73,12 +77,15 @@ def _float_seen(
 ) -> list[Observation]:
     """Observations in floating point, from the canonical step with the weights that Lava had."""
     weights = chip.float_parameters()
-    responses, shown = float_stimulus(chip.network, chip.settings.rule, chip.step_constants, weights, spikes)
+    gates = chip.circuit.gates
+    eligibilities, shown = float_stimulus(
+        chip.network, chip.settings.rule, chip.step_constants, weights, spikes, gates
+    )  # fmt: skip
     if traces is not None:
         traces.update(shown)
     starts = np.cumsum([0] + [layer.units for layer in chip.network.layers])
     parts = [slice(a, b) for a, b in itertools.pairwise(starts)]
     return observations(
         chip.network, chip.compiled.circuit, chip.circuit.values, [own[:, part].mean(0) for part in parts],
-        [one.eligibility[0] for one in responses], [told[part] for part in parts],
+        eligibilities, [told[part] for part in parts],
     )  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.hardware import kernels
+from plastic.hardware import kernels, step_kernels
 from plastic.hardware.arithmetic import FixedPoint
 from plastic.hardware.circuit import IntegerCircuit
 from plastic.hardware.fast import Compiled
@@ -110,6 +110,8 @@ class Emulator:
             told = self.circuit.begin(fixation, target)
         below = np.ascontiguousarray(spikes, dtype=np.uint8)
         random = self._weight_random.steps(below.shape[1])
+        if self.circuit.steps is not None:
+            return self._step_by_step(below, random, looks)
         which = np.arange(self.chips)
         seen, arrived, signals, start = [], [], [], 0
         for layer in self.layers:
@@ -123,14 +125,31 @@ class Emulator:
         counts = np.concatenate([one.sum(1, dtype=np.int64) for one in seen], axis=1)
         return Stimulated(seen, counts, np.stack(arrived, axis=1), signals if looks else [])
 
+    def _step_by_step(self, spikes: NDArray[np.uint8], random: NDArray[np.int64], looks: bool) -> Stimulated:
+        """All layers through one step, the circuit that answers it, and their synapses; then the next step."""
+        steps = [layer.stepping(spikes.shape[1]) for layer in self.layers]
+        for t in range(spikes.shape[1]):
+            fired = [step.fire(t) for step in steps]
+            told = self.circuit.step(spikes[:, t], np.concatenate(fired, axis=1))
+            start = 0
+            for step, below in zip(steps, [spikes[:, t], *fired], strict=False):
+                step.adapt(t, below, told[:, start : start + step.layer.units], int(random[t]))
+                start += step.layer.units
+        self.steps += spikes.shape[1]
+        seen = [step.spikes for step in steps]
+        arrived = [below[:, :-1].sum((1, 2), dtype=np.int64) for below in (spikes, *seen[:-1])]
+        counts = np.concatenate([one.sum(1, dtype=np.int64) for one in seen], axis=1)
+        return Stimulated(seen, counts, np.stack(arrived, axis=1), [step.signals for step in steps] if looks else [])
+
     def learn(self, stimulated: Stimulated, fixation: Ints, target: Ints) -> NDArray[np.int32]:
-        """The step after it: modulators (chips, units), which are returned, change weights and clear tags.
+        """The step after it: modulators (chips, units), which are returned, change weights and clear tags; of a circuit
+        that answers every step those of all steps, (chips, time, units), which have changed them.
 
         fixation: ±1 (chips,); target: one-hot (chips, classes).
         """
         modulator = self.circuit.end(stimulated.counts, stimulated.arrived, fixation, target)
         random, start = int(self._weight_random.steps(1)[0]), 0
-        sent = np.zeros_like(modulator) if self.early else modulator
+        sent = np.zeros((self.chips, self.program.units), np.int32) if self.early else modulator
         for layer in self.layers:
             layer.conclude(np.ascontiguousarray(sent[:, start : start + layer.units]), random)
             start += layer.units
@@ -159,6 +178,7 @@ def integer_circuit(
         program.circuit, [la.units for la in layers], program.inputs, program.time_steps,
         [la.modulator_scale for la in layers], [la.modulator_shift for la in layers],
         None if program.rounding == "nearest" else seeds, own, stimuli, arithmetic, program.eligibility == "none",
+        program.steps,
     )  # fmt: skip
 
 
@@ -208,6 +228,11 @@ class _Layer:
         )  # fmt: skip
         return spikes
 
+    def stepping(self, steps: int) -> _Stepping:
+        """From rest, one step after the other."""
+        self.x1[:] = 0
+        return _Stepping(self, steps, self._randoms(steps))
+
     def conclude(self, modulator: NDArray[np.int32], random: int) -> None:
         """The learning step."""
         x_random = self._randoms(1)[..., 0]
@@ -220,6 +245,34 @@ class _Layer:
     def _randoms(self, steps: int) -> NDArray[np.int64]:
         """(chips, positions, steps)."""
         return np.array([[one.steps(steps) for one in row] for row in self._x])
+
+
+class _Stepping:
+    """A layer in a stimulus that it takes step by step; spikes: (chips, time, units); signals: as of Stimulated."""
+
+    def __init__(self, layer: _Layer, steps: int, x_random: NDArray[np.int64]) -> None:
+        self.layer, shape = layer, (len(layer.weight), layer.units)
+        self._x = x_random
+        self._current, self._u, self._v = (np.zeros(shape, np.int32) for _ in range(3))
+        self.spikes = np.zeros((shape[0], steps, shape[1]), np.uint8)
+        self.signals = np.zeros((2, shape[0], steps, shape[1]), np.int32)
+
+    def fire(self, t: int) -> NDArray[np.uint8]:
+        """Spikes of the step: (chips, units)."""
+        layer, (membrane, post) = self.layer, self.signals[:, :, t]
+        step_kernels.fire(
+            self._current, self._u, self._v, self.spikes[:, t], post, layer.constants, layer.post_factor, membrane
+        )  # fmt: skip
+        return self.spikes[:, t]
+
+    def adapt(self, t: int, below: NDArray[np.uint8], told: NDArray[np.int32], random: int) -> None:
+        """What the spikes of the layer below are in the next step, and what the modulators of this one change."""
+        layer, counted = self.layer, (t + 1) % self.layer.period == 0
+        step_kernels.adapt(
+            below, self._current, layer.constants[4], layer.learns, counted, layer.weight, layer.tag, layer.x1,
+            layer.impulse, layer.products, layer.bits, layer.decay, self._x[:, :, t], random,
+            self.signals[1, :, t], told,
+        )  # fmt: skip
 
 
 NONE = np.zeros((1, 1, 1), np.int64)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.hardware.arithmetic import Floating
-from plastic.hardware.circuit import evaluate, learn
+from plastic.hardware.circuit import RunningCircuit
 from plastic.hardware.compiler import Compiled
 from plastic.hardware.on_lava import PATIENCE
 from plastic.hardware.program import Factor, Product
@@ -31,36 +30,36 @@ ELIGIBILITY = Product((Factor("x1"), Factor("y2")), 1, 0)
 CLEAR = Product((Factor("t"), Factor("y3")), -1, -6)
 
 
-@dataclass
-class FloatCircuit:
-    """The circuit of one chip in float64; `end` gives η · modulator of all units: (1, units)."""
+class FloatCircuit(RunningCircuit):
+    """The circuit of one chip in float64: sends η · modulator; in the steps g, of a rule that weighs them, so that the tag
+    holds Σ_t g[t] ψ[t] x̄[t]."""
 
-    compiled: Compiled
-    network: Network
-    time_steps: int
-    learning_rate: float
-    state: dict[str, NDArray[np.float64]]
+    def __init__(
+        self, compiled: Compiled, network: Network, time_steps: int, learning_rate: float,
+        state: dict[str, NDArray[np.float64]],
+    ) -> None:  # fmt: skip
+        sizes = [layer.units for layer in network.layers]
+        super().__init__(
+            compiled.circuit, sizes, network.inputs, time_steps, state, Floating, steps=compiled.steps
+        )  # fmt: skip
+        self.learning_rate = learning_rate
 
-    def __post_init__(self) -> None:
-        self.values: list[Any] = []
+    def step(self, inputs: NDArray[Any], spikes: NDArray[Any]) -> NDArray[np.float64]:
+        """g of all units: (chips, units)."""
+        super().step(inputs, spikes)
+        each = zip(self.gates[-1], self.sizes, strict=True)
+        return np.concatenate([np.broadcast_to(g, (len(spikes), 1, units))[:, 0] for g, units in each], axis=1)
 
     def end(
         self, counts: NDArray[Any], arrived: NDArray[Any], fixation: NDArray[Any], target: NDArray[Any]
     ) -> NDArray[np.float64]:
-        """As of plastic.hardware.circuit.IntegerCircuit."""
-        layers, circuit = self.network.layers, self.compiled.circuit
-        given = {"fixation": fixation.astype(float)[:, None, None], "target": target.astype(float)[:, None]}
-        below, start = [self.network.inputs, *(layer.units for layer in layers)], 0
-        for index, layer in enumerate(layers):
-            given[f"activity{index + 1}"] = counts[:, None, start : start + layer.units] / self.time_steps
-            mean = arrived[:, index] / (self.time_steps * below[index])
-            given[f"input_activity{index + 1}"] = mean[:, None, None]
-            start += layer.units
-        self.values = evaluate(circuit, Floating, given, self.state)
-        learn(circuit, Floating, self.values, self.state)
-        sizes = [(layer.units, self.values[told.modulator]) for layer, told in zip(layers, circuit.layers, strict=True)]
-        parts = [np.broadcast_to(value, (len(counts), 1, units))[:, 0] for units, value in sizes]
-        return self.learning_rate * np.concatenate(parts, axis=1)
+        """η · modulator of all units: (chips, units)."""
+        super().end(counts, arrived, fixation, target)
+        return self.learning_rate * self._sent(self.circuit, self.values, len(counts), self.stimuli)
+
+    def _coded(self, layer: int, value: NDArray[Any], count: int) -> NDArray[Any]:
+        del layer, count
+        return value
 
 
 def float_circuit(
@@ -98,7 +97,8 @@ def run_float(
         for i, la in enumerate(network.layers, 1)
     ]
     lava = LavaNetwork(
-        layers, circuit, spikes, fixation, target, precision="floating_pt", period=step.learning_period
+        layers, circuit, spikes, fixation, target, precision="floating_pt", period=step.learning_period,
+        stepwise=circuit.steps is not None,
     )  # fmt: skip
     yield from lava.run(False, weights_every, timeout)
 

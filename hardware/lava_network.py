@@ -26,22 +26,22 @@ class LavaNetwork:
     """Processes for all layers, joined; `run` yields what each stimulus did.
 
     precision: "fixed_pt" or "floating_pt"; spikes: (stimuli, time, inputs) of 0 and 1; circuit, fixation,
-    target, early: see Modulation.
+    target, early, stepwise: see Modulation.
     """
 
     def __init__(
         self, layers, circuit, spikes, fixation, target, *, precision="fixed_pt", rounding="stochastic", period=1,
-        early=False,
+        early=False, stepwise=False,
     ):  # fmt: skip
         stimuli, self.time_steps, inputs = spikes.shape
-        self.layers, self.stimuli, self.early = layers, stimuli, early
+        self.layers, self.stimuli, self.told = layers, stimuli, {"early": early, "stepwise": stepwise}
         self.config = Loihi2SimCfg(select_tag=precision, exception_proc_model_map=_models(precision))
         sizes = [la.weight.shape[0] * la.weight.shape[1] for la in layers]
         units, starts = sum(sizes), np.cumsum([0, *sizes])
         below = [("x", 0, inputs)] + [("s", int(a), int(b)) for a, b in itertools.pairwise(starts[:-1])]
         self.modulation = Modulation(
             units=units, inputs=inputs, time_steps=self.time_steps, circuit=circuit, fixation=fixation, target=target,
-            below=below, early=early,
+            below=below, **self.told,
         )  # fmt: skip
         silent = np.zeros((stimuli, 1, inputs), np.int32)
         stream = np.concatenate([spikes, silent], axis=1).reshape(-1, inputs).T.astype(np.int32)
@@ -66,7 +66,7 @@ class LavaNetwork:
         synapses = _synapses(layer, position, rounding)
         population = Population(
             neurons=neurons, above=above, at=position * neurons % above, units=units, first=first + position * neurons,
-            time_steps=self.time_steps, period=period, constants=layer.constants, early=self.early,
+            time_steps=self.time_steps, period=period, constants=layer.constants, **self.told,
         )  # fmt: skip
         self._join(synapses, population)
         return synapses, population

@@ -24,8 +24,9 @@ class LayerSpec:
 
 @dataclass
 class Seen:
-    """One stimulus: spikes (time, units of all layers), modulators (units), and per layer, where they were asked for,
-    tags before they were cleared and weights after it, (positions, neurons, fan_in)."""
+    """One stimulus: spikes (time, units of all layers), modulators (units), or of each step (time, units), and per
+    layer, where they were asked for, tags before they were cleared and weights after it, (positions, neurons, fan_in).
+    """
 
     spikes: np.ndarray
     modulators: np.ndarray

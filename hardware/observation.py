@@ -70,11 +70,13 @@ def chip_observations(
     network: Network, program: Program, values: Sequence[NDArray[np.int64]], done: Stimulated,
     tags: Sequence[NDArray[Any]], sent: NDArray[np.int32],
 ) -> list[Observation]:  # fmt: skip
-    """Of the first chip of an emulator, in float units."""
+    """Of the first chip of an emulator, in float units; a modulator that was sent in every step is shown as its mean
+    over the steps that learn."""
     activity = [spikes[0].mean(0, dtype=np.float64) for spikes in done.spikes]
     eligibility, modulator, start = [], [], 0
+    told = sent[0] if program.steps is None else sent[0, program.learning_period - 1 :: program.learning_period].mean(0)
     for layer, scale, tag in zip(program.layers, program.scales, tags, strict=True):
-        level = sent[0, start : start + layer.units] / (STEP if program.eligibility == "tag" else 1)
+        level = told[start : start + layer.units] / (STEP if program.eligibility == "tag" else 1)
         modulator.append(level / scale["modulator"])
         eligibility.append(tag[0] / scale["tag"])
         start += layer.units
@@ -123,13 +125,30 @@ def _trace(layer: Layer, below: Floats, pre: Floats, membrane: Floats, post: Flo
 
 
 def float_stimulus(
-    network: Network, rule: Rule, step: SpikingStep, weights: Mapping[str, Floats], spikes: Floats
-) -> tuple[list[reference.LayerResponse], dict[int, list[LayerTrace]]]:
-    """The canonical step once more, with the weights that Lava had: eligibilities, and the signals of every step."""
+    network: Network, rule: Rule, step: SpikingStep, weights: Mapping[str, Floats], spikes: Floats,
+    gates: Sequence[Sequence[Floats]] = (),
+) -> tuple[list[Floats], dict[int, list[LayerTrace]]]:  # fmt: skip
+    """The canonical step once more, with the weights that Lava had: eligibilities (positions, neurons, fan_in), and the
+    signals of every step. gates: of a rule that weighs every step, g by step and layer."""
     steps: list[list[reference.LayerStep]] = []
     responses = reference.respond(network, rule, step, weights, spikes[:, None], steps)
+    eligibilities = [one.eligibility[0] for one in responses]
+    if gates:
+        eligibilities = [
+            _weighed([one[i] for one in steps], [one[i] for one in gates], step.learning_period)
+            for i in range(len(responses))
+        ]
     traces = {}
     for index in range(len(network.layers)):
         shown = [vars(one[index]) for one in steps]
         traces[index] = [LayerTrace(**{k: _tensor(np.stack([s[k] for s in shown]))[None] for k in shown[0]})]
-    return responses, traces
+    return eligibilities, traces
+
+
+def _weighed(steps: Sequence[reference.LayerStep], gates: Sequence[Floats], period: int) -> Floats:
+    """Σ_t g[t] ψ[t] x̄[t] over the steps that learn: (positions, neurons, fan_in)."""
+    total = np.zeros((*steps[0].post_factor.shape[1:], steps[0].pre_trace.shape[-1]))
+    for one, gate in list(zip(steps, gates, strict=True))[period - 1 :: period]:
+        post = one.post_factor[0] * np.broadcast_to(gate[0, 0], one.post_factor[0].size).reshape(total.shape[:2])
+        total += post[:, :, None] * one.pre_trace[0][:, None, :]
+    return total

@@ -40,6 +40,7 @@ def run_fixed(
     network = LavaNetwork(
         layers, integer_circuit(program, [seed]), spikes, fixation, target,
         rounding=program.rounding, period=program.learning_period, early=program.eligibility == "none",
+        stepwise=program.steps is not None,
     )  # fmt: skip
     yield from network.run(tags, weights_every, timeout)
 

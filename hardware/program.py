@@ -25,7 +25,7 @@ from plastic.hardware.circuit import Circuit
 Rounding = Literal["stochastic", "nearest"]
 Profile = Literal["sim-3f", "hw-2f"]
 ROUNDINGS: tuple[Rounding, ...] = ("stochastic", "nearest")
-Eligibility = Literal["tag", "none"]  # where it waits for the modulator; none: the modulator is known before
+Eligibility = Literal["tag", "none"]  # where it waits for the modulator; none: the modulator is known meanwhile
 ELIGIBILITIES: tuple[Eligibility, ...] = ("tag", "none")
 PROFILES: tuple[Profile, ...] = ("sim-3f", "hw-2f")
 VERSION = 3  # of this format
@@ -148,6 +148,7 @@ class Program:
     # tag, modulator; for reports and to turn weights back, never for the simulation
     description: Mapping[str, str]  # for readers: rule, its options, equation
     eligibility: Eligibility = "tag"  # none: y2 = 64 + 2 · level of m_i ψ_i in every step, and weights change at once
+    steps: Circuit | None = None  # of rules that weigh every step: the circuit of one step, which gives m_i then
 
     @property
     def units(self) -> int:
@@ -168,6 +169,7 @@ class Program:
             "version": VERSION,
             "layers": layers,
             "circuit": self.circuit.plain(),
+            "steps": None if self.steps is None else self.steps.plain(),
             "scales": [dict(one) for one in self.scales],
             "description": dict(self.description),
         }
@@ -188,6 +190,7 @@ class Program:
                 raise ValueError(f"profile {given['profile']!r}, eligibility {given['eligibility']!r}")
             given["layers"] = tuple(_layer(i, data, arrays) for i, data in enumerate(plain["layers"], 1))
             given["circuit"] = Circuit.of(plain["circuit"])
+            given["steps"] = None if plain["steps"] is None else Circuit.of(plain["steps"])
             given["scales"] = tuple(plain["scales"])
             prefix = "state/"
             state = {k.removeprefix(prefix): np.asarray(v) for k, v in arrays.items() if k.startswith(prefix)}

@@ -10,7 +10,8 @@ from plastic.hardware.program import WEIGHT_BITS, Eligibility, Profile, Program,
 @dataclass(frozen=True)
 class Ranges:
     """What one layer's signals reached in a float run: the largest weight, and for eligibility and modulator the
-    largest that counts (0.5 % of those that are not zero are larger) and the typical one (their mean)."""
+    largest that counts (0.5 % of those that are not zero are larger) and the typical one (their mean). Of a rule that
+    weighs every step, the eligibility is the weighed one, and the largest modulator that of a step."""
 
     weight: float
     eligibility: float

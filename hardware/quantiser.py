@@ -80,20 +80,30 @@ def quantise(
     chip = chip or Chip()
     source = _Source(rule, network, step, time_steps, learning_rate, {k: np.asarray(v) for k, v in parameters.items()})
     check_fits(network, step, chip)
-    if chip.eligibility == "none" and not compiled.early:
-        raise PlasticError(
-            f"the modulator of rule {rule.name!r} depends on the response to the stimulus itself, so that the "
-            "eligibility has to wait for it in the tag; take --eligibility tag."
-        )
+    _check_eligibility(rule, chip, compiled)
     pairs = [_layer(source, chip, i, layer, r) for i, (layer, r) in enumerate(zip(network.layers, ranges, strict=True))]
     layers, reports, scales = zip(*pairs, strict=True)
     description = {"rule": rule.name, "equation": rule.equation, "third_factor": rule.third}
     program = Program(
         network.inputs, network.classes, time_steps, step.learning_period, layers, compiled.circuit,
         initial_state(compiled, source.parameters), chip.rounding, chip.profile, scales, description,
-        chip.eligibility,
+        chip.eligibility, compiled.steps,
     )  # fmt: skip
     return Quantised(program, reports)
+
+
+def _check_eligibility(rule: Rule, chip: Chip, compiled: Compiled) -> None:
+    """PlasticError where the eligibility cannot wait, or need not."""
+    if chip.eligibility == "none" and not compiled.early:
+        raise PlasticError(
+            f"the modulator of rule {rule.name!r} depends on the response to the stimulus itself, so that the "
+            "eligibility has to wait for it in the tag; take --eligibility tag."
+        )
+    if chip.eligibility == "tag" and compiled.steps is not None:
+        raise PlasticError(
+            f"rule {rule.name!r} as it is set has a third factor in every time step, and a tag waits for that of the "
+            "stimulus' end; take --eligibility none, with which every step changes the weights at once."
+        )
 
 
 def initial_state(compiled: Compiled, parameters: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:

@@ -47,11 +47,15 @@ class Graph:
         place = {old: new for new, old in enumerate(needed)}
         return tuple(_moved(self.nodes[old], place) for old in needed), place
 
-    def needed(self, wanted: list[int]) -> list[int]:
-        """Indices of the wanted nodes and all that they depend on, in order."""
+    def needed(self, wanted: list[int], valued: bool = False) -> list[int]:
+        """Indices of the wanted nodes and all that they depend on, in order; valued: in value, not in shape alone, as
+        what is multiplied with 0 is."""
         open_, seen = list(wanted), set(wanted)
         while open_:
-            for arg in self.nodes[open_.pop()].args:
+            node = self.nodes[open_.pop()]
+            factors = [self.nodes[arg] for arg in node.args] if node.op == "multiply" else []
+            nothing = valued and any(factor.op == "constant" and factor.value == 0 for factor in factors)
+            for arg in () if nothing else node.args:
                 if arg not in seen:
                     seen.add(arg)
                     open_.append(arg)

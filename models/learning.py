@@ -120,7 +120,8 @@ class Learner:
             self._hold(index, observation.response)
         if error is not None:
             delta = Product(-1.0, error, responses[-1].activity.flatten(2))
-            self._change("readout.weight", of_product(delta if self.stepper is None else self.stepper.readout))
+            stepped = self.stepper if self.stepper is not None and self.stepper.errors else None  # has seen steps
+            self._change("readout.weight", of_product(delta if stepped is None else stepped.readout))
 
     def _upward_to(self, index: int, modulator: Tensor, credited: Response | Held, beyond: Upward | None) -> Upward:
         """The projection to a layer as the one below may read it, where the layer is credited by `modulator`."""

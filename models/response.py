@@ -71,11 +71,13 @@ class Response:
     before: Response | None = None  # to the stimulus before, where it is recomputed
     input_activity: Tensor | None = None  # mean |x_j| over the layer's inputs: (members, batch)
     course: Course | None = None  # for stepwise rules, whose eligibility is not weighed yet
+    factor: Tensor | None = None  # what has weighed it: see `weighed`
 
     def weighed(self, factor: Tensor) -> Response:
         """The same with a weighed post factor: (members, learning steps, batch, positions, neurons)."""
         assert self.eligibility.post is not None
-        return replace(self, eligibility=replace(self.eligibility, post=self.eligibility.post * factor), course=None)
+        weighed = replace(self.eligibility, post=self.eligibility.post * factor)
+        return replace(self, eligibility=weighed, course=None, factor=factor)
 
 
 @dataclass

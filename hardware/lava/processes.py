@@ -7,6 +7,8 @@ fills its own part, and Lava adds up what arrives.
 
 Early modulators, which are known before the stimulus, are sent in all its steps, and the neurons send
 y2 = 64 + 2 · level of modulator · post factor in every step, y1 = 64 and y3 = 0: weights change at once.
+A circuit that is stepwise answers the spikes of every step within that step: the neurons send their spikes, wait
+for their modulators, and then send y1 to y3. In floating point y2 is then modulator · post factor, for the tag.
 """
 
 from __future__ import annotations
@@ -32,13 +34,15 @@ class Population(AbstractProcess):
 
     above, at: length of what goes to the layer above, and where these neurons stand in it; units, first:
     the same of what goes to and comes from the modulatory circuit; constants: see the models; early: whether
-    modulators are.
+    modulators are; stepwise: whether the circuit is.
     """
 
-    def __init__(self, *, neurons, above, at, units, first, time_steps, period, constants, early=False, **others):
+    def __init__(
+        self, *, neurons, above, at, units, first, time_steps, period, constants, early=False, stepwise=False, **others
+    ):  # fmt: skip
         super().__init__(
             neurons=neurons, above=above, at=at, units=units, first=first, time_steps=time_steps, period=period,
-            constants=constants, early=early, **others,
+            constants=constants, early=early, stepwise=stepwise, **others,
         )  # fmt: skip
         self.a_in = InPort(shape=(neurons,))
         self.m_in = InPort(shape=(units,))
@@ -54,54 +58,64 @@ class Modulation(AbstractProcess):
 
     circuit: an object whose `end(counts, arrived, fixation, target)` gives the modulators (1, units);
     fixation, target: (stimuli,) and (stimuli, classes); below: for each layer the part of x_in or s_in that
-    arrives at it, as ("x" or "s", first, last); early: `circuit.begin(fixation, target)` gives them before it.
+    arrives at it, as ("x" or "s", first, last); early: `circuit.begin(fixation, target)` gives them before it;
+    stepwise: `circuit.step(inputs, spikes)` gives them in every step.
     """
 
-    def __init__(self, *, units, inputs, time_steps, circuit, fixation, target, below, early=False, **others):
+    def __init__(
+        self, *, units, inputs, time_steps, circuit, fixation, target, below, early=False, stepwise=False, **others
+    ):  # fmt: skip
         super().__init__(
             units=units, inputs=inputs, time_steps=time_steps, circuit=circuit, fixation=fixation, target=target,
-            below=below, early=early, **others,
+            below=below, early=early, stepwise=stepwise, **others,
         )  # fmt: skip
         self.s_in = InPort(shape=(units,))
         self.x_in = InPort(shape=(inputs,))
         self.m_out = OutPort(shape=(units,))
         self.raster = Var(shape=(time_steps, units), init=0)
-        self.modulator = Var(shape=(units,), init=0)
+        self.modulator = Var(shape=(time_steps, units) if stepwise else (units,), init=0)
 
 
 class _PopulationModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        for name in ("neurons", "above", "at", "units", "first", "time_steps", "period", "constants", "early"):
+        for name in (
+            "neurons", "above", "at", "units", "first", "time_steps", "period", "constants", "early", "stepwise",
+        ):  # fmt: skip
             setattr(self, name, proc_params[name])
 
     def run_spk(self):
         current = self.a_in.recv()
-        own = slice(self.first, self.first + self.neurons)
-        modulator = self.m_in.recv()[own]
         phase = (self.time_step - 1) % (self.time_steps + 1)
         if phase == self.time_steps:
             self.u[:], self.v[:] = 0, 0
-            silent, nothing = np.zeros(self.neurons, bool), np.zeros_like(self.v)
+            modulator, nothing = self._told(np.zeros(self.neurons, bool)), np.zeros_like(self.v)
             if self.early:
-                self._send(silent, nothing, np.full_like(self.v, OFFSET), 0)
+                self._send(nothing, np.full_like(self.v, OFFSET), 0)
             else:
-                self._send(silent, modulator, nothing, CLEAR)
+                self._send(modulator, nothing, CLEAR)
             return
         spike, post_factor = self._integrate(current)
+        modulator = self._told(spike)
         if (phase + 1) % self.period:
             post_factor = np.zeros_like(post_factor)
         if self.early:
             level = (modulator * post_factor + (1 << (EARLY_SHIFT - 1))) >> EARLY_SHIFT
             post_factor = OFFSET + 2 * np.clip(level, -EARLY_LEVELS, EARLY_LEVELS)
-        self._send(spike, np.zeros_like(modulator), post_factor, 0)
+        elif self.stepwise:
+            post_factor = modulator * post_factor
+        self._send(np.zeros_like(modulator), post_factor, 0)
 
-    def _send(self, spike, modulator, post_factor, clear):
+    def _told(self, spike):
+        """Send spikes, and wait for what the circuit says."""
         above, circuit = np.zeros(self.above, self.spikes), np.zeros(self.units, self.spikes)
         above[self.at : self.at + self.neurons] = spike
         circuit[self.first : self.first + self.neurons] = spike
         self.s_out.send(above)
         self.c_out.send(circuit)
+        return self.m_in.recv()[self.first : self.first + self.neurons]
+
+    def _send(self, modulator, post_factor, clear):
         self.y1_out.send((OFFSET + modulator).astype(self.spikes))
         self.y2_out.send(post_factor.astype(self.spikes))
         self.y3_out.send(np.full(self.neurons, clear, self.spikes))
@@ -170,31 +184,50 @@ class FloatPopulation(_PopulationModel):
 class _ModulationModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        for name in ("units", "time_steps", "circuit", "fixation", "target", "below", "early"):
+        for name in ("units", "time_steps", "circuit", "fixation", "target", "below", "early", "stepwise"):
             setattr(self, name, proc_params[name])
         self.arrived = np.zeros((1, len(self.below)), np.int64)
+        self.afterwards = np.zeros(self.units)
 
     def run_spk(self):
         stimulus, phase = divmod(self.time_step - 1, self.time_steps + 1)
         learning = phase == self.time_steps
         at = stimulus % len(self.fixation)
         now = self.fixation[at : at + 1], self.target[at : at + 1]
-        if self.early and phase == 0:
-            self.modulator = self.circuit.begin(*now)[0].astype(self.modulator.dtype)
-        self.m_out.send(self.modulator if learning != self.early else np.zeros_like(self.modulator))
-        given = {"s": self.s_in.recv(), "x": self.x_in.recv()}
-        if learning:
-            return
         if phase == 0:
             self.arrived[:] = 0
+            if self.early or self.stepwise:
+                self.afterwards = self.circuit.begin(*now)[0]
+        if not self.stepwise:
+            self._tell(self.afterwards if learning != self.early else np.zeros(self.units))
+        given = {"s": self.s_in.recv(), "x": self.x_in.recv()}
+        if self.stepwise:
+            self._tell_in_step(given, phase, learning)
+        if not learning:
+            self._count(given, phase, now)
+
+    def _tell(self, modulator):
+        self.m_out.send(modulator.astype(self.modulator.dtype))
+
+    def _tell_in_step(self, given, phase, learning):
+        """What the circuit says of the spikes of this very step."""
+        if learning:
+            self._tell(np.zeros(self.units) if self.early else self.afterwards)
+        else:
+            self.modulator[phase] = self.circuit.step(given["x"][None], given["s"][None])[0]
+            self._tell(self.modulator[phase])
+
+    def _count(self, given, phase, now):
+        """Spikes of a stimulus; after the last of its steps its modulators are known."""
         self.raster[phase] = given["s"]
         if phase < self.time_steps - 1:  # what is sent in the last step arrives too late
             for layer, (port, first, last) in enumerate(self.below):
                 self.arrived[0, layer] += int(given[port][first:last].sum())
-        else:
-            counts = np.rint(self.raster.sum(0)).astype(np.int64)[None]
-            told = self.circuit.end(counts, self.arrived, *now)
-            self.modulator = told[0].astype(self.modulator.dtype)
+            return
+        counts = np.rint(self.raster.sum(0)).astype(np.int64)[None]
+        self.afterwards = self.circuit.end(counts, self.arrived, *now)[0]
+        if not self.stepwise:
+            self.modulator = self.afterwards.astype(self.modulator.dtype)
 
 
 @implements(proc=Modulation, protocol=LoihiProtocol)

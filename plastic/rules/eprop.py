@@ -62,6 +62,7 @@ class EProp(DFA):
         stored_traces="1 per neuron; with learning_signal=step also the filtered ē per synapse",
     )
     defaults_source: ClassVar[str] = "random feedback; B ~ N(0, 1/K) as for dfa, leak 0.9: ours"
+    unfiltered: ClassVar[Mapping[str, str]] = {"leak": "0"}
     probeable: ClassVar[tuple[str, ...]] = ("error", "B")
     reads: ClassVar[frozenset[str]] = frozenset({"error", "target", "above"})
     citation: ClassVar[str] = """@article{bellec2020solution,

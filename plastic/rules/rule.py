@@ -219,6 +219,7 @@ class Rule:
     learning_layers: ClassVar[Literal["all", "last"]] = "all"  # for checks that what should learn did
     sides_supported: ClassVar[tuple[Sides, ...]] = ("current",)
     one_stream: ClassVar[Mapping[str, str]] = {}  # options with which it makes do with one, where it compares streams
+    unfiltered: ClassVar[Mapping[str, str]] = {}  # options with which no synapse filters its eligibility, of stepwise
 
     sides: Sides = "current"  # which stimuli are credited: this one, or also the one before
     mask: Mask = "sample"  # which ψ enters the eligibility: the sample's, its batch mean, or 1
