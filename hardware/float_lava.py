@@ -31,7 +31,7 @@ CLEAR = Product((Factor("t"), Factor("y3")), -1, -6)
 
 
 class FloatCircuit(RunningCircuit):
-    """The circuit of one chip in float64: sends η · modulator; in the steps g, of a rule that weighs them, so that the tag
+    """The circuit of one chip in float64: sends η · modulator; in the steps g, of a rule that weighs them: the tag then
     holds Σ_t g[t] ψ[t] x̄[t]."""
 
     def __init__(

@@ -47,6 +47,6 @@ def adapt(
             level = _level(modulator[i], post[i]) if counted else 0
             y2_sent[i] = MODULATOR_OFFSET + 2 * level
         _learn(
-            weight[chip, position], tag[chip, position], x1[chip, position], nothing, y2_sent, nothing, products, -1, bits,
-            w_random, coefficient, first, second,
+            weight[chip, position], tag[chip, position], x1[chip, position], nothing, y2_sent, nothing, products, -1,
+            bits, w_random, coefficient, first, second,
         )  # fmt: skip
