@@ -119,6 +119,17 @@ tests/models/test_stepwise.py, and runs on `reference`, `snntorch` and `brian2`:
 - LPL (Halvagal & Zenke 2023), `--rule lpl-spiking`: each neuron's spikes against those of 20 ms ago and against its
   running mean, over its variance.
 
+On `loihi` and `lava` a second circuit answers the spikes of every step within that step, and weights change at once:
+
+```
+plastic simulate --rule espp --rule-options gate=online --backend loihi --eligibility none
+plastic simulate --rule eprop --rule-options learning_signal=step leak=0 --backend loihi --eligibility none
+```
+
+What fits are steps that remember nothing and eligibilities that no synapse filters: ESPP, and e-prop with `leak=0`
+(a readout without memory, ē = ψ x̄); LPL filters every synapse twice. `lava --precision float` runs the same two with
+the weighed eligibility in the tag, so that weights change when the stimulus ends, as in the reference.
+
 ## Refused
 
 {refusals}

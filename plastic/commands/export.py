@@ -107,8 +107,8 @@ class Export:
     rounding: Annotated[str, choice("stochastic", "nearest")] = "stochastic"
     """lava: how the chip rounds."""
     eligibility: Annotated[str, choice("tag", "none")] = "tag"
-    """lava: tag, it waits in the synapse for the modulator; none, for rules whose modulator is known before the
-    stimulus: weights change in every step."""
+    """lava: tag, it waits in the synapse for the modulator; none, weights change in every step, for rules whose
+    modulator is known by then (see `plastic simulate --help`)."""
     weight_bits: int = 8
     """lava: bits of a weight, 2 to 8."""
     profile: Annotated[str, choice("sim-3f", "hw-2f")] = "sim-3f"

@@ -59,7 +59,7 @@ class EProp(DFA):
         weight_transport="only with feedback=symmetric: the product of all weights above",
         broadcast="K = number of classes",
         memory="eligibility held until the output error is known",
-        stored_traces="1 per neuron; with learning_signal=step also the filtered ē per synapse",
+        stored_traces="1 per neuron; with learning_signal=step and a leak above 0 also the filtered ē per synapse",
     )
     defaults_source: ClassVar[str] = "random feedback; B ~ N(0, 1/K) as for dfa, leak 0.9: ours"
     unfiltered: ClassVar[Mapping[str, str]] = {"leak": "0"}
