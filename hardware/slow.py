@@ -41,7 +41,8 @@ def slow_statistics(
     spread = xp.where(known, spread, spread * 0.0 + 1.0)
     mean: dict[str, Traced] = {}
     off: dict[str, Traced] = {}
-    for key, x in (("activity", activity), ("context", context)):
+    responses = {"activity": activity, "context": context}
+    for key, x in responses.items():
         old = work.state(f"{name}.{key}.mean", (1, x.shape[-1]))
         off[key] = (x - old) * new
         mean[key] = old + off[key] * (new / total)
@@ -57,7 +58,7 @@ def slow_statistics(
 
     def statistics(one: str) -> Statistics:
         joint = covariance(one, one) if "covariance" in rule.reads else None
-        return Statistics(count, mean[one], moment(f"{one}.scatter", off[one] * off[one]), joint)
+        return Statistics(count, mean[one], moment(f"{one}.scatter", off[one] * off[one]), responses[one], joint)
 
     found: dict[str, Any] = {"statistics": statistics("activity"), "context_statistics": statistics("context")}
     if "cross_covariance" in rule.reads:

@@ -112,7 +112,7 @@ class _Example:
                 mean, variance = (self.make(f"{key}{moment}", 1, units) for moment in ("mean", "variance"))
                 if "covariance" in reads:
                     joint = self.make(f"{key}covariance", units, units)
-                found[name] = Statistics(count, mean, variance, joint)
+                found[name] = Statistics(count, mean, variance, self.made["c" if key else "z"], joint)
         if "cross_covariance" in reads:
             found["cross_covariance"] = self.make("cross_covariance", units, units)
         if slots := rule.memory_slots:

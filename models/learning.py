@@ -27,7 +27,7 @@ from plastic.models.update import Update, Whole, of_product
 from plastic.models.upward import Upward, masked
 from plastic.rules.expressions import softmax
 from plastic.rules.returned import third_factor_of
-from plastic.rules.rule import Product, Rule, Signals, ThirdFactor
+from plastic.rules.rule import Product, Rule, Signals, Statistics, ThirdFactor
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Observation:
     response: Response
     third: ThirdFactor
     modulator: Tensor  # routed to the neurons: (members, batch, positions, neurons)
+    statistics: Statistics | None = None  # of the responses, if the rule reads them
 
 
 Watch = Callable[[int, Observation], None]
@@ -99,7 +100,7 @@ class Learner:
             signals = self._signals(index, response, fixation, target, others)
             observation = self._observe(index, response, signals)
             self._apply(index, observation, watch)
-            self._hold(index, response)
+            self._hold(index, observation)
 
     def _downward(self, responses: list[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
         error, above = self._read_out(responses[-1], target) if needs_readout(self.rule) else (None, None)
@@ -117,7 +118,7 @@ class Learner:
             observed.insert(0, observation)
         for index, observation in enumerate(observed):
             self._apply(index, observation, watch)
-            self._hold(index, observation.response)
+            self._hold(index, observation)
         if error is not None:
             delta = Product(-1.0, error, responses[-1].activity.flatten(2))
             stepped = self.stepper if self.stepper is not None and self.stepper.errors else None  # has seen steps
@@ -178,8 +179,11 @@ class Learner:
             assert response.input_activity is not None
             optional["input_activity"] = response.input_activity[..., None]
         if self.rule.reads_statistics or self.rule.memory_slots:
-            known = None if response.before is None and self.held[index] is None else context
-            optional |= recalled(self.rule, layer_name(index), activity, known, fixation, self.traces, self.state)
+            held = None if response.before is not None else self.held[index]
+            known = None if response.before is None and held is None else context
+            before = None if held is None else held.statistics
+            name = layer_name(index)
+            optional |= recalled(self.rule, name, activity, known, fixation, self.traces, self.state, before)
         last = index == len(self.network.layers) - 1
         return Signals(activity, context, fixation, last=last, **optional)
 
@@ -194,7 +198,7 @@ class Learner:
     def _observe(self, index: int, response: Response, signals: Signals) -> Observation:
         third = third_factor_of(self.rule, signals, self._circuits[index])
         routed = self.network.layers[index].route(third.current.value, self.rule.summary)
-        return Observation(response, third, routed)
+        return Observation(response, third, routed, signals.statistics)
 
     def _apply(self, index: int, observation: Observation, watch: Watch | None) -> None:
         if watch is not None:
@@ -214,9 +218,10 @@ class Learner:
         """The stimulus before: computed again, or what is held of it."""
         return response.before or self.held[index]
 
-    def _hold(self, index: int, response: Response) -> None:
-        if response.before is None:
-            self.held[index] = Held.of(self.network.layers[index], response, self.rule)
+    def _hold(self, index: int, observation: Observation) -> None:
+        if (response := observation.response).before is None:
+            self.held[index] = held = Held.of(self.network.layers[index], response, self.rule)
+            held.statistics = observation.statistics
 
     def _change(self, name: str, update: Update) -> None:
         if name not in self.plastic:

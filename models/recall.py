@@ -8,26 +8,26 @@ import torch
 from torch import Tensor
 
 from plastic.models.statistics import SlowTraces, State, of_batch
-from plastic.rules.rule import Rule
+from plastic.rules.rule import Rule, Statistics
 
 
 def recalled(
     rule: Rule, name: str, activity: Tensor, context: Tensor | None, fixation: Tensor, traces: SlowTraces | None,
-    state: State,
+    state: State, before: Statistics | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The signals of that kind that the rule reads; slow traces and memories are kept in `state` under `name`.
 
     activity, context: (members, batch, units), context None at the first stimulus; fixation: ±1
-    (members, batch, 1).
+    (members, batch, 1); before: the batch's statistics of the stimulus before, all of whose responses are held.
     """
     found: dict[str, Any] = {}
     held = torch.zeros_like(activity) if context is None else context
     if rule.reads_statistics:
-        over = (fixation > 0).to(fixation) if rule.averaged_over == "fixations" else torch.ones_like(fixation)
+        over = (fixation > 0).to(fixation) if rule.averaged_over == "fixations" else None
         if traces is None:
-            found |= of_batch(rule, activity, held, over)
-        else:
-            over = over * float(context is not None)  # a pair of views there is from the second stimulus on
+            found |= of_batch(rule, activity, held, over, before if over is None else None)
+        else:  # a pair of views there is from the second stimulus on
+            over = (torch.ones_like(fixation) if over is None else over) * float(context is not None)
             found |= traces.follow(rule, f"{name}.statistics", activity, held, over, state)
     if rule.memory_slots:
         leaves = (fixation < 0) & (context is not None)

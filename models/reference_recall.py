@@ -92,7 +92,8 @@ def _moments(
     squares = decay**2 * float(state.get(f"{name}.squares", np.zeros(())))  # Σ of squared weights
     mean = state.get(f"{name}.mean", np.zeros(2 * units)).copy()
     scatter = decay * state.get(f"{name}.scatter", np.zeros((2 * units, 2 * units)))
-    for sample in np.concatenate([activity, context], axis=1)[counted]:
+    responses = np.concatenate([activity, context], axis=1)
+    for sample in responses[counted]:
         weight, squares = weight + 1, squares + 1
         before = sample - mean
         mean += before / weight
@@ -105,7 +106,7 @@ def _moments(
     def known(part: slice) -> Statistics:
         own = covariance[part, part]
         joint = own if "covariance" in rule.reads else None
-        return Statistics(np.array([[count]]), mean[None, part], np.diag(own)[None], joint)
+        return Statistics(np.array([[count]]), mean[None, part], np.diag(own)[None], responses[:, part], joint)
 
     now, past = slice(0, units), slice(units, None)
     found: dict[str, Any] = {"statistics": known(now), "context_statistics": known(past)}

@@ -10,7 +10,7 @@ from torch import Tensor
 from plastic.models.step import Course
 from plastic.models.topology import Layer
 from plastic.models.update import PerMember, Update, Whole, open_rows
-from plastic.rules.rule import Rule
+from plastic.rules.rule import Rule, Statistics
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class Held:
     context: Tensor
     eligibility: Eligibility | None = None
     post: Tensor | None = None  # see Response.post; for rules that send credit down for the stimulus before
+    statistics: Statistics | None = None  # of the batch, so as not to compute them again; not kept in a checkpoint
 
     @classmethod
     def of(cls, layer: Layer, response: Response, rule: Rule) -> Held:

@@ -20,27 +20,33 @@ from plastic.rules.rule import Rule, Statistics
 State = dict[str, Tensor]
 
 
-def batch_statistics(x: Tensor, weight: Tensor, with_covariance: bool) -> Statistics:
+def batch_statistics(x: Tensor, weight: Tensor | None, with_covariance: bool) -> Statistics:
     """Mean, variance and covariance of x (members, batch, units) over the batch, each stimulus
-    counted with its weight, 0 or 1 (members, batch, 1)."""
-    count = weight.sum(1, keepdim=True)
-    mean = (weight * x).sum(1, keepdim=True) / count.clamp(min=1)
-    centred = weight * (x - mean)
-    freedom = (count - 1).clamp(min=1)
-    covariance = centred.mT @ centred / freedom if with_covariance else None
-    return Statistics(count, mean, centred.square().sum(1, keepdim=True) / freedom, covariance)
+    counted with its weight, 0 or 1 (members, batch, 1); None: all."""
+    count = x.new_full((len(x), 1, 1), x.shape[1]) if weight is None else weight.sum(1, keepdim=True)
+    mean = (x if weight is None else weight * x).sum(1, keepdim=True) / count.clamp(min=1)
+    centred = x - mean if weight is None else weight * (x - mean)
+    share = 1 / (count - 1).clamp(min=1)
+    if not with_covariance:
+        return Statistics(count, mean, centred.square().sum(1, keepdim=True) * share, x)
+    covariance = (share * centred).mT @ centred
+    return Statistics(count, mean, covariance.diagonal(dim1=1, dim2=2)[:, None], x, covariance)
 
 
-def cross_covariance(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+def cross_covariance(x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
     """Unbiased covariance between the units of x and those of y: (members, units, units)."""
+    weight = x.new_ones(x[..., :1].shape) if weight is None else weight
     count = weight.sum(1, keepdim=True)
     x, y = (weight * (z - (weight * z).sum(1, keepdim=True) / count.clamp(min=1)) for z in (x, y))
     return x.mT @ y / (count - 1).clamp(min=1)
 
 
-def of_batch(rule: Rule, activity: Tensor, context: Tensor, weight: Tensor) -> dict[str, Any]:
-    """The signals that the rule reads, from this stimulus of all streams."""
-    now, past = (batch_statistics(x, weight, "covariance" in rule.reads) for x in (activity, context))
+def of_batch(
+    rule: Rule, activity: Tensor, context: Tensor, weight: Tensor | None, before: Statistics | None = None
+) -> dict[str, Any]:
+    """The signals that the rule reads, from this stimulus of all streams; `before`: those of the context, if known."""
+    joint = "covariance" in rule.reads
+    now, past = batch_statistics(activity, weight, joint), before or batch_statistics(context, weight, joint)
     found: dict[str, Any] = {"statistics": now, "context_statistics": past}
     if "cross_covariance" in rule.reads:
         found["cross_covariance"] = cross_covariance(activity, context, weight)
@@ -82,7 +88,8 @@ class SlowTraces:
         count = total**2 / (squares + (squares == 0)) * (squares > 0)
         spread = total * (1 - 1 / count.clamp(min=1 + 1e-6))  # what a scatter is divided by
         mean, within, off = {}, {}, {}
-        for key, x in (("activity", activity), ("context", context)):
+        responses = {"activity": activity, "context": context}
+        for key, x in responses.items():
             fresh = (weight * x).sum(1, keepdim=True) / new.clamp(min=1)
             within[key], off[key] = weight * (x - fresh), fresh - old(f"{key}.mean", fresh)
             mean[key] = put(f"{key}.mean", fresh - off[key] * (1 - new / total))
@@ -99,7 +106,7 @@ class SlowTraces:
 
         def known(one: str) -> Statistics:
             joint = covariance(one, one) if "covariance" in rule.reads else None
-            return Statistics(count, mean[one], variance(one), joint)
+            return Statistics(count, mean[one], variance(one), responses[one], joint)
 
         found: dict[str, Any] = {"statistics": known("activity"), "context_statistics": known("context")}
         if "cross_covariance" in rule.reads:

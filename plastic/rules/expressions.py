@@ -87,9 +87,12 @@ def contrasted(x: Array, negatives: int) -> Array:
 
 
 def softmax_among(x: Array, allowed: Array) -> Array:
-    """Softmax over the entries of the last axis that are allowed; the others get 0."""
+    """Softmax over the entries of the last axis that are allowed (1, not 0); the others get 0."""
     xp: Any = array_namespace(x)
-    return softmax(xp.where(allowed > 0, x, x * 0 - 1e30))
+    forbidden = 1 - allowed
+    shifted = x - xp.max(x - 1e30 * forbidden, axis=-1, keepdims=True)
+    weights = allowed * xp.exp(allowed * shifted - 60 * forbidden)  # exp of what is far below zero takes long
+    return weights / xp.sum(weights, axis=-1, keepdims=True)
 
 
 def length(x: Array) -> Array:

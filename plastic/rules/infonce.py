@@ -107,15 +107,14 @@ class InfoNCE(Rule):
             return self._from_memory(signals, weights["B"])
         z, c, here = signals.activity, signals.context, is_positive(signals.fixation)
         prediction = through(weights["B"], c)
-        scores = prediction @ z.mT / self.temperature  # of every stream's context (rows) with every response
-        true = contrasted(z, 0)
+        scores = prediction / self.temperature @ z.mT  # of every stream's context (rows) with every response
         chosen = softmax_among(scores, contrasted(z, self.negatives))
-        scalars = here * (true - chosen) / self.temperature  # M
+        scalars = here / self.temperature * (contrasted(z, 0) - chosen)  # M
         towards = scalars @ z
         context = Modulator(1.0, through(weights["B"].mT, towards)) if self.sides == "both" else None
-        loss = -here * xp.log((chosen * true).sum(-1)[..., None] + 1e-30)
-        learn = {"B": Product(1.0, towards, c)}
-        score = (scores * true).sum(-1)[..., None]
+        loss = -here * xp.log(xp.linalg.diagonal(chosen)[..., None] + 1e-30)
+        learn = {"B": Product(here, towards, c)}  # at a saccade it is 0 anyway
+        score = xp.linalg.diagonal(scores)[..., None]
         return ThirdFactor(Modulator(1.0, scalars.mT @ prediction), context, learn, loss, {"score": score})
 
     def _from_memory(self, signals: Signals, matrix: Array) -> ThirdFactor:

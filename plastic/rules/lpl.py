@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from array_api_compat import array_namespace
 
-from plastic.rules.expressions import dot, is_positive, per_stimulus, through
+from plastic.rules.expressions import dot, is_positive, per_stimulus
 from plastic.rules.rule import (
     Array,
     Ledger,
@@ -82,21 +82,20 @@ class LPL(Rule):
         now, before = signals.statistics, signals.context_statistics
         assert now is not None
         assert before is not None
-        current = Modulator(1.0, self.dendrite(z, c, here, now))
-        context = Modulator(1.0, self.dendrite(c, z, here, before)) if self.sides == "both" else None
-        pull = self.pull * here * dot(z - c, z - c) / z.shape[-1]
-        loss = pull + (self.spread(now) + self.spread(before)) / 2
+        units, batch, apart = z.shape[-1], z.shape[-2], z - c
+        pull = 2 * self.pull / (units * batch) * here * apart
+        current = Modulator(1.0, self.outwards(now, batch) - pull)
+        context = Modulator(1.0, self.outwards(before, batch) + pull) if self.sides == "both" else None
+        distance = self.pull / units * here * dot(apart, apart)
+        loss = distance + (self.spread(now) + self.spread(before)) / 2
         return ThirdFactor(current, context, {}, loss, {"variance": now.variance})
 
-    def dendrite(self, z: Array, c: Array, here: Array, seen: Statistics) -> Array:
-        """m of one view, where c is the other one."""
-        units, batch = z.shape[-1], z.shape[-2]
-        centred, share = z - seen.mean, per_stimulus(seen.count, batch)  # 1/(B − 1)
-        others = through(seen.covariance, centred) - seen.variance * centred
-        pull = 2 / (units * batch) * here * (z - c)
-        push = share * centred / (seen.variance + self.epsilon) / units
-        decorrelation = share * 2 / (max(units - 1, 1) * units) * others
-        return -self.pull * pull + self.push * push - self.decorrelation * decorrelation
+    def outwards(self, seen: Statistics, batch: int) -> Array:
+        """m of one view without the pull to the other one: push and decorrelation."""
+        units, share = seen.mean.shape[-1], per_stimulus(seen.count, batch)  # 1/(B − 1)
+        push = self.push / units * share / (seen.variance + self.epsilon)
+        decorrelation = 2 * self.decorrelation / (max(units - 1, 1) * units) * share
+        return (push + decorrelation * seen.variance) * seen.centred - decorrelation * seen.lateral
 
     def spread(self, seen: Statistics) -> Array:
         """The two terms of the loss that keep the layer from collapsing: (..., 1, 1)."""

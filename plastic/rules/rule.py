@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from plastic.errors import PlasticError
@@ -99,7 +100,19 @@ class Statistics:
     count: Array  # how many stimuli were averaged: (..., 1, 1)
     mean: Array  # z̄: (..., 1, units)
     variance: Array  # σ²: (..., 1, units)
+    responses: Array  # z, those of this stimulus: (..., batch, units)
     covariance: Array | None = None  # (..., units, units), for rules that read "covariance"
+
+    @cached_property
+    def centred(self) -> Array:
+        """z − z̄: (..., batch, units)."""
+        return self.responses - self.mean
+
+    @cached_property
+    def lateral(self) -> Array:
+        """Σ_k C_ik (z_k − z̄_k), what lateral synapses of weight C bring: (..., batch, units)."""
+        assert self.covariance is not None
+        return self.centred @ self.covariance.mT
 
 
 @dataclass(frozen=True)

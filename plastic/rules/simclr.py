@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
-from plastic.rules.expressions import contrasted, dot, is_positive, length, on_sphere, softmax_among
+from plastic.rules.expressions import contrasted, dot, is_positive, length, on_sphere
 from plastic.rules.memory import check_negatives_from, contrast, with_memory
 from plastic.rules.rule import (
     Array,
@@ -40,6 +40,8 @@ from plastic.rules.rule import (
     Summary,
     ThirdFactor,
 )
+
+COLDEST = 0.025  # e^(±1/τ), of which there are sums and quotients, is well within float32
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ class SimCLR(Rule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.temperature <= 0 or self.slots < 1:
-            raise PlasticError(f"rule {self.name!r} takes a temperature above 0 and at least 1 of slots.")
+        if self.temperature < COLDEST or self.slots < 1:
+            raise PlasticError(f"rule {self.name!r} takes a temperature of at least {COLDEST} and at least 1 of slots.")
         check_negatives_from(self.name, self.negatives_from)
 
     @property
@@ -94,22 +96,23 @@ class SimCLR(Rule):
         if self.negatives_from == "memory":
             return self._from_memory(signals)
         xp: Any = array_namespace(signals.activity)
-        batch = signals.activity.shape[-2]
+        batch, tau = signals.activity.shape[-2], self.temperature
         views = xp.concat([signals.activity, signals.context], axis=-2)
         here = is_positive(xp.concat([signals.fixation, signals.fixation], axis=-2))
         norm = length(views)
         unit = views / norm
-        cosine = unit @ unit.mT
-        itself = contrasted(views, 0)
-        true = xp.roll(itself, batch, axis=-1)  # the other view of the same stream
-        chosen = softmax_among(cosine / self.temperature, 1 - itself)
-        scalars = here * (true - chosen) / self.temperature  # M
-        dendrite = on_sphere((scalars + scalars.mT) @ unit, unit, norm)
+        other = xp.roll(unit, batch, axis=-2)  # the other view of the same stream
+        likeness = (1 - contrasted(views, 0)) * xp.exp(unit / tau @ unit.mT)  # of n and a; 0 of a and a
+        total = likeness.sum(-1)[..., None]
+        share = here / total
+        towards = (2 * here * other - (share + share.mT) * likeness @ unit) / tau  # Σ_n (M_an + M_na) ẑ_n
+        dendrite = on_sphere(towards, unit, norm)
         context = Modulator(1.0, dendrite[..., batch:, :]) if self.sides == "both" else None
-        losses = -here * xp.log((chosen * true).sum(-1)[..., None] + 1e-30)
+        pair = dot(unit, other)
+        losses = here * (xp.log(total) - pair / tau)
         loss = losses[..., :batch, :] + losses[..., batch:, :]
-        pair = (cosine * true).sum(-1)[..., :batch, None]
-        return ThirdFactor(Modulator(1.0, dendrite[..., :batch, :]), context, {}, loss, {"cosine": pair})
+        current = Modulator(1.0, dendrite[..., :batch, :])
+        return ThirdFactor(current, context, {}, loss, {"cosine": pair[..., :batch, :]})
 
     def _from_memory(self, signals: Signals) -> ThirdFactor:
         z, c, here = signals.activity, signals.context, is_positive(signals.fixation)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from plastic.rules.expressions import is_positive, per_stimulus, rectify, through
+from plastic.rules.expressions import is_positive, per_stimulus, rectify
 from plastic.rules.lpl import LPL
 from plastic.rules.rule import Array, Statistics
 
@@ -45,16 +45,13 @@ class VICReg(LPL):
     push: float = 25.0
     decorrelation: float = 1.0
 
-    def dendrite(self, z: Array, c: Array, here: Array, seen: Statistics) -> Array:
-        """m of one view, where c is the other one."""
-        units, batch = z.shape[-1], z.shape[-2]
-        centred, share = z - seen.mean, per_stimulus(seen.count, batch)  # 1/(B − 1)
+    def outwards(self, seen: Statistics, batch: int) -> Array:
+        """m of one view without the pull to the other one: variance and covariance terms."""
+        units, share = seen.mean.shape[-1], per_stimulus(seen.count, batch)  # 1/(B − 1)
         sigma = (seen.variance + self.epsilon) ** 0.5
-        others = through(seen.covariance, centred) - seen.variance * centred
-        pull = 2 / (units * batch) * here * (z - c)
-        push = is_positive(1 - sigma) * centred / sigma * share / (2 * units)
-        decorrelation = 4 / units * share * others
-        return -self.pull * pull + self.push * push - self.decorrelation * decorrelation
+        push = self.push / (2 * units) * share * is_positive(1 - sigma) / sigma
+        decorrelation = 4 * self.decorrelation / units * share
+        return (push + decorrelation * seen.variance) * seen.centred - decorrelation * seen.lateral
 
     def spread(self, seen: Statistics) -> Array:
         """Variance and covariance terms of one view, twice, as the base takes the mean of the views."""

@@ -246,7 +246,7 @@ def to_numpy(value):
     if hasattr(value, "down"):
         return NumpyAbove(value)
     if hasattr(value, "__dataclass_fields__"):
-        return type(value)(**{k: to_numpy(v) for k, v in vars(value).items()})
+        return type(value)(**{k: to_numpy(getattr(value, k)) for k in value.__dataclass_fields__})
     return value
 
 
