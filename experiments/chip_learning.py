@@ -155,8 +155,8 @@ def run_seed(given: argparse.Namespace, seed: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rule", default="clapp")
-    parser.add_argument("--stimuli", type=int, default=80_000)
-    parser.add_argument("--probes", type=int, default=8)
+    parser.add_argument("--stimuli", type=int, default=160_000)
+    parser.add_argument("--probes", type=int, default=16)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--bits", type=int, nargs="+", default=list(BITS), choices=BITS)
     parser.add_argument("--roundings", nargs="+", default=list(ROUNDINGS), choices=ROUNDINGS)

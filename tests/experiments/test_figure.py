@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from plastic.cli import main
+from plastic.data.rhm import RandomHierarchyModel
 from plastic.experiments.figure import FOLDER, NAMES
+from plastic.experiments.figure_shallow import analyse
 from plastic.experiments.sweep import read_sweep
 
 SMALL = """
@@ -89,6 +91,21 @@ def test_a_figure_is_made_from_what_is_there(
     assert main(["figure", "synonyms", *common, "--partial"]) == 0
     entry = json.loads(Path("here/synonyms.json").read_text())["rules"]["clapp"]["80"]
     assert (len(entry["S"]), len(entry["S"][0]), entry["seeds"]) == (3, 3, 2)
+
+
+def test_two_levels_leave_no_room_behind_backpropagation() -> None:
+    """The number of strings, the crossing of hand-made errors, and that 2.5 times it is more than there are."""
+    rows = [
+        {"arm": arm, "settings": {"width": 64, "train_size": size}, "course": [{"probe": [{"class": 1 - error}]}]}
+        for arm, errors in (("bp", (0.35, 0.175, 0.0)), ("dfa", (0.5, 0.4, 0.3)))
+        for size, error in zip((100, 200, 400), errors, strict=True)
+    ]
+    found = analyse(rows)
+    assert found["all_strings"] == RandomHierarchyModel(levels=2, synonyms=4).size == 512
+    star = 200 * 2**0.5  # half way, in the logarithm, from 0.175 down to 0: a tenth of chance error, 0.0875
+    assert found["p_star"]["64"] == {"bp": round(star, 1), "dfa": None}
+    assert found["p_star_of_bp_times_2.5"]["64"] == pytest.approx(2.5 * star, abs=0.2)
+    assert found["p_star_of_bp_times_2.5"]["64"] > found["all_strings"]
 
 
 @pytest.mark.parametrize(
