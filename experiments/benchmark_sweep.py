@@ -1,20 +1,21 @@
 """The efficiency sweep against training its networks one by one, with autograd in plain torch.
 
     python -m plastic.experiments.benchmark_sweep
+    python -m plastic.experiments.benchmark_sweep --no-whole     # sample both sides, some minutes less
 
 For every arm at L = 3: a pack of the sweep in each of two processes (one thread each), against one
 network after the other in a plain torch loop (layer inputs detached, loss.backward(), torch.optim.Adam,
 one thread or two, whichever is faster). The same strings, streams, batch and loss; both sides are
-sampled, in turns. Writes docs/results/benchmark-sweep.json.
+sampled, in turns. Then the sweep's side is run whole, by the clock, with its probes and measures: as gates close,
+its steps get cheaper than the first ones, which are what is sampled. Writes docs/results/benchmark-sweep.json.
 """
 
 from __future__ import annotations
 
-import math
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,126 +23,17 @@ from typing import Any
 
 import torch
 import tyro
-from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize, relu
 
-from plastic.config import Config
-from plastic.data.stream import Stream
 from plastic.experiments.figure import FOLDER
 from plastic.experiments.packs import pack_as_data, pack_of_data
+from plastic.experiments.plain_torch import PlainTorch
 from plastic.experiments.results import write_result
-from plastic.experiments.sweep import Member, read_sweep
+from plastic.experiments.schedule import in_processes
+from plastic.experiments.sweep import Member, Pack, read_sweep
 from plastic.models.allocator import keep_freed_memory
 from plastic.models.simulate import make_settings, make_task
 from plastic.models.training import Ensemble
 from plastic.rules import load_rule
-from plastic.rules.rule import Rule
-
-LocalLoss = Callable[[Rule, Tensor, Tensor, Tensor, Tensor | None], Tensor]  # rule, z, c, y, lateral weight
-
-
-def clapp_loss(rule: Any, z: Tensor, c: Tensor, y: Tensor, lateral: Tensor | None) -> Tensor:
-    assert lateral is not None
-    return relu(rule.margin - y * (z * (c.detach() @ lateral.T)).sum(1)).sum()
-
-
-def infonce_loss(rule: Any, z: Tensor, c: Tensor, y: Tensor, lateral: Tensor | None) -> Tensor:
-    assert lateral is not None
-    scores = (c.detach() @ lateral.T) @ z.T / rule.temperature
-    index = torch.arange(len(z))
-    apart = (index[None] - index[:, None]) % len(z)
-    scores = scores.masked_fill(apart > rule.negatives, -math.inf)
-    return (cross_entropy(scores, index, reduction="none") * (y > 0)).sum()
-
-
-def simclr_loss(rule: Any, z: Tensor, c: Tensor, y: Tensor, lateral: Tensor | None) -> Tensor:
-    del lateral
-    views = normalize(torch.cat([z, c]))
-    scores = (views @ views.T / rule.temperature).fill_diagonal_(-math.inf)
-    true = (torch.arange(2 * len(z)) + len(z)) % (2 * len(z))
-    return (cross_entropy(scores, true, reduction="none") * torch.cat([y, y]).gt(0)).sum()
-
-
-def variance_loss(rule: Any, z: Tensor, c: Tensor, y: Tensor, lateral: Tensor | None) -> Tensor:
-    """VICReg or LPL, which differ in the push."""
-    del lateral
-    batch, units = z.shape
-    total = rule.pull * ((z - c).square() * (y > 0)[:, None]).sum() / (units * batch)
-    for view in (z, c):
-        centred = view - view.mean(0)
-        covariance = centred.T @ centred / (batch - 1)
-        variance = covariance.diagonal() + rule.epsilon
-        others = covariance.square().sum() - covariance.diagonal().square().sum()
-        if rule.name == "vicreg":
-            total = total + rule.push * relu(1 - variance.sqrt()).sum() / (2 * units)
-            total = total + rule.decorrelation * others / units
-        else:
-            total = total - rule.push * variance.log().sum() / (2 * units)
-            total = total + rule.decorrelation * others / (2 * units * (units - 1))
-    return total
-
-
-LOCAL: dict[str, LocalLoss] = {
-    "clapp": clapp_loss,
-    "infonce": infonce_loss,
-    "simclr": simclr_loss,
-    "vicreg": variance_loss,
-    "lpl": variance_loss,
-}
-
-
-class PlainTorch:
-    """One network, trained as one would in plain torch with autograd; starts from the same weights."""
-
-    def __init__(self, config: Config) -> None:
-        start = Ensemble(make_settings(config), [make_task(config)], [config.seed], [1e-3]).learner.parameters
-        self.rule, self.config = load_rule(config.rule, config.options()), config
-        fixed = {k: v[0] for k, v in start.items() if config.rule == "dfa" and k.endswith(".B")}
-        self.feedback = [fixed[k] for k in sorted(fixed)]
-        self.weights = {k: v[0].clone().requires_grad_() for k, v in start.items() if k not in fixed}
-        self.optimizer = torch.optim.Adam(self.weights.values(), lr=config.training.learning_rate or 1e-3)
-        task = make_task(config)
-        self.table = torch.as_tensor(task.analog, dtype=torch.float32)
-        self.stream = Stream([task], [config.seed], config.training.batch or 128)
-        self.before: list[Tensor] = []
-
-    def step(self) -> None:
-        stimulus = self.stream.next()
-        x = self.table[torch.as_tensor(stimulus.inputs[0].astype("int64"))].flatten(1)
-        y = torch.as_tensor(stimulus.fixation[0]).float() * 2 - 1
-        local = self.config.rule in LOCAL
-        shown, layers = x, []
-        if local and getattr(self.rule, "sides", "current") == "both":  # the view before, with the present weights
-            shown = torch.cat([x, self.before[0]]) if self.before else torch.cat([x, x])
-        for k in range(3):
-            weight = self.weights[f"layer{k + 1}.weight"]
-            below = shown if self.config.rule == "bp" else shown.detach()
-            shown = relu(below.reshape(len(below), -1, weight.shape[1]) @ weight.T).flatten(1)
-            layers.append(shown)
-        loss = self._local(layers, y) if local else self._supervised(layers, torch.as_tensor(stimulus.labels[0]))
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self.before = [x, *(layer[: len(x)].detach() for layer in layers)]
-
-    def _local(self, layers: list[Tensor], y: Tensor) -> Tensor:
-        total, batch = torch.zeros(()), len(y)
-        for k, both in enumerate(layers):
-            z = both[:batch]
-            c = both[batch:] if len(both) > batch else self.before[k + 1] if self.before else torch.zeros_like(z)
-            lateral = self.weights.get(f"layer{k + 1}.W_pred", self.weights.get(f"layer{k + 1}.B"))
-            total = total + LOCAL[self.config.rule](self.rule, z, c, y, lateral)
-        return total
-
-    def _supervised(self, layers: list[Tensor], labels: Tensor) -> Tensor:
-        top = layers[-1].detach() if self.config.rule == "dfa" else layers[-1]
-        logits = top @ self.weights["readout.weight"].T
-        loss = cross_entropy(logits, labels, reduction="sum")
-        if self.config.rule == "dfa":
-            error = torch.softmax(logits.detach(), 1) - torch.eye(logits.shape[1])[labels]
-            for layer, feedback in zip(layers, self.feedback, strict=True):
-                loss = loss + (layer * (error @ feedback.T)).sum()
-        return loss
 
 
 @dataclass(frozen=True)
@@ -154,18 +46,25 @@ class Arguments:
     """Samples of each side, in turns."""
     threads: int = 2
     """Threads of the plain torch loop; processes of the sweep."""
+    whole: bool = True
+    """Run the sweep's side of the figure to its end, too."""
     out: Path = Path("docs/results/benchmark-sweep.json")
     """Result file."""
 
 
+def all_packs() -> list[Pack]:
+    """Those of L = 3, m = 4."""
+    packs = read_sweep(FOLDER / "rhm_efficiency.toml").packs()
+    return [p for p in packs if (p[0].config.stimuli.levels, p[0].config.stimuli.synonyms) == (3, 4)]
+
+
 def packs_of_the_figure() -> Iterator[tuple[str, list[Member], int]]:
     """Per arm: the largest pack of L = 3, and how many networks the figure has of it."""
-    sweep = read_sweep(FOLDER / "rhm_efficiency.toml")
-    packs = [p for p in sweep.packs() if (p[0].config.stimuli.levels, p[0].config.stimuli.synonyms) == (3, 4)]
-    for arm in sweep.arms:
-        own = [p for p in packs if p[0].arm == arm.name]
+    packs = all_packs()
+    for name in dict.fromkeys(p[0].arm for p in packs):
+        own = [p for p in packs if p[0].arm == name]
         if load_rule(own[0][0].config.rule).learns:
-            yield arm.name, list(sorted(own, key=len)[-1]), sum(map(len, own))
+            yield name, list(sorted(own, key=len)[-1]), sum(map(len, own))
 
 
 def train_packs(pipe: Connection, data: list[dict[str, Any]]) -> None:
@@ -251,6 +150,22 @@ def measure(members: list[Member], arguments: Arguments) -> dict[str, Any]:
     }
 
 
+def run_whole(processes: int) -> dict[str, Any]:
+    """All networks of the figure at L = 3, from the first to the last: seconds by the clock, and what training took."""
+    began = time.perf_counter()
+    rows = [row for pack in in_processes(all_packs(), processes) for row in pack]
+    wall = time.perf_counter() - began
+    training: dict[str, float] = {}
+    for row in rows:
+        training[row["arm"]] = training.get(row["arm"], 0.0) + row["seconds"]["training"] / processes
+    return {
+        "networks_whole_figure": len(rows),
+        "wall_seconds_whole_figure_with_its_measures": round(wall),
+        "wall_seconds_of_training": {arm: round(seconds, 1) for arm, seconds in training.items()},
+        "wall_seconds_of_training_whole_figure": round(sum(training.values())),
+    }
+
+
 def _alone(plain: PlainTorch, steps: int) -> None:
     for _ in range(steps):
         plain.step()
@@ -270,12 +185,17 @@ def main() -> None:
         table.append(row)
         print(row, flush=True)
     whole = {f"{side.replace('ms', 'seconds')}_whole_figure": round(ms / 1e3) for side, ms in totals.items()}
+    ended: dict[str, Any] = run_whole(arguments.threads) if arguments.whole else {}
+    if ended:
+        alone = totals["ms_one_by_one"] / 1e3
+        ended["speedup_run_whole"] = round(alone / ended["wall_seconds_of_training_whole_figure"], 2)
     content = {
         "what": "milliseconds per network and training step; whole figure: all networks of L = 3, m = 4, extrapolated",
         "table": table,
         **whole,
         "speedup": round(totals["ms_one_by_one"] / totals["ms_sweep"], 2),
         "speedup_per_processor_second": round(totals["processor_ms_one_by_one"] / totals["processor_ms_sweep"], 2),
+        **ended,
         "processes_of_the_sweep": arguments.threads,
         "threads_of_plain_torch": arguments.threads,
     }

@@ -7,7 +7,8 @@ import torch
 
 from plastic.config import Architecture, Config, Stimuli, Training
 from plastic.defaults import resolve
-from plastic.experiments.benchmark_sweep import PlainTorch, packs_of_the_figure
+from plastic.experiments.benchmark_sweep import packs_of_the_figure
+from plastic.experiments.plain_torch import PlainTorch
 from plastic.models.simulate import make_settings, make_task
 from plastic.models.training import Ensemble
 
