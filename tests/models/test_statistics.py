@@ -212,6 +212,40 @@ def test_traces_and_memories_are_part_of_the_checkpoint(backend: str, rule: str,
     assert any(not torch.equal(lost.learner.parameters[k], v) for k, v in one.learner.parameters.items())
 
 
+@pytest.mark.parametrize("rule", ["lpl", "vicreg", "simsiam"])
+def test_statistics_of_the_held_stimulus_are_those_of_the_context(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kept since they were those of the activity: numpy's of the context, and a restored run, which computes them
+    again, goes on to the last bit."""
+    seen: list[Any] = []
+    settings = replace(Case(rule).settings("rate", "float32"), spiking=None)
+    third_factor = type(settings.rule).third_factor
+
+    def watched(self: Any, signals: Any, weights: Any) -> Any:
+        seen.append(signals)
+        return third_factor(self, signals, weights)
+
+    one, two, again = (Ensemble(settings, [case_task(0)], [0], [0.05]) for _ in range(3))
+    two.train(5)
+    again.restore(two.snapshot())
+    again.train(5)
+    monkeypatch.setattr(type(settings.rule), "third_factor", watched)
+    one.train(10)
+    assert all(torch.equal(again.learner.parameters[k], v) for k, v in one.learner.parameters.items())
+    kept = 0
+    for before, now in zip(seen, seen[2:], strict=False):  # two layers
+        assert torch.equal(before.activity, now.context)
+        kept += now.context_statistics is before.statistics
+        for known, responses in ((now.context_statistics, now.context[0]), (now.statistics, now.activity[0])):
+            x = responses.numpy().astype(float)
+            np.testing.assert_allclose(known.mean[0, 0], x.mean(0), rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(known.variance[0, 0], x.var(0, ddof=1), rtol=1e-4, atol=1e-6)
+            if known.covariance is not None:
+                np.testing.assert_allclose(known.covariance[0], np.cov(x.T), rtol=1e-4, atol=1e-6)
+                np.testing.assert_allclose(known.lateral[0], (x - x.mean(0)) @ np.cov(x.T), rtol=1e-3, atol=1e-5)
+    assert kept == len(seen) - 2 > 10
+    assert max(float(signals.statistics.variance.max()) for signals in seen) > 1e-3
+
+
 def test_one_stream_takes_traces_and_several_their_batch() -> None:
     case = Case("lpl", streams=4).settings("snntorch", "float64")
     assert case.slow_traces is None
