@@ -2,8 +2,9 @@
 
     python -m plastic.experiments.chip_exact
 
-200 stimuli of learning for each of four rules: bit for bit (spikes, tags, weights, modulators; both
-roundings, two seeds), and in floating point (spikes equal, weights relative to how far they moved).
+200 stimuli of learning for each of four rules, and for three without a tag: bit for bit (spikes, tags, weights,
+modulators; both roundings, two seeds), and in floating point (spikes equal, weights relative to how far they moved).
+A rule may have options, and be without a tag, as in espp,gate=online,eligibility=none.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from plastic.experiments.spiking import Spikes
 from plastic.hardware.backend import ChipEnsemble, Hardware
 from plastic.hardware.emulator import Emulator
 from plastic.hardware.on_lava import run_fixed
-from plastic.hardware.program import Program
+from plastic.hardware.program import ROUNDINGS, Eligibility, Program
 from plastic.hardware.quantised import Chip
 from plastic.hardware.support import chip_options
 from plastic.models.settings import Settings, SpikeInput
@@ -38,6 +39,9 @@ from plastic.rules import load_rule
 
 OUT = Path("docs/results/chip-exact.json")
 RULES = ("clapp", "dfa", "lpl", "espp")
+NO_TAG = (  # one that knows its modulator before the stimulus, and two that know it in every step
+    "drtp,eligibility=none", "espp,gate=online,eligibility=none", "eprop,learning_signal=step,leak=0,eligibility=none",
+)  # fmt: skip
 WIDTHS, TIME_STEPS = (12, 10), 20
 RATE = {"lpl": 2.0, "simsiam": 0.02, "sdfa": 0.02, "barlow": 0.001}  # where 0.1 moves too little, or too much
 FLOAT = 0.1  # of that rate: a livelier course is chaotic, and 1e-16 grows to 1e-2 of the weights in 200 stimuli
@@ -68,7 +72,17 @@ class ChipCase:
     target: NDArray[Any]
 
 
-def chip_case(rule: str, rounding: Any, seed: int, stimuli: int, options: Options | None = None) -> ChipCase:
+def parsed(text: str) -> tuple[str, dict[str, str] | None, Eligibility]:
+    """Rule, options (None: those with which it fits a chip) and eligibility of RULE,KEY=VALUE,…"""
+    rule, *pairs = text.split(",")
+    options = dict(pair.split("=", 1) for pair in pairs)
+    eligibility = options.pop("eligibility", "tag")
+    return rule, options or None, cast(Eligibility, eligibility)
+
+
+def chip_case(
+    rule: str, rounding: Any, seed: int, stimuli: int, options: Options | None = None, eligibility: Eligibility = "tag"
+) -> ChipCase:
     """The rule's quantised network and its first stimuli."""
     rate = RATE.get(rule, 0.1)
     ensemble = ChipEnsemble(
@@ -76,7 +90,7 @@ def chip_case(rule: str, rounding: Any, seed: int, stimuli: int, options: Option
         [task(seed)],
         [seed],
         [rate],
-        Hardware(Chip(rounding=rounding, seed=seed), calibration=(100, 4)),
+        Hardware(Chip(rounding=rounding, seed=seed, eligibility=eligibility), calibration=(100, 4)),
     )
     assert ensemble.quantised is not None
     spikes, fixation, target = [], [], []
@@ -88,13 +102,15 @@ def chip_case(rule: str, rounding: Any, seed: int, stimuli: int, options: Option
     return ChipCase(ensemble.quantised.program, np.stack(spikes), np.array(fixation), np.stack(target))
 
 
-def compare_fixed(rule: str, rounding: str, seed: int, stimuli: int, options: Options | None = None) -> dict[str, Any]:
+def compare_fixed(
+    rule: str, rounding: str, seed: int, stimuli: int, options: Options | None = None, eligibility: Eligibility = "tag"
+) -> dict[str, Any]:
     """Bits that differ between emulator and Lava: spikes and modulators of all stimuli, tags and weights too."""
-    case = chip_case(rule, rounding, seed, stimuli, options)
+    case = chip_case(rule, rounding, seed, stimuli, options, eligibility)
     emulator = Emulator(case.program, [seed])
     first = emulator.weights
     differing = dict.fromkeys(("spikes", "modulators", "tags", "weights"), 0)
-    spikes, largest_tag, largest_modulator, rates = 0, 0, 0, []
+    spikes, largest_tag, largest_modulator, rates, told = 0, 0, 0, [], []
     run = run_fixed(case.program, case.spikes, case.fixation, case.target, seed=seed, tags=True)
     for k, seen in enumerate(run):
         one = slice(k, k + 1)
@@ -109,12 +125,13 @@ def compare_fixed(rule: str, rounding: str, seed: int, stimuli: int, options: Op
         spikes += int(own.sum())
         rates.append([float(layer.mean()) for layer in done.spikes])
         largest_tag = max(largest_tag, *(int(tag.max()) for tag in tags))
+        told.append(float((sent != 0).mean()))
         largest_modulator = max(largest_modulator, int(np.abs(sent).max()))
     moved = [float((a != b).mean()) for a, b in zip(first, emulator.weights, strict=True)]
     return {
         "rule": rule, "rounding": rounding, "seed": seed, "stimuli": stimuli, "differing": differing, "spikes": spikes,
         "rates": np.mean(rates, axis=0).tolist(), "weights_moved": moved, "largest_tag": largest_tag,
-        "largest_modulator": largest_modulator,
+        "largest_modulator": largest_modulator, "modulators_not_zero": float(np.mean(told)),
     }  # fmt: skip
 
 
@@ -143,19 +160,21 @@ def float_case(
     }  # fmt: skip
 
 
-def _compare(kind: str, rule: str, seeds: Sequence[int], stimuli: int) -> Iterator[dict[str, Any]]:
+def _compare(kind: str, case: str, seeds: Sequence[int], stimuli: int) -> Iterator[dict[str, Any]]:
+    rule, options, eligibility = parsed(case)
     for seed in seeds:
         if kind == "float":
-            yield float_case(rule, seed, stimuli, slower=FLOAT)
+            yield float_case(rule, seed, stimuli, options, FLOAT) | {"rule": case}
         else:
-            yield from (compare_fixed(rule, rounding, seed, stimuli) for rounding in ("stochastic", "nearest"))
+            for rounding in ROUNDINGS:
+                yield compare_fixed(rule, rounding, seed, stimuli, options, eligibility) | {"rule": case}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stimuli", type=int, default=200)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--rules", nargs="+", default=list(RULES))
+    parser.add_argument("--rules", nargs="+", default=[*RULES, *NO_TAG])
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--only", choices=("fixed", "float"), help="one of the two comparisons (default: both)")
     parser.add_argument("--add", action="store_true", help="to the comparisons that --out holds")
