@@ -10,7 +10,7 @@ Signals are (chips, 1, n) and weights (chips, n, k).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -103,11 +103,18 @@ class Circuit:
         return any(node.op == "input" and node.name == name for node in self.nodes)
 
 
-def evaluate(circuit: Circuit, arithmetic: Any, inputs: Mapping[str, Array], state: Mapping[str, Array]) -> list[Array]:
-    """The value of every node."""
+def evaluate(
+    circuit: Circuit, arithmetic: Any, inputs: Mapping[str, Array], state: Mapping[str, Array],
+    known: Mapping[int, Array] | None = None, without: Collection[int] = (),
+) -> list[Array]:  # fmt: skip
+    """The value of every node; known: of nodes that need not be computed again; without: nodes that are None."""
     values: list[Array] = []
-    for node in circuit.nodes:
-        if node.op == "input":
+    for index, node in enumerate(circuit.nodes):
+        if known and index in known:
+            values.append(known[index])
+        elif index in without:
+            values.append(None)
+        elif node.op == "input":
             values.append(inputs[node.name])
         elif node.op == "state":
             values.append(state[node.name])
@@ -117,6 +124,17 @@ def evaluate(circuit: Circuit, arithmetic: Any, inputs: Mapping[str, Array], sta
             given = [values[arg] for arg in node.args]
             values.append(getattr(arithmetic, node.op)(*given, **({"axis": node.axis} if node.axis else {})))
     return values
+
+
+def of_a_step(circuit: Circuit) -> set[int]:
+    """The nodes whose value may change from step to step of a stimulus."""
+    found: set[int] = set()
+    for index, node in enumerate(circuit.nodes):
+        heard = node.op == "input" and node.name.startswith(("spike", "arriving"))
+        held = node.op == "state" and node.name.startswith(STEP_STATE)
+        if heard or held or not found.isdisjoint(node.args):
+            found.add(index)
+    return found
 
 
 class RunningCircuit:
@@ -152,7 +170,9 @@ class RunningCircuit:
         if self.steps is not None:
             known = [self.values[told.modulator] for told in self.circuit.layers]
             self._stimulus |= {f"modulator{i}": value for i, value in enumerate(known, 1)}
-            self._arriving = quiet[1]
+            self._arriving, changing = quiet[1], of_a_step(self.steps)
+            values = evaluate(self.steps, self.arithmetic, self._stimulus, self.state, without=changing)
+            self._known = {index: value for index, value in enumerate(values) if index not in changing}
             self._changes = {learned.name: np.zeros_like(self.state[learned.name]) for learned in self.steps.learned}
         return self._sent(self.circuit, self.values, chips, self.stimuli)
 
@@ -167,7 +187,7 @@ class RunningCircuit:
             given |= self._whole(**{f"spike{index + 1}": spikes[:, part]})
             mean = self.arithmetic.ratio(self._arriving[:, index : index + 1], self.below[index])
             given[f"arriving{index + 1}"] = mean[:, None]
-        values = evaluate(self.steps, self.arithmetic, given, self.state)
+        values = evaluate(self.steps, self.arithmetic, given, self.state, self._known)
         for name, post, pre in self._products(self.steps, values):
             self._changes[name] = self.arithmetic.grown(self._changes[name], post, pre)
         self.state |= {kept.name: values[kept.node] for kept in self.steps.kept}
