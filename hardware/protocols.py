@@ -62,6 +62,11 @@ def probe_on_chip(
     varied, planned = trials(protocol, points)
     if (reason := refusal(rule, backend, 1)) is not None:
         raise PlasticError(reason)
+    if rule.stepwise:
+        raise PlasticError(
+            f"rule {rule.name!r} as it is set has a third factor in every time step, which on a chip leaves no "
+            "eligibility in a tag to be shown; take --backend snntorch."
+        )
     if backend == "lava":
         load_lava()
     quantised, learning_rate = _quantised(rule, protocol, points, step, rounding)

@@ -178,8 +178,8 @@ class _Reference:
 @pytest.mark.parametrize("rule", OPTIONS)
 def test_floating_point_in_lava_is_the_reference(rule: str) -> None:
     """There the tag holds the weighed eligibility, and weights change when the stimulus ends, as in the reference."""
-    found = float_case(rule, 1, 15, OPTIONS[rule], slower=1.0 if rule == "espp" else 0.1)
-    assert found["spikes"] > 500
+    found = float_case(rule, 1, 10, OPTIONS[rule], slower=1.0 if rule == "espp" else 0.1)
+    assert found["spikes"] > 400
     assert found["spikes_differing"] == 0
     assert found["moved"] > 0.01
     assert found["weight_error"] < 1e-6
@@ -207,11 +207,12 @@ def test_a_run_its_record_and_its_bundle(rule: str, tmp_path: Path, capsys: pyte
     assert main([*arguments, "--record", "modulator,gate@stimulus", "--out", str(run)]) == 0
     assert main(["export", str(run), "--to", "lava", str(bundle), "--stimuli", "12"]) == 0
     capsys.readouterr()
-    assert main(["verify", str(bundle), "--json"]) == 0
+    assert main(["verify", str(bundle), "--stimuli", "6", "--json"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert found["emulator"]["weights_moved"] > 20
+    assert found["emulator"]["weights_moved"] > 10
     assert found["emulator"]["modulators"] > 100
-    _runs_alone(bundle)
+    if rule == "eprop":  # the circuit with the most to do
+        _runs_alone(bundle)
     told = _recorded_modulators(run)
     assert told.shape[0] == 12
     assert (told != 0).mean() > 0.2

@@ -132,3 +132,5 @@ def test_the_command_says_what_the_chip_did(tmp_path: Path, capsys: pytest.Captu
 def test_what_a_chip_cannot_have_is_refused() -> None:
     with pytest.raises(PlasticError, match="sides=both credits two stimuli"):
         probe_on_chip(load_rule("clapp", {"sides": "both"}), "loihi", "stdp", 3, STEP, 1)
+    with pytest.raises(PlasticError, match="no eligibility in a tag"):
+        probe_on_chip(load_rule("espp", {"gate": "online"}), "loihi", "stdp", 3, STEP, 1)
