@@ -60,6 +60,8 @@ class Inspect:
         if self.serve:
             return self._serve(run, window)
         out = self.out or self.run_folder / "inspect.html"
+        if out.suffix.lower() not in (".html", ".htm"):
+            raise PlasticError(f"cannot write the page {str(out)!r}; --out ends in .html.")
         write_page(run, out, window)
         Console().print(f"page: {out} ({out.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)
         if self.open:

@@ -32,15 +32,15 @@ def parse_synapse(text: str, stream: int, position: int) -> Synapse:
 
 
 def chosen(
-    run: Run, synapse: str | None, window: str | None, stream: int, position: int
+    run: Run, synapse: str | None, window: str | None, stream: int, position: int, other: Run | None = None
 ) -> tuple[Synapse, tuple[int, int]]:
-    """Synapse and window as given, or the liveliest synapse of the top layer early in the run."""
+    """Synapse and window as given, or the liveliest synapse of the top layer early in the run (and in `other`)."""
     from plastic.traces.view import liveliest, typical_window
 
     when = typical_window(run) if window is None else parse_window(window)
     if synapse is not None:
         return parse_synapse(synapse, stream, position), when
-    return liveliest(run, len(run.traces.attrs["layers"]), when), when
+    return liveliest(run, len(run.traces.attrs["layers"]), when, other), when
 
 
 def print_whole(console: Console, table: Table) -> None:
@@ -116,7 +116,7 @@ class Compare:
     second: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN_B")]
     """Run folder B."""
     synapse: str | None = None
-    """LAYER:POST,PRE (default: the liveliest of A's top layer)."""
+    """LAYER:POST,PRE (default: the liveliest of A's top layer that both recorded)."""
     window: str | None = None
     """Stimuli A:B to draw (default: a few after a fifth of the run); the table is of all."""
     stream: int = 0
@@ -134,13 +134,19 @@ class Compare:
         from plastic.traces.view import view
 
         a, b = open_run(self.first), open_run(self.second)
-        found = differences(a, b)
-        synapse, window = chosen(a, self.synapse, self.window, self.stream, self.position)
+        found, left_out = differences(a, b)
+        synapse, window = chosen(a, self.synapse, self.window, self.stream, self.position, b)
         out = self.out or self.second / "compare.png"
         save_comparison(out, a, b, view(a, synapse, window), view(b, synapse, window))
         console = Console(stderr=self.json)
         print_whole(console, compare_table(a, b, found))
+        if left_out:
+            console.print(f"not compared, as not both recorded it alike: {', '.join(left_out)}", soft_wrap=True)
         console.print(f"figure: {out}", soft_wrap=True)
         if self.json:
-            print(json.dumps({"a": str(a.path), "b": str(b.path), "figure": str(out), "signals": found}))
+            print(
+                json.dumps(
+                    {"a": str(a.path), "b": str(b.path), "figure": str(out), "signals": found, "left_out": left_out}
+                )
+            )
         return 0

@@ -17,19 +17,23 @@ from plastic.traces.view import Course, View
 BLOCK = 2_000_000  # numbers compared at a time
 
 
-def differences(a: Run, b: Run) -> list[dict[str, Any]]:
-    """By variable that both recorded at common times and neurons: the largest difference and the first stimulus of any.
+def differences(a: Run, b: Run) -> tuple[list[dict[str, Any]], list[str]]:
+    """By variable that both recorded at common times and neurons: the largest difference and the first stimulus of any;
+    and the names of those that are left out, as they were not.
 
-    Raises PlasticError if they have nothing in common.
+    Weights that are shared are compared with those of a position, if it is one. Raises PlasticError if the runs have
+    nothing in common.
     """
     found = []
-    for name in (str(n) for n in a.traces.data_vars if n in b.traces.data_vars):
-        one, other = a.traces[name], b.traces[name]
-        if one.dims != other.dims:
+    names = [str(name) for name in a.traces.data_vars]
+    names += [str(name) for name in b.traces.data_vars if name not in a.traces.data_vars]
+    for name in (n for n in names if n in a.traces.data_vars and n in b.traces.data_vars):
+        one, other = _without(a.traces[name], b.traces[name]), _without(b.traces[name], a.traces[name])
+        if _axes(one) != _axes(other):
             continue
         at_one, at_other = [], []
-        for dim in one.dims:
-            _, i, j = np.intersect1d(one.coords[dim].values, other.coords[dim].values, True, return_indices=True)
+        for x, y in zip(one.dims, other.dims, strict=True):
+            _, i, j = np.intersect1d(one.coords[x].values, other.coords[y].values, True, return_indices=True)
             at_one.append(i)
             at_other.append(j)
         if all(len(i) for i in at_one):
@@ -39,7 +43,21 @@ def differences(a: Run, b: Run) -> list[dict[str, Any]]:
             f"the runs {str(a.path)!r} and {str(b.path)!r} have no recorded signal in common; run both with the same "
             "--record."
         )
-    return found
+    compared = {row["signal"] for row in found}
+    return found, [name for name in names if name not in compared]
+
+
+def _axes(array: Any) -> list[str]:
+    """What its dimensions are, whatever they are called: time or stimulus, then stream, position, post and so on."""
+    return [str(array.dims[0]).partition("_")[0], *array.attrs["axes"]]
+
+
+def _without(array: Any, other: Any) -> Any:
+    """The array without axes that the other has not, where there is but one along it."""
+    named = dict(zip(array.attrs["axes"], array.dims[1:], strict=True))
+    alone = [axis for axis in named if axis not in other.attrs["axes"] and array.sizes[named[axis]] == 1]
+    left = [axis for axis in named if axis not in alone]
+    return array.squeeze([named[axis] for axis in alone]).assign_attrs(axes=left)
 
 
 def _difference(one: Any, other: Any, at_one: list[Any], at_other: list[Any]) -> dict[str, Any]:

@@ -19,9 +19,9 @@ SHADES = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9")
 COLOURS = {
     "pre_spike": GREEN, "pre_trace": GREEN, "membrane": BLUE, "spike": BLUE, "post_factor": PURPLE,
     "eligibility": "#882255", "activity": BLUE, "gate": "#E69F00", "dendrite": "#56B4E9", "modulator": ORANGE,
-    "weight": "black", "weight_change": "black",
+    "weight": "black", "weight_change": "black", "rounding": GREY,
 }  # fmt: skip
-DRAWN = ("pre_trace", "membrane", "post_factor", "eligibility", "gate", "dendrite", "modulator", "weight")
+DRAWN = ("pre_trace", "membrane", "post_factor", "eligibility", "gate", "dendrite", "modulator", "weight", "rounding")
 
 
 def save_synapse(out: Path, run: Run, shown: View) -> None:

@@ -15,7 +15,7 @@ MOST = 50_000_000  # bytes per answer
 
 
 def server(run: Run, port: int, window: Window | None = None) -> ThreadingHTTPServer:
-    """A server on 127.0.0.1 (port 0: a free one), not started; PlasticError if the port is taken."""
+    """A server on 127.0.0.1 (port 0: a free one), not started; PlasticError if the port is taken or none."""
     html = page(run, window, served=True).encode()
     lock = threading.Lock()  # xarray's lazy arrays are read by one thread at a time
 
@@ -47,7 +47,7 @@ def server(run: Run, port: int, window: Window | None = None) -> ThreadingHTTPSe
 
     try:
         return ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise PlasticError(f"cannot serve on port {port} ({error}); choose another --port.") from None
 
 

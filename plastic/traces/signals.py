@@ -46,7 +46,7 @@ SIGNALS = {
     )
 }
 ROUNDING = Signal(  # of chips, whose weights are whole numbers of steps
-    "rounding", "ΔW_ij − η m_i e_ij", "stimulus", WEIGHT, "thresholds", "what the chip rounds or clips of the change"
+    "rounding", "ΔW−ηme", "stimulus", WEIGHT, "thresholds", "what the chip rounds or clips of the change"
 )
 CONTEXT_SIGNALS = {  # of rules that credit the stimulus before as well (sides = both)
     "context_gate": Signal("context_gate", "M'", "stimulus", STREAM, "a.u.", "gate that credits the stimulus before"),

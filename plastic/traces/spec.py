@@ -123,7 +123,10 @@ class Record:
         """The spec of a text; PlasticError where it is not one. `none` records nothing."""
         if text.strip() in ("", "none"):
             return cls()
-        return cls(tuple(_clause(part) for part in text.split(";") if part.strip()))
+        clauses = tuple(_clause(part) for part in text.split(";") if part.strip())
+        if not clauses:
+            raise PlasticError(f"{text!r} in --record names no signal; {SYNTAX}, or none.")
+        return cls(clauses)
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.clauses)) or "none"

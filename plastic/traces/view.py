@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
 from plastic.traces.opened import Run
-from plastic.traces.signals import CONTEXT_SIGNALS, SIGNALS
+from plastic.traces.signals import CONTEXT_SIGNALS, ROUNDING, SIGNALS
 
 if TYPE_CHECKING:
     import xarray
 
-ORDER = (*SIGNALS, *CONTEXT_SIGNALS)
+ORDER = (*SIGNALS, ROUNDING.name, *CONTEXT_SIGNALS)
 
 
 @dataclass(frozen=True)
@@ -164,9 +164,15 @@ def _boundaries(run: Run, window: tuple[int, int], stream: int) -> list[Boundary
     ]
 
 
-def liveliest(run: Run, layer: int, window: tuple[int, int]) -> Synapse:
-    """Among the recorded synapses that are active on both sides and eligible, the one whose weight changes most."""
+def liveliest(run: Run, layer: int, window: tuple[int, int], other: Run | None = None) -> Synapse:
+    """Among the recorded synapses that are active on both sides and eligible, the one whose weight changes most; with
+    `other`, of those that it has recorded too, if there are any."""
     weight = run.signal("weight", layer)
+    for also in other.signals("weight", layer) if other is not None else []:
+        there = {side: np.intersect1d(weight.coords[side].values, also.coords[side].values) for side in ("post", "pre")}
+        if all(map(len, there.values())):
+            weight = weight.sel(there)
+            break
     number = weight.coords["stimulus"].values
     begin, end = np.searchsorted(number, [window[0], window[1] + 1])
     at: dict[str, Any] = {"stimulus": slice(int(begin), int(end))}

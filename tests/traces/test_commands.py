@@ -75,9 +75,34 @@ def test_runs_are_compared(runs: tuple[Run, Run], tmp_path: Path, capsys: pytest
     assert {one["largest_difference"] for one in same} == {0.0}
 
 
+def test_runs_with_other_records_and_weights_are_compared_in_what_they_share(
+    runs: tuple[Run, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Shared weights with those of a position, whatever dimensions are called; what is left out is said."""
+    a, out = runs[0], tmp_path / "compare.png"
+    record = "weight[layer=1,position=0,post=2:4]; weight[layer=2]; gate,dendrite; membrane every 5"
+    local = make(tmp_path / "local", "--weights", "local", "--record", record)
+    capsys.readouterr()
+    assert main(["compare", str(a.path), str(local.path), "--out", str(out), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    found = {one["signal"]: one for one in told["signals"]}
+    here, there = a.traces.layer1_weight.values[:, 2:4], local.traces.layer1_weight.values[:, 0]
+    assert found["layer1_weight"]["largest_difference"] == pytest.approx(np.abs(here - there).max())
+    assert found["layer1_weight"]["largest_difference"] > 0.01
+    here, there = a.signal("dendrite", 1).values, local.signal("dendrite", 1).values
+    assert found["layer1_dendrite"]["largest_difference"] == pytest.approx(np.abs(here - there).max())
+    here, there = a.signal("membrane", 2).values[::5], local.signal("membrane", 2).values
+    assert found["layer2_membrane"]["largest_difference"] == pytest.approx(np.abs(here - there).max())
+    assert {"layer1_score", "layer2_eligibility"} <= set(told["left_out"])
+    assert not set(found) & set(told["left_out"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
+        (["inspect", "A", "--out", "page.pdf"], "--out ends in .html"),
+        (["inspect", "A", "--serve", "--port", "99999"], "choose another --port"),
+        (["simulate", "--record", " ; "], "names no signal"),
         (["traces", "A", "--synapse", "2-3-5"], "--synapse is '2-3-5'"),
         (["traces", "A", "--synapse", "2:99,1"], "has not recorded layer 2, synapse 1 → 99"),
         (["traces", "A", "--synapse", "9:0,0"], "has not recorded layer 9"),

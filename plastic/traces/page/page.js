@@ -5,12 +5,12 @@ const $ = (id) => document.getElementById(id);
 const COLOURS = { // Okabe and Ito's, told apart by the colour-blind; null: the text colour
   pre_spike: "#009E73", pre_trace: "#009E73", membrane: "#0072B2", spike: "#0072B2", activity: "#0072B2",
   post_factor: "#CC79A7", eligibility: "#AA5577", gate: "#E69F00", dendrite: "#56B4E9", modulator: "#D55E00",
-  context_gate: "#E69F00", context_dendrite: "#56B4E9", loss: "#999999", weight: null, weight_change: null,
+  context_gate: "#E69F00", context_dendrite: "#56B4E9", loss: "#999999", weight: null, weight_change: null, rounding: "#999999",
 };
 const SHADES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
 const IN_DARK = { "#0072B2": "#3D9BE0", "#AA5577": "#C8708F" }; // too dim on a dark ground
 const tone = (colour) => document.documentElement.classList.contains("dark") ? IN_DARK[colour] || colour : colour;
-const ROWS = ["spikes", "pre_trace", "membrane", "post_factor", "eligibility", "gate", "dendrite", "modulator", "weight"];
+const ROWS = ["spikes", "pre_trace", "membrane", "post_factor", "eligibility", "gate", "dendrite", "modulator", "weight", "rounding"];
 const MOST_SAMPLES = 20000; // that are drawn at a time
 const MOST_LABELS = 14; // stimuli whose labels are readable beside each other
 
