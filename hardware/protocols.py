@@ -60,7 +60,7 @@ def probe_on_chip(
     """As plastic.models.protocols.probe_rule, in float units, and what they were on the chip: learning_rate,
     weight_step and membrane and trace decay, as it has them."""
     varied, planned = trials(protocol, points)
-    if (reason := refusal(rule, backend, 1)) is not None:
+    if (reason := refusal(rule, backend, 1, protocol=True)) is not None:
         raise PlasticError(reason)
     if rule.stepwise:
         raise PlasticError(

@@ -133,7 +133,7 @@ def probe_rule(rule: Rule, backend: str, protocol: str, points: int, step: Spiki
     Raises PlasticError for an unknown protocol, or a rule that does not run on one stream of the backend.
     """
     varied, planned = trials(protocol, points)
-    if (reason := refusal(rule, backend, 1, "traces")) is not None:
+    if (reason := refusal(rule, backend, 1, "traces", protocol=True)) is not None:
         raise PlasticError(reason)
     if protocol == "gate-sweep" and not start_parameters(rule)[1]:
         raise PlasticError(f"rule {rule.name!r} has no weights in its circuit, so there is no gate to sweep.")

@@ -9,10 +9,13 @@ from plastic.rules import parsed
 from plastic.rules.rule import Rule
 
 
-def refusal(rule: Rule, backend: str, streams: int, statistics: str | None = None) -> str | None:
+def refusal(
+    rule: Rule, backend: str, streams: int, statistics: str | None = None, protocol: bool = False
+) -> str | None:  # fmt: skip
     """Why the rule cannot run on this backend with so many streams, as one sentence; None if it can.
 
-    `statistics`: batch or traces; without it, batch on the backends that run several streams.
+    `statistics`: batch or traces; without it, batch on the backends that run several streams. `protocol`: of an
+    experiment on one synapse, which never has more streams.
     """
     statistics = statistics or ("traces" if backend in ONLINE else "batch")
     if streams < 2 and rule.reads_statistics and statistics == "batch":
@@ -23,7 +26,7 @@ def refusal(rule: Rule, backend: str, streams: int, statistics: str | None = Non
     if streams < rule.smallest_batch:
         return (
             f"rule {rule.name!r} compares streams, so it needs {rule.smallest_batch} of them and {backend} was given "
-            f"{streams}; raise --batch, on the backend rate or snntorch{_with_one_stream(rule, backend)}."
+            f"{streams}; {_remedy(rule, backend, protocol)}."
         )
     if backend == "rate" and rule.stepwise:
         return (
@@ -38,10 +41,10 @@ def refusal(rule: Rule, backend: str, streams: int, statistics: str | None = Non
     return None
 
 
-def _with_one_stream(rule: Rule, backend: str) -> str:
-    """The options with which the rule makes do with one stream, where the backend has what they need."""
+def _remedy(rule: Rule, backend: str, protocol: bool) -> str:
+    """More streams, or options with which the rule makes do with one, where the backend has what they need."""
+    ways = [] if protocol else ["raise --batch, on the backend rate or snntorch"]
     alone = dataclasses.replace(rule, **parsed(type(rule), rule.one_stream))
-    if backend in CHIPS and (alone.memory_slots or "above" in rule.reads):
-        return ""
-    options = " ".join(f"{key}={value}" for key, value in rule.one_stream.items())
-    return f", or take --rule-options {options}" if options else ""
+    if rule.one_stream and not (backend in CHIPS and (alone.memory_slots or "above" in rule.reads)):
+        ways.append("take --rule-options " + " ".join(f"{key}={value}" for key, value in rule.one_stream.items()))
+    return ", or ".join(ways) or "take another rule or backend"

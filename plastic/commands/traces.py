@@ -37,7 +37,7 @@ def chosen(
     """Synapse and window as given, or the liveliest synapse of the top layer early in the run (and in `other`)."""
     from plastic.traces.view import liveliest, typical_window
 
-    when = typical_window(run) if window is None else parse_window(window)
+    when = typical_window(run, other=other) if window is None else parse_window(window)
     if synapse is not None:
         return parse_synapse(synapse, stream, position), when
     return liveliest(run, len(run.traces.attrs["layers"]), when, other), when

@@ -70,7 +70,9 @@ def flattened(run: Run) -> Iterator[Flat]:
         some = some or len(time) > 0
         yield Flat(str(name), array, stimulus, time.astype(np.float64), components)
     if not some:
-        raise PlasticError(f"the run {str(run.path)!r} has recorded nothing; run it with another --record.")
+        raise PlasticError(
+            f"the run {str(run.path)!r} has recorded nothing (yet); run it with another --record, or wait."
+        )
 
 
 def stimulus_rows(run: Run) -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ NEEDED = "pynwb>=2.8"
 
 def export_nwb(source: Path, out: Path) -> dict[str, Any]:
     """An NWB file (HDF5) that passes pynwb's validator; PlasticError, and no file, if it does not."""
+    if out.suffix != ".nwb":
+        raise PlasticError(f"--to nwb writes a .nwb file, not {str(out)!r}; end OUT in .nwb.")
     pynwb = load("pynwb", NEEDED)
     run = open_run(source)
     file = nwb_file(run)

@@ -66,19 +66,29 @@ class View:
     stimuli: list[Boundary]
 
 
-def bouts(run: Run) -> list[tuple[int, int]]:
-    """First and last stimulus of every uninterrupted stretch that was recorded."""
-    recorded = run.traces["stimulus"].values if "stimulus" in run.traces.coords else np.zeros(0, dtype=np.int64)
+def bouts(run: Run, other: Run | None = None) -> list[tuple[int, int]]:
+    """First and last stimulus of every uninterrupted stretch that was recorded; with `other`, in both, if any was."""
+    recorded = _recorded(run)
+    if other is not None and len(both := np.intersect1d(recorded, _recorded(other))):
+        recorded = both
     if not len(recorded):
-        raise PlasticError(f"the run {str(run.path)!r} has recorded nothing; run it with another --record.")
+        raise PlasticError(
+            f"the run {str(run.path)!r} has recorded nothing (yet); run it with another --record, or wait."
+        )
     breaks = np.flatnonzero(np.diff(recorded) > 1)
     starts, ends = np.r_[recorded[0], recorded[breaks + 1]], np.r_[recorded[breaks], recorded[-1]]
     return [(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
 
 
-def typical_window(run: Run, most: int = 6) -> tuple[int, int]:
-    """A few recorded stimuli early in the run, when the rule is still at work: the first bout after a fifth of it."""
-    steps, stretches = run.config.training.steps or 0, bouts(run)
+def _recorded(run: Run) -> NDArray[np.int64]:
+    """The stimuli of which anything was recorded."""
+    return run.traces["stimulus"].values if "stimulus" in run.traces.coords else np.zeros(0, dtype=np.int64)
+
+
+def typical_window(run: Run, most: int = 6, other: Run | None = None) -> tuple[int, int]:
+    """A few recorded stimuli (in `other` too) early in the run, when the rule is still at work: the first bout after a
+    fifth of it."""
+    steps, stretches = run.config.training.steps or 0, bouts(run, other)
     last = stretches[-1][1]
     start, end = next(((max(a, steps // 5 + 1), b) for a, b in stretches if b > steps // 5), stretches[0])
     return start, min(end, start + most - 1, last)

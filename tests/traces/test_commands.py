@@ -78,20 +78,22 @@ def test_runs_are_compared(runs: tuple[Run, Run], tmp_path: Path, capsys: pytest
 def test_runs_with_other_records_and_weights_are_compared_in_what_they_share(
     runs: tuple[Run, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Shared weights with those of a position, whatever dimensions are called; what is left out is said."""
+    """Shared weights with those of a position, whatever dimensions are called, at the stimuli that both have; what is
+    left out is said."""
     a, out = runs[0], tmp_path / "compare.png"
-    record = "weight[layer=1,position=0,post=2:4]; weight[layer=2]; gate,dendrite; membrane every 5"
+    record = "weight[layer=1,position=0,post=2:4,stimulus=1:8]; weight[layer=2,stimulus=1:8]; "
+    record += "gate,dendrite[stimulus=1:8]; membrane[stimulus=1:8] every 5"
     local = make(tmp_path / "local", "--weights", "local", "--record", record)
     capsys.readouterr()
     assert main(["compare", str(a.path), str(local.path), "--out", str(out), "--json"]) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     found = {one["signal"]: one for one in told["signals"]}
-    here, there = a.traces.layer1_weight.values[:, 2:4], local.traces.layer1_weight.values[:, 0]
+    here, there = a.traces.layer1_weight.values[:7, 2:4], local.traces.layer1_weight.values[:, 0]
     assert found["layer1_weight"]["largest_difference"] == pytest.approx(np.abs(here - there).max())
     assert found["layer1_weight"]["largest_difference"] > 0.01
-    here, there = a.signal("dendrite", 1).values, local.signal("dendrite", 1).values
+    here, there = a.signal("dendrite", 1).values[:7], local.signal("dendrite", 1).values
     assert found["layer1_dendrite"]["largest_difference"] == pytest.approx(np.abs(here - there).max())
-    here, there = a.signal("membrane", 2).values[::5], local.signal("membrane", 2).values
+    here, there = a.signal("membrane", 2).values[:140:5], local.signal("membrane", 2).values
     assert found["layer2_membrane"]["largest_difference"] == pytest.approx(np.abs(here - there).max())
     assert {"layer1_score", "layer2_eligibility"} <= set(told["left_out"])
     assert not set(found) & set(told["left_out"])

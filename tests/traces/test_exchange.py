@@ -144,6 +144,7 @@ def test_exports_are_refused_whole(run: Run, tmp_path: Path, capsys: pytest.Capt
         ([str(run.path), str(tmp_path / "mine"), "--to", "csv"], "choose another OUT"),
         ([str(run.path), str(tmp_path / "x.nix"), "--to", "neo"], ".mat"),
         ([str(run.path), "/proc/none/x.nwb", "--to", "nwb"], "choose another OUT"),
+        ([str(run.path), str(tmp_path / "x.h5"), "--to", "nwb"], "end OUT in .nwb"),
     ):
         assert main(["export", *arguments]) == 2
         errors = capsys.readouterr().err
