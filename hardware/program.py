@@ -7,6 +7,7 @@ input and presynaptic traces are set back to rest by the host.
 
 Widths are those of Loihi's learning engine as Lava's bit-accurate model has them: traces 0..127,
 weights −256..255, tags −257..255, products of up to three factors scaled by mantissa · 2^exponent.
+y1, y2 and y3 are what the neurons say in this step: they do not decay.
 """
 
 from __future__ import annotations

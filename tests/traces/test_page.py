@@ -159,6 +159,24 @@ def test_boundaries_are_marked_and_hover_has_units(page: Any, run: Run) -> None:
 
 
 @needs_browser
+@pytest.mark.parametrize("step", [0, 7, 19])
+def test_pointing_at_any_step_shows_all_factors_of_its_stimulus(page: Any, run: Run, step: int) -> None:
+    time = float(state(page)["from"]) + 40 + step  # in the third stimulus that is shown
+    at = {name: int(page.input_value(f"#{name}")) for name in ("layer", "post", "pre")}
+    box = page.locator("#synapse-view .nsewdrag").first.bounding_box()
+    across = page.evaluate(f"document.getElementById('synapse-view')._fullLayout.xaxis.d2p({time})")
+    page.mouse.move(box["x"] + across, 300)
+    page.wait_for_selector(".hoverlayer .legend text")
+    hover = page.locator(".hoverlayer").text_content().replace("−", "-")
+    for name in ("membrane", "eligibility", "gate", "dendrite", "modulator", "weight", "overlap"):
+        x, y = stored(run, name, at)
+        found = re.search(rf"{name}[^ ]* (-?[\d.]+(?:e[-+]\d+)?)", hover)
+        assert found, hover
+        expected = next(b for a, b in reversed(list(zip(x, y, strict=True))) if a <= time)
+        assert float(found[1]) == pytest.approx(expected, rel=1e-4, abs=1e-9), name
+
+
+@needs_browser
 def test_arrow_keys_walk_over_what_was_recorded_and_the_address_holds_the_view(page: Any, run: Run, html: Path) -> None:
     recorded = run.traces["stimulus"].values.tolist()
     start = int(page.input_value("#stimulus"))

@@ -168,13 +168,15 @@ async function courses(first, last) { // of all signals of the synapse, between 
 }
 
 function line(course, one, row, colour) { // a signal as a plotly trace; gaps where nothing was recorded
-  const x = [], y = [], T = meta.time_steps;
+  const x = [], y = [], T = meta.time_steps, stands = course.clock === "stimulus" || T === 1;
+  const near = stands && (state.to - state.from) / T <= MOST_LABELS; // a point per step, so that pointing finds it
   for (let n = course.begin; n < course.end; n++) {
     const start = (course.numbers[n] - 1) * T, base = (n - course.begin) * course.steps;
     if (n > course.begin && course.numbers[n] !== course.numbers[n - 1] + 1) { x.push(start); y.push(null); }
-    for (let k = 0; k < course.steps; k++) { x.push(start + (course.clock === "step" ? k * course.every : 0)); y.push(one.y[base + k]); }
-    const stands = course.clock === "stimulus" || T === 1;
-    if (stands) { x.push(start + T); y.push(one.y[base + course.steps - 1]); }
+    if (course.clock === "step") for (let k = 0; k < course.steps; k++) { x.push(start + k * course.every); y.push(one.y[base + k]); }
+    else for (let k = 0; k < (near && start < state.to && start + T > state.from ? T : 1); k++) { x.push(start + k); y.push(one.y[base]); }
+    const goesOn = n + 1 < course.end && course.numbers[n + 1] === course.numbers[n] + 1;
+    if (stands && !goesOn) { x.push(start + T); y.push(one.y[base + course.steps - 1]); }
   }
   const name = course.signal + (one.unit === undefined ? "" : `[${one.unit}]`);
   return { x, y, name, type: "scatter", mode: "lines", xaxis: "x", yaxis: row, connectgaps: false,
