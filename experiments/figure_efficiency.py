@@ -139,7 +139,8 @@ def _curves(axis: Axes, content: Content, task: str) -> None:
 def _table(axis: Axes, content: Content) -> None:
     """P* with its interval, a row per rule."""
     tasks = [task for task in _shown(content) if task in content["p_star"]]
-    arms = sorted({arm for task in tasks for arm in content["p_star"][task]}, key=lambda arm: arm == "none")
+    named = dict.fromkeys(arm for task in tasks for arm in content["p_star"][task])
+    arms = sorted(named, key=lambda arm: arm == "none")
     last = {task: max(int(p) for sizes in content["points"][task].values() for p in sizes) for task in tasks}
     for number, arm in enumerate(arms):
         for task, filled in zip(tasks, ("none", "full"), strict=False):

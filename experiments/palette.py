@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 COLORS = {
-    "bp": "#000000", "clapp": "#0072B2", "clapp++": "#56B4E9", "vicreg": "#009E73", "simclr": "#CC79A7",
-    "infonce": "#E69F00", "lpl": "#8C6D31", "dfa": "#D55E00", "none": "#999999",
+    "bp": "#000000", "clapp": "#0072B2", "clapp++": "#56B4E9", "clapp, batch 512": "#56B4E9", "vicreg": "#009E73",
+    "simclr": "#CC79A7", "infonce": "#E69F00", "lpl": "#8C6D31", "dfa": "#D55E00", "none": "#999999",
 }  # fmt: skip
-MARKS = {"bp": "s", "clapp": "o", "clapp++": "^", "vicreg": "D", "simclr": "v", "infonce": "P", "lpl": "X", "dfa": "d"}
+MARKS = {
+    "bp": "s",
+    "clapp": "o",
+    "clapp++": "^",
+    "clapp, batch 512": "^",
+    "vicreg": "D",
+    "simclr": "v",
+    "infonce": "P",
+    "lpl": "X",
+    "dfa": "d",
+}
 OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#000000", "#999999")
 
 
