@@ -119,16 +119,19 @@ tests/models/test_stepwise.py, and runs on `reference`, `snntorch` and `brian2`:
 - LPL (Halvagal & Zenke 2023), `--rule lpl-spiking`: each neuron's spikes against those of 20 ms ago and against its
   running mean, over its variance.
 
-On `loihi` and `lava` a second circuit answers the spikes of every step within that step, and weights change at once:
+On `loihi` and `lava` a second circuit answers the spikes of every step within that step, and weights change in every
+step:
 
 ```
 plastic simulate --rule espp --rule-options gate=online --backend loihi --eligibility none
 plastic simulate --rule eprop --rule-options learning_signal=step leak=0 --backend loihi --eligibility none
+plastic simulate --rule eprop --rule-options learning_signal=step --backend loihi --learning-rate 0.02
 ```
 
-What fits are steps that remember nothing and eligibilities that no synapse filters: ESPP, and e-prop with `leak=0`
-(a readout without memory, ē = ψ x̄); LPL filters every synapse twice. `lava --precision float` runs the same two with
-the weighed eligibility in the tag, so that weights change when the stimulus ends, as in the reference.
+Without a tag an eligibility is that of the step alone, ē = ψ x̄: ESPP's, and e-prop's with `leak=0`. With one the tag
+is ē itself, and forgets by κ, to 1/64: e-prop with any `leak`. What does not fit are steps that remember, and LPL,
+which filters every synapse twice. `lava --precision float` runs ESPP, and e-prop with `leak=0`, with the weighed
+eligibility in the tag, so that weights change when the stimulus ends, as in the reference.
 
 ## Refused
 

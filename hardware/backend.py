@@ -28,6 +28,7 @@ from plastic.hardware.compiler import Compiled, compile_circuit
 from plastic.hardware.courses import Course, fixed_course, float_course
 from plastic.hardware.emulator import Emulator, Stimulated
 from plastic.hardware.float_lava import float_circuit
+from plastic.hardware.leak import filtered, unfiltered_by
 from plastic.hardware.observation import chip_observations, chip_traces
 from plastic.hardware.program import Eligibility, Rounding
 from plastic.hardware.quantised import Chip, Quantised, Ranges
@@ -115,8 +116,9 @@ class ChipEnsemble(Ensemble):
 
     @property
     def rounds(self) -> bool:
-        """Whether the change of a weight is η m_i e_ij rounded to whole steps; without a tag each step's is."""
-        return not self.floats and self.hardware.chip.eligibility == "tag"
+        """Whether the change of a weight is η m_i e_ij, rounded once; where all steps change it, each is rounded."""
+        at_once = self.hardware.chip.eligibility == "none" or self.settings.rule.stepwise
+        return not self.floats and not at_once
 
     def _check(self, settings: Settings, members: int) -> None:
         if members > 1 or settings.batch > 1:
@@ -131,6 +133,12 @@ class ChipEnsemble(Ensemble):
         floating = settings.backend == "lava" and self.hardware.precision == "float"
         if floating and self.hardware.chip.eligibility == "none":
             raise PlasticError("--eligibility none is a mapping to integers; take --precision fixed.")
+        if floating and (decay := filtered(settings.rule)) > 0:
+            raise PlasticError(
+                f"rule {settings.rule.name!r} as it is set filters the eligibility of every synapse (by {decay:.3g}), "
+                "and in floating point the tag adds up what waits for the stimulus' end; take --precision fixed"
+                f"{unfiltered_by(settings.rule)}."
+            )
         if settings.backend == "lava":
             load_lava()
 

@@ -14,6 +14,7 @@ from plastic.data.task import Task
 from plastic.hardware.quantised import Ranges
 from plastic.models.learning import Observation
 from plastic.models.observer import Look
+from plastic.models.response import Eligibility
 from plastic.models.settings import Settings
 from plastic.models.training import Ensemble
 
@@ -27,16 +28,18 @@ class _Watched:
 
     weight: float = 0.0
     eligibility: list[NDArray[Any]] = field(default_factory=list)
+    waiting: list[NDArray[Any]] = field(default_factory=list)  # its largest, of a rule that weighs every step
     modulator: list[NDArray[Any]] = field(default_factory=list)
     told: list[NDArray[Any]] = field(default_factory=list)  # the same, of a rule that weighs every step of all steps
 
     def ranges(self) -> Ranges:
         e, m, told = (_sizes(one) for one in (self.eligibility, self.modulator, self.told))
+        largest = _sizes(self.waiting) if self.waiting else e
         if not len(e) or not len(told):
-            return Ranges(self.weight, float(e.max(initial=1e-6)), float(told.max(initial=1e-6)))
+            return Ranges(self.weight, float(largest.max(initial=1e-6)), float(told.max(initial=1e-6)))
         return Ranges(
             self.weight,
-            float(np.percentile(e, BEYOND)),
+            float(np.percentile(largest, BEYOND)),
             float(np.percentile(told, BEYOND)),
             float(e.mean()),
             float(m.mean()),
@@ -49,10 +52,32 @@ def _sizes(parts: list[NDArray[Any]]) -> NDArray[Any]:
     return np.abs(whole[whole != 0])
 
 
-def _told(seen: Observation) -> Tensor:
-    """The modulators of the stimulus, or, of a rule that weighs every step, those of all steps."""
+def _told(seen: Observation, decays: tuple[float, ...]) -> Tensor:
+    """The modulators of the stimulus, or, of a rule that weighs every step, those of all steps that learn.
+
+    decays: of its eligibility between two of them, by which what weighs it was filtered, backwards in time.
+    """
     factor = seen.response.factor
-    return seen.modulator[0] if factor is None else (seen.modulator[:, None] * factor)[0]
+    if factor is None:
+        return seen.modulator[0]
+    for decay in decays:
+        factor = torch.cat([factor[:, :-1] - decay * factor[:, 1:], factor[:, -1:]], dim=1)
+    return (seen.modulator[:, None] * factor)[0]
+
+
+def _waiting(unweighed: Eligibility, decays: tuple[float, ...]) -> Tensor:
+    """The largest that ē is of every synapse in a stimulus: (batch, positions, neurons, fan_in)."""
+    assert unweighed.post is not None
+    assert unweighed.pre is not None
+    post, pre = unweighed.post[0], unweighed.pre[0]
+    kept = [torch.zeros(*post.shape[1:], pre.shape[-1]) for _ in (*decays, 0.0)]
+    largest = torch.zeros_like(kept[0])
+    for now, before in zip(post, pre, strict=True):
+        grown = now[..., None] * before[..., None, :]
+        for stage, decay in enumerate(decays):
+            grown = kept[stage] = decay * kept[stage] + grown
+        largest = torch.maximum(largest, grown)
+    return largest
 
 
 def float_run(
@@ -70,11 +95,20 @@ def float_run(
     watched = [_Watched() for _ in ensemble.network.layers]
     generator = np.random.default_rng(seed)
 
+    period = settings.spiking.learning_period if settings.spiking is not None else 1
+    decays = tuple(decay**period for decay in settings.rule.eligibility_decays)
+
+    def some(values: Tensor) -> NDArray[Any]:
+        flat = values.numpy().ravel()
+        return generator.choice(flat, min(20_000, flat.size))
+
     def watch(index: int, seen: Observation) -> None:
-        eligibility = seen.response.eligibility.per_synapse()[0].numpy().ravel()
-        watched[index].eligibility.append(generator.choice(eligibility, min(20_000, eligibility.size)))
-        watched[index].modulator.append(seen.modulator[0].numpy().ravel())
-        watched[index].told.append(_told(seen).numpy().ravel())
+        own = watched[index]
+        own.eligibility.append(some(seen.response.eligibility.per_synapse()[0]))
+        if seen.response.unweighed is not None:
+            own.waiting.append(some(_waiting(seen.response.unweighed, decays)))
+        own.modulator.append(seen.modulator[0].numpy().ravel())
+        own.told.append(_told(seen, decays).numpy().ravel())
 
     every = max(1, stimuli // LOOKS)
     done = 0

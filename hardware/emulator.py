@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.hardware import kernels, step_kernels
+from plastic.hardware import kernels
 from plastic.hardware.arithmetic import FixedPoint
 from plastic.hardware.circuit import IntegerCircuit
 from plastic.hardware.fast import Compiled
 from plastic.hardware.program import WEIGHT_BITS, ChipLayer, Plasticity, Program
+from plastic.hardware.stepping import Stepping
 
 Ints = NDArray[np.integer[Any]]
 UNIT = 1 << 53  # a random number in [0, 1) has 53 bits
@@ -101,12 +102,12 @@ class Emulator:
     ) -> Stimulated:
         """All steps of a stimulus on every chip; spikes: (chips, time, inputs) of 0 and 1; looks: show signals.
 
-        fixation, target: as of `learn`, for programs without a tag, whose weights change during the stimulus.
+        fixation, target: as of `learn`, for programs whose weights change during the stimulus.
         """
         told = np.zeros((self.chips, self.program.units), np.int32)
-        if self.early:
+        if self.early or self.circuit.steps is not None:
             if fixation is None or target is None:
-                raise ValueError("a program without a tag needs fixation and target before the stimulus")
+                raise ValueError("modulators during the stimulus need fixation and target before it")
             told = self.circuit.begin(fixation, target)
         below = np.ascontiguousarray(spikes, dtype=np.uint8)
         random = self._weight_random.steps(below.shape[1])
@@ -150,6 +151,8 @@ class Emulator:
         modulator = self.circuit.end(stimulated.counts, stimulated.arrived, fixation, target)
         random, start = int(self._weight_random.steps(1)[0]), 0
         sent = np.zeros((self.chips, self.program.units), np.int32) if self.early else modulator
+        if self.circuit.steps is not None and not self.early:  # those of the last step, which the tag holds now
+            sent = modulator[:, -1] * (self.program.time_steps % self.program.learning_period == 0)
         for layer in self.layers:
             layer.conclude(np.ascontiguousarray(sent[:, start : start + layer.units]), random)
             start += layer.units
@@ -228,10 +231,10 @@ class _Layer:
         )  # fmt: skip
         return spikes
 
-    def stepping(self, steps: int) -> _Stepping:
+    def stepping(self, steps: int) -> Stepping:
         """From rest, one step after the other."""
         self.x1[:] = 0
-        return _Stepping(self, steps, self._randoms(steps))
+        return Stepping(self, steps, self._randoms(steps))
 
     def conclude(self, modulator: NDArray[np.int32], random: int) -> None:
         """The learning step."""
@@ -245,34 +248,6 @@ class _Layer:
     def _randoms(self, steps: int) -> NDArray[np.int64]:
         """(chips, positions, steps)."""
         return np.array([[one.steps(steps) for one in row] for row in self._x])
-
-
-class _Stepping:
-    """A layer in a stimulus that it takes step by step; spikes: (chips, time, units); signals: as of Stimulated."""
-
-    def __init__(self, layer: _Layer, steps: int, x_random: NDArray[np.int64]) -> None:
-        self.layer, shape = layer, (len(layer.weight), layer.units)
-        self._x = x_random
-        self._current, self._u, self._v = (np.zeros(shape, np.int32) for _ in range(3))
-        self.spikes = np.zeros((shape[0], steps, shape[1]), np.uint8)
-        self.signals = np.zeros((2, shape[0], steps, shape[1]), np.int32)
-
-    def fire(self, t: int) -> NDArray[np.uint8]:
-        """Spikes of the step: (chips, units)."""
-        layer, (membrane, post) = self.layer, self.signals[:, :, t]
-        step_kernels.fire(
-            self._current, self._u, self._v, self.spikes[:, t], post, layer.constants, layer.post_factor, membrane
-        )  # fmt: skip
-        return self.spikes[:, t]
-
-    def adapt(self, t: int, below: NDArray[np.uint8], told: NDArray[np.int32], random: int) -> None:
-        """What the spikes of the layer below are in the next step, and what the modulators of this one change."""
-        layer, counted = self.layer, (t + 1) % self.layer.period == 0
-        step_kernels.adapt(
-            below, self._current, layer.constants[4], layer.learns, counted, layer.weight, layer.tag, layer.x1,
-            layer.impulse, layer.products, layer.bits, layer.decay, self._x[:, :, t], random,
-            self.signals[1, :, t], told,
-        )  # fmt: skip
 
 
 NONE = np.zeros((1, 1, 1), np.int64)

@@ -98,7 +98,7 @@ def run_float(
     ]
     lava = LavaNetwork(
         layers, circuit, spikes, fixation, target, precision="floating_pt", period=step.learning_period,
-        stepwise=circuit.steps is not None,
+        stepwise=circuit.steps is not None, weighed=circuit.steps is not None,
     )  # fmt: skip
     yield from lava.run(False, weights_every, timeout)
 

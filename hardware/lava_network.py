@@ -26,15 +26,16 @@ class LavaNetwork:
     """Processes for all layers, joined; `run` yields what each stimulus did.
 
     precision: "fixed_pt" or "floating_pt"; spikes: (stimuli, time, inputs) of 0 and 1; circuit, fixation,
-    target, early, stepwise: see Modulation.
+    target, early, stepwise, weighed: see Modulation.
     """
 
     def __init__(
         self, layers, circuit, spikes, fixation, target, *, precision="fixed_pt", rounding="stochastic", period=1,
-        early=False, stepwise=False,
+        early=False, stepwise=False, weighed=False,
     ):  # fmt: skip
         stimuli, self.time_steps, inputs = spikes.shape
-        self.layers, self.stimuli, self.told = layers, stimuli, {"early": early, "stepwise": stepwise}
+        self.layers, self.stimuli = layers, stimuli
+        self.told = {"early": early, "stepwise": stepwise, "weighed": weighed}
         self.config = Loihi2SimCfg(select_tag=precision, exception_proc_model_map=_models(precision))
         sizes = [la.weight.shape[0] * la.weight.shape[1] for la in layers]
         units, starts = sum(sizes), np.cumsum([0, *sizes])

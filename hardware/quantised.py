@@ -11,7 +11,8 @@ from plastic.hardware.program import WEIGHT_BITS, Eligibility, Profile, Program,
 class Ranges:
     """What one layer's signals reached in a float run: the largest weight, and for eligibility and modulator the
     largest that counts (0.5 % of those that are not zero are larger) and the typical one (their mean). Of a rule that
-    weighs every step, the eligibility is the weighed one, and the largest modulator that of a step."""
+    weighs every step, the largest eligibility and modulator are those of a step, and the typical eligibility is the
+    weighed one."""
 
     weight: float
     eligibility: float
@@ -47,6 +48,7 @@ class LayerReport:
     modulator_levels: int  # what the largest modulator is on the chip, up to 7; without a tag modulator · ψ, to 31
     membrane_decay: float  # β that the chip has
     trace_decay: float  # λ that the chip has
+    tag_decay: float | None = None  # κ that it has, of rules that weigh every step, where there is a tag
 
     @property
     def expected(self) -> str:

@@ -27,6 +27,7 @@ from plastic.errors import PlasticError
 from plastic.hardware.arithmetic import ONE
 from plastic.hardware.circuit import EARLY_MODULATOR, LEVELS
 from plastic.hardware.compiler import Compiled
+from plastic.hardware.leak import filtered, leak, tag_decay, unfiltered_by
 from plastic.hardware.program import (
     EARLY_SHIFT,
     EXPONENTS,
@@ -94,15 +95,20 @@ def quantise(
 
 def _check_eligibility(rule: Rule, chip: Chip, compiled: Compiled) -> None:
     """PlasticError where the eligibility cannot wait, or need not."""
-    if chip.eligibility == "none" and not compiled.early:
+    if chip.eligibility == "none" and compiled.steps is None and not compiled.early:
         raise PlasticError(
             f"the modulator of rule {rule.name!r} depends on the response to the stimulus itself, so that the "
             "eligibility has to wait for it in the tag; take --eligibility tag."
         )
-    if chip.eligibility == "tag" and compiled.steps is not None:
+    if compiled.steps is not None and not compiled.early:
         raise PlasticError(
-            f"rule {rule.name!r} as it is set has a third factor in every time step, and a tag waits for that of the "
-            "stimulus' end; take --eligibility none, with which every step changes the weights at once."
+            f"rule {rule.name!r} weighs every step, and its modulator depends on the response to the whole stimulus, "
+            "which is not there yet in a step; take --backend snntorch."
+        )
+    if chip.eligibility == "none" and filtered(rule) > 0:
+        raise PlasticError(
+            f"rule {rule.name!r} as it is set filters the eligibility of every synapse from step to step (by "
+            f"{filtered(rule):.3g}), which takes a tag; take --eligibility tag{unfiltered_by(rule)}."
         )
 
 
@@ -196,8 +202,10 @@ def _layer(
     lost = source.learning_rate * ranges.typical_modulator * ranges.typical_eligibility * scale
     largest, most = scales["modulator"] * ranges.modulator, LEVELS
     levels = min(round(largest), most)
+    if source.rule.stepwise or chip.eligibility == "none":
+        lost /= source.time_steps
     if chip.eligibility == "none":
-        lost, most = lost / source.time_steps, EARLY_MODULATOR
+        most = EARLY_MODULATOR
         levels = round(min(largest, most) * post_scale) >> EARLY_SHIFT
     coarse = 2 ** (WEIGHT_BITS - chip.weight_bits)
     report = LayerReport(
@@ -205,6 +213,7 @@ def _layer(
         ranges.weight * scale / WEIGHT_MAX, ranges.eligibility * scales["tag"] / TAG_MAX,
         largest / most, levels, 1 - constants.membrane_decay / 4096,
         trace_decay(step.trace_decay)[1],
+        tag_decay(filtered(source.rule)) if source.rule.stepwise and chip.eligibility == "tag" else None,
     )  # fmt: skip
     return program, report, {"weight": scale} | scales
 
@@ -250,7 +259,8 @@ def _plasticity(
     dw = Product((Factor("t"), Factor("y1", -64)), MANTISSA, exponent)
     dt = Product((Factor("x1"), Factor("y2")), tag_mantissa, tag_exponent)
     clear = Product((Factor("t"), Factor("y3")), -1, -1)
-    plasticity = Plasticity((dw,), (dt, clear), impulse, tau, chip.seed + SEED_STEP * index)
+    forgets = leak(filtered(source.rule)) if source.rule.stepwise else ()
+    plasticity = Plasticity((dw,), (dt, *forgets, clear), impulse, tau, chip.seed + SEED_STEP * index)
     return plasticity, {"trace": impulse, "post_factor": post_scale, "tag": tag, "modulator": needed / 2.0**exponent}
 
 

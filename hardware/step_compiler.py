@@ -44,14 +44,13 @@ class Steps:
 
 
 def check_steps(rule: Rule) -> None:
-    """PlasticError for what a synapse without a tag cannot do."""
-    if any(decay > 0 for decay in rule.eligibility_decays):
-        decays = ", ".join(f"{decay:.3g}" for decay in rule.eligibility_decays)
-        options = " ".join(f"{key}={value}" for key, value in rule.unfiltered.items())
-        remedy = f"--rule-options {options}, or --backend snntorch" if options else "--backend snntorch"
+    """PlasticError for what no synapse of a chip can do, which has one tag."""
+    decays = [decay for decay in rule.eligibility_decays if decay > 0]
+    if len(decays) > 1:
         raise PlasticError(
-            f"rule {rule.name!r} as it is set filters the eligibility of every synapse from step to step (by {decays})"
-            f", and a synapse of the chip adds up what a step gives and forgets nothing of it; take {remedy}."
+            f"rule {rule.name!r} as it is set filters the eligibility of every synapse from step to step {len(decays)} "
+            f"times (by {', '.join(f'{decay:.3g}' for decay in decays)}), and a synapse of the chip has one tag, which "
+            "filters once; take --backend snntorch."
         )
 
 

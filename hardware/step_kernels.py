@@ -1,6 +1,6 @@
 """The inner loops of the emulator one step at a time, for circuits that answer the spikes of every step within it.
 
-The same arithmetic as plastic.hardware.kernels, whose parts these are, without a tag.
+The same arithmetic as plastic.hardware.kernels, whose parts these are.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ def fire(current, u, v, spikes, y2, constants, post_factor, before):
 @njit(cache=True, parallel=True)
 def adapt(
     below, current, exponent, learns, counted, weight, tag, x1, impulse, products, bits, decay, x_random, w_random, y2,
-    told,
+    told, early,
 ):  # fmt: skip
     """Synapses of one layer in the same step: `current` for the next one, then weights change by what is told.
 
-    below: spikes of the layer below (chips, units); told: modulators (chips, units); counted: whether post factors
-    y2 count in this step; the others: see plastic.hardware.kernels.respond, randoms of this step.
+    below: spikes of the layer below (chips, units); told: modulators (chips, units), of this step, or where there is a
+    tag (not early) of the step before; counted: whether post factors y2 count in this step; the others: see
+    plastic.hardware.kernels.respond, randoms of this step.
     """
     _, positions, fan_in, neurons = weight.shape
     for number in prange(len(below) * positions):
@@ -41,12 +42,15 @@ def adapt(
         _trace(x1[chip, position], arriving, impulse, decay[0], decay[1], x_random[chip, position])
         coefficient = np.zeros((max(len(products), 1), neurons), np.int32)
         first, second = np.zeros((fan_in, neurons), np.int32), np.zeros((fan_in, neurons), np.int32)
-        nothing, y2_sent = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
+        y1, y2_sent, y3 = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
         post, modulator = y2[chip, units], told[chip, units]
         for i in range(neurons):
-            level = _level(modulator[i], post[i]) if counted else 0
-            y2_sent[i] = MODULATOR_OFFSET + 2 * level
+            if early:
+                y2_sent[i] = MODULATOR_OFFSET + 2 * (_level(modulator[i], post[i]) if counted else 0)
+            else:
+                y1[i] = MODULATOR_OFFSET + modulator[i]
+                y2_sent[i] = post[i] if counted else 0
         _learn(
-            weight[chip, position], tag[chip, position], x1[chip, position], nothing, y2_sent, nothing, products, -1,
-            bits, w_random, coefficient, first, second,
+            weight[chip, position], tag[chip, position], x1[chip, position], y1, y2_sent, y3, products, -1, bits,
+            w_random, coefficient, first, second,
         )  # fmt: skip

@@ -71,13 +71,14 @@ class Response:
     before: Response | None = None  # to the stimulus before, where it is recomputed
     input_activity: Tensor | None = None  # mean |x_j| over the layer's inputs: (members, batch)
     course: Course | None = None  # for stepwise rules, whose eligibility is not weighed yet
-    factor: Tensor | None = None  # what has weighed it: see `weighed`
+    factor: Tensor | None = None  # what has weighed it (see `weighed`), and what it was before
+    unweighed: Eligibility | None = None
 
     def weighed(self, factor: Tensor) -> Response:
         """The same with a weighed post factor: (members, learning steps, batch, positions, neurons)."""
         assert self.eligibility.post is not None
         weighed = replace(self.eligibility, post=self.eligibility.post * factor)
-        return replace(self, eligibility=weighed, course=None, factor=factor)
+        return replace(self, eligibility=weighed, course=None, factor=factor, unweighed=self.eligibility)
 
 
 @dataclass

@@ -147,9 +147,9 @@ class ChipOptions:
     weight_bits: int = 8
     """Bits of a weight beside its sign, up to 8: with fewer, weights move in larger steps."""
     eligibility: Annotated[str, choice("tag", "none")] = "tag"
-    """tag: it waits in the synapse for the modulator, and weights change after the stimulus. none: weights change in
-    every step, for rules whose modulator is known by then: before the stimulus (drtp), or of the step itself (espp with
-    gate=online, eprop with learning_signal=step leak=0)."""
+    """tag: it waits in the synapse for the modulator, of the stimulus or, where the rule weighs steps, of the step.
+    none: weights change in every step, for rules whose modulator is known by then: before the stimulus (drtp), or of
+    the step itself (espp with gate=online, eprop with learning_signal=step leak=0)."""
     precision: Annotated[str, choice("fixed", "float")] = "fixed"
     """Lava: bit-accurate fixed point, or its floating-point processes."""
 

@@ -41,12 +41,13 @@ def resolve(config: Config) -> Config:
         statistics=training.statistics or ("traces" if batch == 1 else "batch"),
     )
     dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
-    mask = load_rule(config.rule, config.options()).mask
+    rule = load_rule(config.rule, config.options())
+    mask = rule.mask
     low = 0.05 if batch > 1 and (network.width or 0) >= 64 and config.backend not in CHIPS else 0.0
     given = config.spiking.initial_rate
     constants = dataclasses.replace(config.spiking, trace_timing=timing, initial_rate=low if given is None else given)
     floats = config.backend not in CHIPS or (config.backend == "lava" and config.chip.precision == "float")
-    rounds = not floats and config.chip.eligibility == "tag"
+    rounds = not floats and config.chip.eligibility == "tag" and not rule.stepwise
     usual = default_record(training.steps or 0, spiking, stimuli.data != "rhm", rounds)
     chosen = usual if config.record is None else Record.parse(config.record)
     return dataclasses.replace(

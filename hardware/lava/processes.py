@@ -8,7 +8,8 @@ fills its own part, and Lava adds up what arrives.
 Early modulators, which are known before the stimulus, are sent in all its steps, and the neurons send
 y2 = 64 + 2 · level of modulator · post factor in every step, y1 = 64 and y3 = 0: weights change at once.
 A circuit that is stepwise answers the spikes of every step within that step: the neurons send their spikes, wait
-for their modulators, and then send y1 to y3. In floating point y2 is then modulator · post factor, for the tag.
+for their modulators, and then send y1 to y3. Where there is a tag, dw reads it as it was in the step before, so y1 has
+the modulator of the step before, too; in floating point (weighed) y2 is modulator · post factor, for the tag.
 """
 
 from __future__ import annotations
@@ -34,15 +35,16 @@ class Population(AbstractProcess):
 
     above, at: length of what goes to the layer above, and where these neurons stand in it; units, first:
     the same of what goes to and comes from the modulatory circuit; constants: see the models; early: whether
-    modulators are; stepwise: whether the circuit is.
+    modulators are; stepwise: whether the circuit is; weighed: whether the tag adds up weighed post factors.
     """
 
     def __init__(
-        self, *, neurons, above, at, units, first, time_steps, period, constants, early=False, stepwise=False, **others
+        self, *, neurons, above, at, units, first, time_steps, period, constants, early=False, stepwise=False,
+        weighed=False, **others,
     ):  # fmt: skip
         super().__init__(
             neurons=neurons, above=above, at=at, units=units, first=first, time_steps=time_steps, period=period,
-            constants=constants, early=early, stepwise=stepwise, **others,
+            constants=constants, early=early, stepwise=stepwise, weighed=weighed, **others,
         )  # fmt: skip
         self.a_in = InPort(shape=(neurons,))
         self.m_in = InPort(shape=(units,))
@@ -59,15 +61,16 @@ class Modulation(AbstractProcess):
     circuit: an object whose `end(counts, arrived, fixation, target)` gives the modulators (1, units);
     fixation, target: (stimuli,) and (stimuli, classes); below: for each layer the part of x_in or s_in that
     arrives at it, as ("x" or "s", first, last); early: `circuit.begin(fixation, target)` gives them before it;
-    stepwise: `circuit.step(inputs, spikes)` gives them in every step.
+    stepwise: `circuit.step(inputs, spikes)` gives them in every step; weighed: and `end` others after it.
     """
 
     def __init__(
-        self, *, units, inputs, time_steps, circuit, fixation, target, below, early=False, stepwise=False, **others
+        self, *, units, inputs, time_steps, circuit, fixation, target, below, early=False, stepwise=False,
+        weighed=False, **others,
     ):  # fmt: skip
         super().__init__(
             units=units, inputs=inputs, time_steps=time_steps, circuit=circuit, fixation=fixation, target=target,
-            below=below, early=early, stepwise=stepwise, **others,
+            below=below, early=early, stepwise=stepwise, weighed=weighed, **others,
         )  # fmt: skip
         self.s_in = InPort(shape=(units,))
         self.x_in = InPort(shape=(inputs,))
@@ -81,8 +84,10 @@ class _PopulationModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         for name in (
             "neurons", "above", "at", "units", "first", "time_steps", "period", "constants", "early", "stepwise",
+            "weighed",
         ):  # fmt: skip
             setattr(self, name, proc_params[name])
+        self.last = np.zeros(self.neurons)  # modulators of the step before
 
     def run_spk(self):
         current = self.a_in.recv()
@@ -90,6 +95,8 @@ class _PopulationModel(PyLoihiProcessModel):
         if phase == self.time_steps:
             self.u[:], self.v[:] = 0, 0
             modulator, nothing = self._told(np.zeros(self.neurons, bool)), np.zeros_like(self.v)
+            if self.stepwise and not self.weighed:
+                modulator, self.last = self.last, nothing
             if self.early:
                 self._send(nothing, np.full_like(self.v, OFFSET), 0)
             else:
@@ -102,8 +109,13 @@ class _PopulationModel(PyLoihiProcessModel):
         if self.early:
             level = (modulator * post_factor + (1 << (EARLY_SHIFT - 1))) >> EARLY_SHIFT
             post_factor = OFFSET + 2 * np.clip(level, -EARLY_LEVELS, EARLY_LEVELS)
-        elif self.stepwise:
+        elif self.weighed:
             post_factor = modulator * post_factor
+        elif self.stepwise:
+            counted = (phase + 1) % self.period == 0
+            before, self.last = self.last, modulator if counted else np.zeros_like(modulator)
+            self._send(before, post_factor, 0)
+            return
         self._send(np.zeros_like(modulator), post_factor, 0)
 
     def _told(self, spike):
@@ -184,7 +196,7 @@ class FloatPopulation(_PopulationModel):
 class _ModulationModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        for name in ("units", "time_steps", "circuit", "fixation", "target", "below", "early", "stepwise"):
+        for name in ("units", "time_steps", "circuit", "fixation", "target", "below", "early", "stepwise", "weighed"):
             setattr(self, name, proc_params[name])
         self.arrived = np.zeros((1, len(self.below)), np.int64)
         self.afterwards = np.zeros(self.units)
@@ -212,7 +224,7 @@ class _ModulationModel(PyLoihiProcessModel):
     def _tell_in_step(self, given, phase, learning):
         """What the circuit says of the spikes of this very step."""
         if learning:
-            self._tell(np.zeros(self.units) if self.early else self.afterwards)
+            self._tell(self.afterwards if self.weighed else np.zeros(self.units))
         else:
             self.modulator[phase] = self.circuit.step(given["x"][None], given["s"][None])[0]
             self._tell(self.modulator[phase])

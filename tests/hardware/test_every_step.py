@@ -1,4 +1,5 @@
-"""Rules that weigh every step, without a tag: a circuit on the chip answers the spikes of each step within it."""
+"""Rules that weigh every step: a circuit on the chip answers the spikes of each step within it; no tag, or one that
+forgets."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ from plastic.experiments.chip_exact import float_case, settings, task
 from plastic.hardware.arithmetic import ONE
 from plastic.hardware.backend import ChipEnsemble, Hardware, circuit_of
 from plastic.hardware.emulator import Emulator
-from plastic.hardware.program import Program, Rounding
+from plastic.hardware.leak import leak, tag_decay
+from plastic.hardware.program import Eligibility, Program, Rounding
 from plastic.hardware.quantised import Chip
 from plastic.models.reference_stepwise import Course, Stepwise
 from plastic.models.topology import Layer, tree
@@ -31,18 +33,24 @@ from plastic.rules.rule import Array, Modulator, Moment, Signals, Synapses, Thir
 from plastic.traces.opened import open_run
 
 OPTIONS = {"espp": {"gate": "online"}, "eprop": {"learning_signal": "step", "leak": "0"}}
+CASES: dict[str, tuple[str, dict[str, str], Eligibility, float]] = {  # rule, options, eligibility, learning rate
+    "espp": ("espp", OPTIONS["espp"], "none", 0.1),
+    "eprop": ("eprop", OPTIONS["eprop"], "none", 0.1),
+    "eprop-leaking": ("eprop", {"learning_signal": "step"}, "tag", 0.02),
+}
 SMALL = [
     "--symbols", "4", "--classes", "4", "--synonyms", "2", "--width", "8", "--time-steps", "10", "--steps", "12",
     "--probes", "0", "--train-size", "24", "--test-size", "8", "--learning-rate", "0.1",
 ]  # fmt: skip
 
 
-def ensemble(rule: str, rounding: Rounding = "stochastic", seed: int = 0, period: int = 1) -> ChipEnsemble:
-    given = settings(rule, "loihi", OPTIONS[rule])
+def ensemble(case: str, rounding: Rounding = "stochastic", seed: int = 0, period: int = 1) -> ChipEnsemble:
+    rule, options, eligibility, rate = CASES[case]
+    given = settings(rule, "loihi", options)
     assert given.spiking is not None
     given = replace(given, spiking=replace(given.spiking, learning_period=period))
-    chip = Chip(rounding, seed=seed, eligibility="none")
-    return ChipEnsemble(given, [task(seed)], [seed], [0.1], Hardware(chip, calibration=(50, 4)))
+    chip = Chip(rounding, seed=seed, eligibility=eligibility)
+    return ChipEnsemble(given, [task(seed)], [seed], [rate], Hardware(chip, calibration=(50, 4)))
 
 
 def program(made: ChipEnsemble) -> Program:
@@ -58,16 +66,16 @@ def stimuli(made: ChipEnsemble, count: int) -> tuple[NDArray[Any], NDArray[Any],
 
 
 @pytest.mark.parametrize(("rounding", "seed"), [("stochastic", 0), ("nearest", 1)])
-@pytest.mark.parametrize("rule", OPTIONS)
-def test_emulator_and_lava_agree_bit_for_bit(rule: str, rounding: Rounding, seed: int) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_emulator_and_lava_agree_bit_for_bit(case: str, rounding: Rounding, seed: int) -> None:
     """The circuit of Lava answers within the step; seed 1 learns in every second step only. All four pairs, 200
     stimuli each, are in docs/results/chip-exact.json."""
-    made = ensemble(rule, rounding, seed, period=1 + seed)
+    made = ensemble(case, rounding, seed, period=1 + seed)
     found = compare(program(made), *stimuli(made, 10), seed=seed, every=5)
     assert found.differing == []
     assert all(0.01 < rate < 0.7 for rate in found.rates), found.rates
     assert all(moved > 0.05 for moved in found.moved), found.moved
-    assert found.largest_tag == 0  # there is none
+    assert (found.largest_tag > 60) == (case == "eprop-leaking")  # the others have none
     told = np.stack(found.modulators)
     assert told.shape == (10, program(made).time_steps, program(made).units)
     assert np.abs(told).max() > 20
@@ -98,22 +106,24 @@ def test_the_gate_of_every_step_is_that_of_exact_fractions() -> None:
     assert all(0.2 < np.mean(one) < 0.8 for one in seen)  # both open and closed
 
 
-@pytest.mark.parametrize("rule", OPTIONS)
-def test_weights_change_as_the_reference_says_of_the_same_spikes(rule: str) -> None:
-    """Σ η m_i Σ_t g[t] ψ_i x̄_j by the reference's loops in float64, from the spikes and membranes of the emulator."""
-    made = ensemble(rule, seed=1)
+@pytest.mark.parametrize("case", CASES)
+def test_weights_change_as_the_reference_says_of_the_same_spikes(case: str) -> None:
+    """Σ η m_i Σ_t g[t] ē_ij[t] by the reference's loops in float64, from the spikes and membranes of the emulator."""
+    made = ensemble(case, seed=1)
     given, emulator, reference = program(made), Emulator(program(made), [1]), _Reference(made)
     first = emulator.weights
     for spikes, fixation, target in zip(*(part[:, None] for part in stimuli(made, 60)), strict=True):
         done = emulator.stimulus(spikes, True, fixation, target)
         before = emulator.weights
         emulator.learn(done, fixation, target)
-        assert all((a == b).all() for a, b in zip(emulator.weights, before, strict=True))  # nothing waits
+        waits = any((a != b).any() for a, b in zip(emulator.weights, before, strict=True))
+        assert case == "eprop-leaking" or not waits  # what the last step gave, in a tag
+        assert not any(tag.any() for tag in emulator.tags)
         reference.follow(spikes[0], done, int(fixation[0]), target)
     for index, (weight, start) in enumerate(zip(emulator.weights, first, strict=True)):
         whole = reference.changed[index] * given.scales[index]["weight"]
         change, moved = (weight[0] - start[0]).astype(float), np.abs(whole) > 4
-        assert moved.sum() > 30
+        assert moved.sum() > 20
         assert np.corrcoef(change[moved], whole[moved])[0, 1] > 0.9  # weights are rounded at random in every step
         assert 0.8 < (change * whole).sum() / (whole**2).sum() < 1.2
     if "readout.weight" in given.state:  # in fixed point with 24 bits it is the reference's, almost
@@ -157,10 +167,10 @@ class _Reference:
             told = self.rule.third_factor(signals, circuits[index]).current.value
             shape = self.changed[index].shape[:2]
             m = np.broadcast_to(told, (1, z.shape[1])).reshape(shape)
-            self.changed[index] += 0.1 * m[..., None] * run.eligibilities[index][0]
+            self.changed[index] += self.made.learning_rate * m[..., None] * run.eligibilities[index][0]
         self.held = [course.spikes.mean(0).reshape(1, -1) for course in courses]
         if run.readout_update is not None:
-            self.weights["readout.weight"] = self.weights["readout.weight"] + 0.1 * run.readout_update
+            self.weights["readout.weight"] += self.made.learning_rate * run.readout_update
 
     def _course(self, layer: Layer, below: NDArray[Any], own: NDArray[Any], distance: NDArray[Any]) -> Course:
         step, time = self.made.step_constants, len(below)
@@ -185,9 +195,9 @@ def test_floating_point_in_lava_is_the_reference(rule: str) -> None:
     assert found["weight_error"] < 1e-6
 
 
-@pytest.mark.parametrize("rule", OPTIONS)
-def test_a_run_that_is_taken_up_again_ends_the_same(rule: str) -> None:
-    whole, half, rest = (ensemble(rule, seed=1) for _ in range(3))
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_that_is_taken_up_again_ends_the_same(case: str) -> None:
+    whole, half, rest = (ensemble(case, seed=1) for _ in range(3))
     whole.train(8)
     half.train(4)
     rest.restore(half.snapshot())
@@ -280,21 +290,36 @@ def test_what_is_known_before_a_stimulus_is_read_from_values_not_shapes() -> Non
     network = tree(4, 8, 2, (6, 5), 8, shared=False)
     assert circuit_of(load_rule("eprop", OPTIONS["eprop"]), network, 0.1).early  # activity · 0 + 1
     assert not circuit_of(Afterwards(), network, 0.1).early
+    given = replace(settings("espp", "loihi", OPTIONS["espp"]), rule=Afterwards())
+    with pytest.raises(PlasticError, match="depends on the response to the whole stimulus"):
+        ChipEnsemble(given, [task(0)], [0], [0.1], Hardware(calibration=(2, 2)))
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3, 0.5, 0.9, 0.95])
+def test_a_tag_forgets_as_its_products_say(decay: float) -> None:
+    """Their sum, by the engine's own arithmetic, takes 1 − κ of any tag, to 1/64 and without rounding, and nothing in
+    the step that clears it."""
+    for t in range(-256, 256):
+        taken = {
+            y3: sum(((t * (y3 - 64) * p.mantissa) >> p.shift) << (p.exponent + 7) for p in leak(decay))
+            for y3 in (0, 64)
+        }
+        assert taken == {0: -2 * t * round(64 * (1 - decay)), 64: 0}  # with 7 bits after the point
+    assert abs(tag_decay(decay) - decay) <= 1 / 128
 
 
 @pytest.mark.parametrize(
     ("rule", "options", "arguments", "words"),
     [
         ("eprop", ["learning_signal=step"], ["--eligibility", "none"], "(by 0.9)"),
-        ("eprop", ["learning_signal=step"], ["--eligibility", "none"], "--rule-options leak=0"),
-        ("eprop", ["learning_signal=step", "leak=0"], [], "take --eligibility none"),
-        ("espp", ["gate=online"], [], "take --eligibility none"),
+        ("eprop", ["learning_signal=step"], ["--eligibility", "none"], "--eligibility tag, or --rule-options leak=0."),
+        ("eprop", ["learning_signal=step"], ["--backend", "lava", "--precision", "float"], "--rule-options leak=0."),
         ("espp", ["gate=online"], ["--eligibility", "none", "--learning-rate", "500"], "lower the learning rate"),
         (
             "eprop", ["learning_signal=step", "leak=0", "feedback=symmetric"], ["--eligibility", "none"],
             "the layer above",
         ),
-        ("lpl-spiking", ["delay=5"], ["--eligibility", "none"], "0.607, 0.905"),
+        ("lpl-spiking", ["delay=5"], [], "2 times (by 0.607, 0.905)"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(
