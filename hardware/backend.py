@@ -197,12 +197,12 @@ class ChipEnsemble(Ensemble):
         self, spikes: NDArray[Any], fixation: NDArray[Any], target: NDArray[Any], observed: bool, traces: Traces | None
     ) -> tuple[Stimulated, list[Observation]]:
         """One stimulus on the emulator."""
-        program = self.emulator.program
+        program, before = self.emulator.program, self.emulator.steps
         done = self.emulator.stimulus(spikes[None], traces is not None, fixation, target)
         tags = self.emulator.tags if observed else []
         self.sent = self.emulator.learn(done, fixation, target)
         if traces is not None:
-            traces.update(chip_traces(self.network, program, spikes, done))
+            traces.update(chip_traces(self.network, program, spikes, done, self.seeds[0], before))
         values = self.emulator.circuit.values
         seen = chip_observations(self.network, program, values, done, tags, self.sent) if observed else []
         return done, seen

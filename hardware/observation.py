@@ -14,11 +14,12 @@ from plastic.hardware.arithmetic import ONE
 from plastic.hardware.circuit import STEP, Circuit
 from plastic.hardware.emulator import Stimulated
 from plastic.hardware.program import Program
+from plastic.hardware.replay import synapses
 from plastic.models import reference
 from plastic.models.learning import Observation
 from plastic.models.response import Eligibility, Response
 from plastic.models.step import LayerTrace, SpikingStep
-from plastic.models.topology import Layer, Network
+from plastic.models.topology import Network
 from plastic.rules.rule import Modulator, Rule, ThirdFactor
 
 Floats = NDArray[np.float64]
@@ -84,44 +85,30 @@ def chip_observations(
 
 
 def chip_traces(
-    network: Network, program: Program, spikes: NDArray[Any], done: Stimulated
+    network: Network, program: Program, spikes: NDArray[Any], done: Stimulated, seed: int, steps: int
 ) -> dict[int, list[LayerTrace]]:
-    """Signals of every step of the first chip, in float units; the presynaptic trace as if it were not rounded."""
-    below, traces = np.asarray(spikes, dtype=np.float64), {}
+    """Signals of every step of the first chip, in float units; seed: its; steps: that it had run before."""
+    below, traces = np.asarray(spikes, dtype=np.uint8), {}
     for index, (layer, scale) in enumerate(zip(network.layers, program.scales, strict=True)):
-        own = done.spikes[index][0].astype(np.float64)
-        membrane, post = done.signals[index][:, 0].astype(np.float64)
-        decay = float(np.exp(-1 / plasticity.trace_tau)) if (plasticity := program.layers[index].plasticity) else 0.0
+        own, chip, time = done.spikes[index][0], program.layers[index], len(below)
+        membrane, post = done.signals[index][:, 0]
+        pre, eligibility = below.astype(np.float64), None
+        if chip.plasticity is not None:
+            x1, tags = synapses(program, chip, chip.plasticity, below, post, seed, steps)
+            pre = x1 / scale["trace"]
+            if program.eligibility == "tag":
+                eligibility = _tensor(tags / scale["tag"])[None, :, None]
+        arriving = np.concatenate([np.zeros_like(below[:1]), below[:-1]])
+        inputs, units = (1, time, 1, layer.positions, layer.fan_in), (1, time, 1, layer.positions, layer.neurons)
         traces[index] = [
-            _trace(
-                layer,
-                below,
-                low_pass(below, decay),
-                membrane / (64 * scale["weight"]),
-                post / scale["post_factor"],
-                own,
+            LayerTrace(
+                _tensor(arriving).view(inputs), _tensor(pre).view(inputs),
+                _tensor(membrane / (64 * scale["weight"])).view(units),
+                _tensor(post / scale["post_factor"]).view(units), _tensor(own).view(units), eligibility,
             )
-        ]
+        ]  # fmt: skip
         below = own
     return traces
-
-
-def low_pass(spikes: Floats, decay: float) -> Floats:
-    """x̄[t] = λ x̄[t−1] + s[t] along the first axis."""
-    trace = np.zeros_like(spikes)
-    for t in range(len(spikes)):
-        trace[t] = (decay * trace[t - 1] if t else 0.0) + spikes[t]
-    return trace
-
-
-def _trace(layer: Layer, below: Floats, pre: Floats, membrane: Floats, post: Floats, spike: Floats) -> LayerTrace:
-    steps = len(below)
-    arriving = np.concatenate([np.zeros_like(below[:1]), below[:-1]])
-    inputs, units = (1, steps, 1, layer.positions, layer.fan_in), (1, steps, 1, layer.positions, layer.neurons)
-    return LayerTrace(
-        _tensor(arriving).view(inputs), _tensor(pre).view(inputs), _tensor(membrane).view(units),
-        _tensor(post).view(units), _tensor(spike).view(units),
-    )  # fmt: skip
 
 
 def float_stimulus(

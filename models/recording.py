@@ -99,11 +99,14 @@ class _Seen:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def running_eligibility(self, selectors: Sequence[Selector]) -> Tensor:
-        """Σ ψ x̄ up to every step, for the chosen synapses: (time, stream, position, post, pre)."""
+        """Σ ψ x̄ up to every step, or what a chip has of it, for the chosen synapses: (time, stream, position, post,
+        pre)."""
         if not layer_is_plain(self.layer):
             assert len(self.traces) == 1
             assert self.traces[0].spike.shape[1] == 1, "convolutions are of rate networks, where a stimulus is one step"
             return self.final_eligibility(selectors)[None]
+        if self.traces[0].eligibility is not None:
+            return self.steps("eligibility", selectors)
         stream, position, post, pre = selectors
         kept = [masked(part.post_factor[0], self.rule.mask, 1) for part in self.traces]
         psi = torch.cat([_select(part, (slice(None), stream, position, post)) for part in kept])

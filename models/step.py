@@ -32,6 +32,7 @@ class LayerTrace:
     membrane: Tensor  # before the reset
     post_factor: Tensor
     spike: Tensor
+    eligibility: Tensor | None = None  # (members, time, batch, positions, neurons, fan_in), where it is not Σ ψ x̄
 
 
 @dataclass(frozen=True)

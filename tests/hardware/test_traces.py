@@ -61,9 +61,9 @@ def in_integers(run: Any, number: int, scale: Any) -> Recorded:
     return Recorded(signal("weight", scale["weight"]), change, rounding, tag, level, told)
 
 
-def uniform(seed: int, count: int) -> NDArray[np.float64]:
-    """The number that each step uses of the stream that rounds weights: the first of all goes unused."""
-    return np.random.Generator(np.random.PCG64(seed)).random(1 + count)[1:]
+def uniform(seed: int, count: int, per_step: int = 1) -> NDArray[np.float64]:
+    """The number that each step uses of a stream of Lava's: the first of all goes unused, then all but the last."""
+    return np.random.Generator(np.random.PCG64(seed)).random(1 + per_step * count)[per_step::per_step]
 
 
 def mixed(z: int) -> int:
@@ -120,6 +120,56 @@ def test_recorded_factors_give_the_recorded_weights_in_integers(rounding: str, c
         assert moved > 100
         assert fractions > 100
         assert 0.1 < rounded_up / fractions < 0.9  # not all the same way
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+def test_the_record_of_every_step_is_what_the_chip_has(rounding: str, config: Config, tmp_path: Path) -> None:
+    """Traces from spikes, and tags from traces and post factors, in whole numbers for the random numbers that round
+    them; the last tag is the one that the weights change by."""
+    stimuli, record = 12, "pre_spike,pre_trace,post_factor,eligibility; eligibility,gate,modulator@stimulus"
+    given = dataclasses.replace(
+        config, chip=dataclasses.replace(config.chip, rounding=rounding), seed=3, record=record,
+        training=dataclasses.replace(config.training, steps=stimuli),
+    )  # fmt: skip
+    program = make_chip(resolve(given)).emulator.program
+    simulate(given, tmp_path / "run", make_network=make_chip)
+    run, length, time = plastic.open_run(tmp_path / "run"), program.time_steps + 1, program.time_steps
+    up = np.full((stimuli, length), 63)
+    if rounding == "stochastic":
+        up = 127 - np.floor(uniform(2, stimuli * length) * 128).astype(np.int64).reshape(stimuli, length)
+    for number, (layer, scale) in enumerate(zip(program.layers, program.scales, strict=True), 1):
+        assert layer.plasticity is not None
+        product, left = layer.plasticity.tag_change[0], np.exp(-1 / np.array([layer.plasticity.trace_tau]))[0]
+        seen = {
+            name: whole(run.traces[f"layer{number}_{name}"].values[:, 0] * unit)
+            for name, unit in {
+                "pre_spike": 1, "pre_trace": scale["trace"], "post_factor": scale["post_factor"],
+                "eligibility": scale["tag"], "eligibility_stimulus": scale["tag"],
+            }.items()
+        }  # fmt: skip
+        for position in range(layer.positions):
+            random = np.full((stimuli, length), 0.5)
+            if rounding == "stochastic":
+                first = layer.plasticity.seed + given.seed + 4 * position
+                random = uniform(first, stimuli * length, 2).reshape(stimuli, length)
+            for stimulus in range(stimuli):
+                part = slice(stimulus * time, (stimulus + 1) * time)
+                arrives, x1, y2 = (seen[k][part, position] for k in ("pre_spike", "pre_trace", "post_factor"))
+                tags = seen["eligibility"][part, position]
+                trace, tag = np.zeros_like(x1[0]), np.zeros_like(tags[0])
+                for t in range(time):
+                    kept = trace * left
+                    trace = np.floor(kept).astype(np.int64) + (random[stimulus, t] < kept - np.floor(kept))
+                    if t + 1 < time:  # what is sent in the last step arrives never
+                        trace = np.minimum(trace + layer.plasticity.trace_impulse * arrives[t + 1], 127)
+                        np.testing.assert_array_equal(x1[t], trace)
+                    trace = x1[t]
+                    added = ((x1[t] * y2[t][:, None] * product.mantissa) >> product.shift) << (product.exponent + 7)
+                    tag = np.minimum(((tag << 7) + added + up[stimulus, t]) >> 7, 255)
+                    np.testing.assert_array_equal(tags[t], tag)
+                np.testing.assert_array_equal(tag, seen["eligibility_stimulus"][stimulus, position])
+        assert seen["eligibility"].max() > 50
+        assert seen["pre_trace"].max() > 30
 
 
 @pytest.mark.parametrize("backend", CHIPS)
