@@ -24,6 +24,7 @@ from plastic.hardware.arithmetic import ONE
 from plastic.hardware.backend import ChipEnsemble, Hardware, circuit_of
 from plastic.hardware.emulator import Emulator
 from plastic.hardware.leak import leak, tag_decay
+from plastic.hardware.observation import chip_traces
 from plastic.hardware.program import Eligibility, Program, Rounding
 from plastic.hardware.quantised import Chip
 from plastic.models.reference_stepwise import Course, Stepwise
@@ -183,6 +184,24 @@ class _Reference:
         shape = (time, 1, layer.positions, layer.neurons)
         pre = np.stack(traces).reshape(time, 1, layer.positions, layer.fan_in)
         return Course(own.reshape(shape), arriving, psi.reshape(shape), pre)
+
+
+def test_the_recorded_course_of_a_tag_that_forgets_is_the_tag() -> None:
+    made = ensemble("eprop-leaking", seed=1)
+    largest = []
+    for spikes, fixation, target in zip(*(part[:, None] for part in stimuli(made, 4)), strict=True):
+        emulator, before = made.emulator, made.emulator.steps
+        done = emulator.stimulus(spikes, True, fixation, target)
+        tags = emulator.tags
+        traces = chip_traces(made.network, emulator.program, spikes[0], done, 1, before)
+        emulator.learn(done, fixation, target)
+        for index, tag in enumerate(tags):
+            (trace,) = traces[index]
+            assert trace.eligibility is not None
+            course = trace.eligibility[0, :, 0].numpy() * emulator.program.scales[index]["tag"]
+            np.testing.assert_array_equal(np.rint(course[-1]), tag[0])
+            largest.append(np.abs(course).max())
+    assert min(largest) > 60
 
 
 @pytest.mark.parametrize("rule", OPTIONS)
