@@ -2,8 +2,9 @@
 
     python -m plastic.experiments.fresh_bundle --python python3.10
 
-Trains a spiking network by each of four rules, exports each as a bundle, makes a new virtual
-environment, installs lava-nc there, and runs the bundles in it. Needs a network or a package mirror.
+Trains a spiking network by each of four rules, and by three whose weights change in every step on the chip, exports
+each as a bundle, makes a new virtual environment, installs lava-nc there, and runs the bundles in it. Needs a
+network or a package mirror.
 """
 
 from __future__ import annotations
@@ -18,12 +19,21 @@ from pathlib import Path
 from plastic.cli import main as plastic
 from plastic.experiments.results import write_result
 
-RULES = {"clapp": [], "dfa": [], "lpl": ["--rule-options", "sides=current"], "espp": []}
+RULES = {
+    "clapp": [],
+    "dfa": [],
+    "lpl": ["--rule-options", "sides=current"],
+    "espp": [],
+    "espp-online": ["--rule-options", "gate=online"],
+    "eprop-step": ["--rule-options", "learning_signal=step", "leak=0"],
+    "eprop-leak": ["--rule-options", "learning_signal=step"],
+}
+NO_TAG = ("espp-online", "eprop-step")
 RUN = [
     "--backend", "snntorch", "--batch", "1", "--dtype", "float64", "--weights", "local", "--trace-timing", "emitted",
     "--width", "32", "--steps", "400", "--probes", "0",
 ]  # fmt: skip
-RATES = {"clapp": "0.05", "dfa": "0.05", "lpl": "0.01", "espp": "0.05"}
+RATES = {"lpl": "0.01", "eprop-leak": "0.01"}  # others: 0.05
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,9 +65,11 @@ def environment(folder: Path, python: str) -> Path:
 def bundle_run(folder: Path, rule: str, python: Path, stimuli: int) -> dict[str, object]:
     """Train, export, and run the bundle with that Python, which knows nothing of plastic."""
     run, bundle = str(folder / f"run-{rule}"), folder / rule
-    options = ["--rule", rule, *RULES[rule], "--learning-rate", RATES[rule], *RUN]
+    name = rule.partition("-")[0]
+    options = ["--rule", name, *RULES[rule], "--learning-rate", RATES.get(rule, "0.05"), *RUN]
+    tagged = ["--eligibility", "none" if rule in NO_TAG else "tag"]
     made = plastic(["simulate", *options, "--out", run])
-    made = made or plastic(["export", run, "--to", "lava", str(bundle), "--stimuli", str(stimuli)])
+    made = made or plastic(["export", run, "--to", "lava", str(bundle), "--stimuli", str(stimuli), *tagged])
     if made:
         return {"status": made}
     started = time.perf_counter()
