@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ from plastic.hardware.program import Eligibility, Program, Rounding
 from plastic.hardware.quantised import Chip
 from plastic.models.reference_stepwise import Course, Stepwise
 from plastic.models.topology import Layer, tree
+from plastic.models.training import Ensemble
 from plastic.rules import ESPP, Rule, load_rule
-from plastic.rules.rule import Array, Modulator, Moment, Signals, Synapses, ThirdFactor
+from plastic.rules.rule import Array, Modulator, Moment, Signals, Summary, Synapses, ThirdFactor
 from plastic.traces.opened import open_run
 
 OPTIONS = {"espp": {"gate": "online"}, "eprop": {"learning_signal": "step", "leak": "0"}}
@@ -298,6 +299,39 @@ class Afterwards(Rule):
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         return ThirdFactor(Modulator(1.0, signals.activity))
+
+
+@dataclass(frozen=True)
+class Pooled(Rule):
+    """Sees the mean over positions in every step, and tells every position the same."""
+
+    name = "pooled"
+    summary: Summary = "mean"
+
+    @property
+    def stepwise(self) -> bool:
+        return True
+
+    def step(self, now: Moment, memory: dict[str, Array], weights: Mapping[str, Array]) -> Array:
+        return now.spike - 0.5 * now.arriving + now.context
+
+    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+        return ThirdFactor(Modulator(signals.fixation, signals.context + 0.3))
+
+
+def test_a_rule_that_sees_the_mean_over_positions_is_that_of_the_reference() -> None:
+    def made(backend: str) -> Any:
+        given = replace(settings("espp", backend, OPTIONS["espp"]), rule=Pooled())
+        return [given, [task(1)], [1], [0.1]]
+
+    truth, lava = Ensemble(*made("reference")), ChipEnsemble(*made("lava"), Hardware(precision="float"))
+    first = {name: value.clone() for name, value in truth.learner.parameters.items()}
+    for one in (truth, lava):
+        one.train(5)
+    for name, value in truth.learner.parameters.items():
+        moved = float((value - first[name]).abs().max())
+        assert moved > 0.1
+        assert float((value - lava.learner.parameters[name]).abs().max()) < 1e-6 * moved
 
 
 def test_a_step_that_remembers_is_refused() -> None:
