@@ -2,7 +2,9 @@
 
 Everything that the emulator and Lava's fixed-point model need is here, as integers and integer
 arrays, and nothing of Lava's names. A stimulus takes `time_steps` steps and one more, in which the
-modulators arrive, weights change and tags are cleared. Between stimuli membranes, pending synaptic
+modulators arrive, weights change and tags are cleared. With a circuit of every step (`steps`) modulators come in every
+step: without a tag they are part of y2, with one they are y1 of the step after, when dw reads the tag that took in
+their step. Between stimuli membranes, pending synaptic
 input and presynaptic traces are set back to rest by the host.
 
 Widths are those of Loihi's learning engine as Lava's bit-accurate model has them: traces 0..127,
