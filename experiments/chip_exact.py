@@ -45,7 +45,14 @@ AT_ONCE = (  # weights change in every step: the modulator is known before the s
     LEAKING,
 )  # fmt: skip
 WIDTHS, TIME_STEPS = (12, 10), 20
-RATE = {"lpl": 2.0, "simsiam": 0.02, "sdfa": 0.02, "barlow": 0.001, LEAKING: 0.02}  # where 0.1 is too little or much
+RATE = {
+    "lpl": 2.0,
+    "simsiam": 0.02,
+    "sdfa": 0.02,
+    "barlow": 0.001,
+    "vicreg": 0.01,
+    LEAKING: 0.02,
+}  # where 0.1 is too little or much
 FLOAT = 0.1  # of that rate: a livelier course is chaotic, and 1e-16 grows to 1e-2 of the weights in 200 stimuli
 Options = Mapping[str, str]  # of a rule; None where a function takes them: those with which it fits a chip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,20 +33,28 @@ def analyse(rows: Sequence[Row]) -> Content:
         levels, synonyms = s.get("levels", 3), s.get("synonyms", STANDARD)
         sizes = curves.setdefault(label(levels, synonyms), {}).setdefault(row["arm"], {})
         sizes.setdefault(s["train_size"], []).append(round(top_error(row), 6))
-    stars = {task: {arm: p_star(sizes, THRESHOLD) for arm, sizes in arms.items()} for task, arms in curves.items()}
-    values = {task: {arm: _rounded(star.value) for arm, star in arms.items()} for task, arms in stars.items()}
+    found = thresholds(curves)
+    values = found["p_star"]
     return {
         "definition": "P*: smallest P with a test error of the top layer's linear probe below a tenth of chance error "
         f"({THRESHOLD}), interpolated in log P on the mean over seeds; interval: 95 % bootstrap over seeds, a bound of "
         "null lies beyond the largest P",
-        "p_star": values,
+        **found,
+        "p_star_over_bp": {task: _ratios(arms) for task, arms in values.items()},
+        "p_star_theory": {task: CLASSES * m**levels for task in curves for levels, m in [_numbers(task)]},
+        "scaling": _scaling(values),
+    }
+
+
+def thresholds(curves: Curves) -> Content:
+    """P* with its interval for every task (or other label) and arm, and the errors that they are of, by P."""
+    stars = {task: {arm: p_star(sizes, THRESHOLD) for arm, sizes in arms.items()} for task, arms in curves.items()}
+    return {
+        "p_star": {task: {arm: _rounded(star.value) for arm, star in arms.items()} for task, arms in stars.items()},
         "p_star_interval": {
             task: {arm: [_rounded(star.low), _rounded(star.high)] for arm, star in arms.items()}
             for task, arms in stars.items()
         },
-        "p_star_over_bp": {task: _ratios(arms) for task, arms in values.items()},
-        "p_star_theory": {task: CLASSES * m**levels for task in curves for levels, m in [_numbers(task)]},
-        "scaling": _scaling(values),
         "points": {
             task: {arm: {str(p): sizes[p] for p in sorted(sizes)} for arm, sizes in arms.items()}
             for task, arms in curves.items()
@@ -109,14 +117,18 @@ def _shown(content: Content) -> list[str]:
     return standard if any(task in content["points"] for task in standard) else list(content["points"])[:2]
 
 
-def _curves(axis: Axes, content: Content, task: str) -> None:
-    for number, (arm, sizes) in enumerate(content["points"].get(task, {}).items()):
-        p = np.array([int(size) for size in sizes])
+def draw_errors(axis: Axes, arms: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    """Mean and standard deviation of the errors of every arm against P."""
+    for number, (arm, sizes) in enumerate(arms.items()):
+        p = [int(size) for size in sizes]
         mean = np.array([np.mean(errors) for errors in sizes.values()])
         spread = np.array([np.std(errors, ddof=1) if len(errors) > 1 else 0.0 for errors in sizes.values()])
-        style = "--" if arm == "none" else "-"
-        axis.plot(p, mean, style, color=color(arm, number), marker=mark(arm), ms=4, label=arm)
+        axis.plot(p, mean, "--" if arm == "none" else "-", color=color(arm, number), marker=mark(arm), ms=4, label=arm)
         axis.fill_between(p, mean - spread, mean + spread, color=color(arm, number), alpha=0.15, lw=0)
+
+
+def _curves(axis: Axes, content: Content, task: str) -> None:
+    draw_errors(axis, content["points"].get(task, {}))
     if task in content["p_star_theory"]:
         axis.axvline(content["p_star_theory"][task], color="#777777", lw=1, ls=":")
         axis.annotate(

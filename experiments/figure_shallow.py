@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plastic.experiments.figure import Content, top_error
-from plastic.experiments.figure_efficiency import CLASSES, STANDARD, SYMBOLS, THRESHOLD
+from plastic.experiments.figure_efficiency import (
+    CLASSES,
+    STANDARD,
+    SYMBOLS,
+    THRESHOLD,
+    Curves,
+    draw_errors,
+    thresholds,
+)
 from plastic.experiments.palette import color, mark
 from plastic.experiments.store import Row
-from plastic.experiments.threshold import p_star
 
 ALL_STRINGS = CLASSES * STANDARD**3  # n_c m^(1 + s) for L = s = 2
 BEHIND = 2.5  # times P*(BP): where direct feedback was expected
@@ -21,30 +27,15 @@ BEHIND = 2.5  # times P*(BP): where direct feedback was expected
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Per width and arm: errors, P* and its interval; per width, what 2.5 P*(BP) would be."""
-    points: dict[str, dict[str, dict[int, list[float]]]] = {}
+    curves: Curves = {}
     for row in rows:
         s = row["settings"]
-        sizes = points.setdefault(str(s["width"]), {}).setdefault(row["arm"], {})
+        sizes = curves.setdefault(str(s["width"]), {}).setdefault(row["arm"], {})
         sizes.setdefault(s["train_size"], []).append(round(top_error(row), 6))
-    stars = {width: {arm: p_star(sizes, THRESHOLD) for arm, sizes in arms.items()} for width, arms in points.items()}
-    values = {width: {arm: _rounded(star.value) for arm, star in arms.items()} for width, arms in stars.items()}
-    return {
-        "all_strings": ALL_STRINGS,
-        "p_star": values,
-        "p_star_interval": {
-            width: {arm: [_rounded(star.low), _rounded(star.high)] for arm, star in arms.items()}
-            for width, arms in stars.items()
-        },
-        "p_star_of_bp_times_2.5": {
-            w: None if (star := arms.get("bp")) is None else round(BEHIND * star, 1) for w, arms in values.items()
-        },
-        "points": {w: {arm: {str(p): sizes[p] for p in sorted(sizes)} for arm, sizes in arms.items()}
-                   for w, arms in points.items()},
-    }  # fmt: skip
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
+    found = thresholds(curves)
+    of_bp = {width: arms.get("bp") for width, arms in found["p_star"].items()}
+    behind = {width: None if star is None else round(BEHIND * star, 1) for width, star in of_bp.items()}
+    return {"all_strings": ALL_STRINGS, **found, "p_star_of_bp_times_2.5": behind}
 
 
 def draw(content: Content) -> Figure:
@@ -60,12 +51,7 @@ def draw(content: Content) -> Figure:
 
 
 def _errors(axis: Axes, content: Content, width: str) -> None:
-    for number, (arm, sizes) in enumerate(content["points"][width].items()):
-        p = [int(size) for size in sizes]
-        mean = np.array([np.mean(errors) for errors in sizes.values()])
-        spread = np.array([np.std(errors, ddof=1) if len(errors) > 1 else 0.0 for errors in sizes.values()])
-        axis.plot(p, mean, "--" if arm == "none" else "-", color=color(arm, number), marker=mark(arm), ms=4, label=arm)
-        axis.fill_between(p, mean - spread, mean + spread, color=color(arm, number), alpha=0.15, lw=0)
+    draw_errors(axis, content["points"][width])
     axis.axhline(THRESHOLD, color="#777777", lw=1, ls="--")
     axis.set(title=f"width {width}", xlabel="training strings P", ylim=(0, 0.93), xlim=(90, 400))
     axis.set_ylabel("test error (probe of the top layer)")

@@ -51,7 +51,7 @@ def _size(ensemble: Ensemble, index: int, seen: Observation, streams: int) -> La
     layer = ensemble.network.layers[index]
     signals = {name: _own_shape(value, streams) for name, value in seen.third.signals.items()}
     circuit = {k: tuple(v.shape[1:]) for k, v in circuit_weights(ensemble.learner.parameters, index).items()}
-    also = (*CONTEXT_SIGNALS.values(),) if seen.third.context is not None else ()
+    also = tuple(CONTEXT_SIGNALS.values()) if seen.third.context is not None else ()
     also += (ROUNDING,) if ensemble.rounds else ()
     weights = frozenset(k for k, shape in circuit.items() if len(shape) == 2)
     own = signals | {k: circuit[k] for k in circuit if k in weights}

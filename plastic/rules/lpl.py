@@ -84,15 +84,16 @@ class LPL(Rule):
         assert before is not None
         units, batch, apart = z.shape[-1], z.shape[-2], z - c
         pull = 2 * self.pull / (units * batch) * here * apart
-        current = Modulator(1.0, self.outwards(now, batch) - pull)
-        context = Modulator(1.0, self.outwards(before, batch) + pull) if self.sides == "both" else None
+        current = Modulator(1.0, self.outwards(now) - pull)
+        context = Modulator(1.0, self.outwards(before) + pull) if self.sides == "both" else None
         distance = self.pull / units * here * dot(apart, apart)
         loss = distance + (self.spread(now) + self.spread(before)) / 2
         return ThirdFactor(current, context, {}, loss, {"variance": now.variance})
 
-    def outwards(self, seen: Statistics, batch: int) -> Array:
+    def outwards(self, seen: Statistics) -> Array:
         """m of one view without the pull to the other one: push and decorrelation."""
-        units, share = seen.mean.shape[-1], per_stimulus(seen.count, batch)  # 1/(B − 1)
+        batch, units = seen.responses.shape[-2:]
+        share = per_stimulus(seen.count, batch)  # 1/(B − 1)
         push = self.push / units * share / (seen.variance + self.epsilon)
         decorrelation = 2 * self.decorrelation / (max(units - 1, 1) * units) * share
         return (push + decorrelation * seen.variance) * seen.centred - decorrelation * seen.lateral

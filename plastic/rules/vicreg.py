@@ -45,9 +45,10 @@ class VICReg(LPL):
     push: float = 25.0
     decorrelation: float = 1.0
 
-    def outwards(self, seen: Statistics, batch: int) -> Array:
+    def outwards(self, seen: Statistics) -> Array:
         """m of one view without the pull to the other one: variance and covariance terms."""
-        units, share = seen.mean.shape[-1], per_stimulus(seen.count, batch)  # 1/(B − 1)
+        batch, units = seen.responses.shape[-2:]
+        share = per_stimulus(seen.count, batch)  # 1/(B − 1)
         sigma = (seen.variance + self.epsilon) ** 0.5
         push = self.push / (2 * units) * share * is_positive(1 - sigma) / sigma
         decorrelation = 4 * self.decorrelation / units * share

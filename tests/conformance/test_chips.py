@@ -44,7 +44,7 @@ def rules(quick: Sequence[str] = ()) -> list[Any]:
 def fixed(rule: str, options: dict[str, str], rounding: str, seed: int, stimuli: int) -> None:
     found = compare_fixed(rule, rounding, seed, stimuli, options)
     assert found["differing"] == dict.fromkeys(("spikes", "modulators", "tags", "weights"), 0)
-    assert all(0.01 < rate < 0.9 for rate in found["rates"]), found["rates"]  # neither silent nor in every step
+    assert all(0.01 < rate < 0.7 for rate in found["rates"]), found["rates"]
     assert all(moved > 0.01 for moved in found["weights_moved"]) or not load_rule(rule, {}).learns, found
     if load_rule(rule, {}).learns:
         assert found["largest_tag"] > 20
