@@ -27,7 +27,7 @@ from plastic.models.update import Update, Whole, of_product
 from plastic.models.upward import Upward, masked
 from plastic.rules.expressions import softmax
 from plastic.rules.returned import third_factor_of
-from plastic.rules.rule import Product, Rule, Signals, Statistics, ThirdFactor
+from plastic.rules.rule import Product, Rule, Signals, ThirdFactor
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Observation:
     response: Response
     third: ThirdFactor
     modulator: Tensor  # routed to the neurons: (members, batch, positions, neurons)
-    statistics: Statistics | None = None  # of the responses, if the rule reads them
+    signals: Signals | None = None  # what the rule read
 
 
 Watch = Callable[[int, Observation], None]
@@ -198,7 +198,7 @@ class Learner:
     def _observe(self, index: int, response: Response, signals: Signals) -> Observation:
         third = third_factor_of(self.rule, signals, self._circuits[index])
         routed = self.network.layers[index].route(third.current.value, self.rule.summary)
-        return Observation(response, third, routed, signals.statistics)
+        return Observation(response, third, routed, signals)
 
     def _apply(self, index: int, observation: Observation, watch: Watch | None) -> None:
         if watch is not None:
@@ -220,8 +220,8 @@ class Learner:
 
     def _hold(self, index: int, observation: Observation) -> None:
         if (response := observation.response).before is None:
-            self.held[index] = held = Held.of(self.network.layers[index], response, self.rule)
-            held.statistics = observation.statistics
+            assert observation.signals is not None
+            self.held[index] = Held.of(observation.signals, response, self.rule)
 
     def _change(self, name: str, update: Update) -> None:
         if name not in self.plastic:

@@ -48,25 +48,28 @@ class RateSimulator:
             drive, winner = layer.compete(parameters[f"{layer_name(index)}.weight"], pre)
             activity = rho(drive)
             post = derivative(drive, activity)
-            now, past = slice(None, batch), slice(batch, None)
-            recomputed = None
+            x, recomputed = activity.flatten(2), None
             if before is not None:
-                eligibility = self._eligibility(index, post, pre, winner, past)
-                recomputed = Response(activity[:, past], post[:, past], eligibility)
-            current = self._eligibility(index, post, pre, winner, now)
+                past = (None if each is None else each[:, batch:] for each in (activity, post, pre, winner))
+                recomputed = self._response(index, *past)
+                activity, post, pre, winner, drive = (
+                    None if each is None else each[:, :batch] for each in (activity, post, pre, winner, drive)
+                )
             if traces is not None:
-                shown = (x[:, None, now] for x in (pre, pre, drive, post, activity))
-                traces[index] = [LayerTrace(*shown)]
+                traces[index] = [LayerTrace(*(each[:, None] for each in (pre, pre, drive, post, activity)))]
             del drive
-            arrived = pre[:, now].abs().mean((2, 3)) if "input_activity" in self.rule.reads else None
-            yield Response(activity[:, now], post[:, now], current, recomputed, arrived)
-            x = activity.flatten(2)
+            yield self._response(index, activity, post, pre, winner, recomputed)
 
-    def _eligibility(self, index: int, post: Tensor, pre: Tensor, winner: Tensor | None, part: slice) -> Eligibility:
-        """Of a part of the batch, with an axis of one time step."""
-        own = masked(post[:, part], self.rule.mask, batch_axis=1)
-        won = None if winner is None else winner[:, None, part]
-        return Eligibility(self.network.layers[index], own[:, None], pre[:, None, part], winner=won)
+    def _response(
+        self, index: int, activity: Tensor, post: Tensor, pre: Tensor, winner: Tensor | None,
+        before: Response | None = None,
+    ) -> Response:  # fmt: skip
+        """Of one layer to one stimulus; the eligibility has an axis of one time step."""
+        own = masked(post, self.rule.mask, batch_axis=1)
+        won = None if winner is None else winner[:, None]
+        eligibility = Eligibility(self.network.layers[index], own[:, None], pre[:, None], winner=won)
+        arrived = pre.abs().mean((2, 3)) if "input_activity" in self.rule.reads else None
+        return Response(activity, post, eligibility, before, arrived)
 
     def features(self, parameters: Parameters, inputs: Tensor) -> list[Tensor]:
         """What a probe sees of every layer (all units; of an image, a grid of means): (members, batch, n) each."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from plastic.models.step import Course
 from plastic.models.topology import Layer
 from plastic.models.update import PerMember, Update, Whole, open_rows
-from plastic.rules.rule import Rule, Statistics
+from plastic.rules.rule import Rule, Signals, Statistics
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,12 @@ class Held:
     statistics: Statistics | None = None  # of the batch, so as not to compute them again; not kept in a checkpoint
 
     @classmethod
-    def of(cls, layer: Layer, response: Response, rule: Rule) -> Held:
-        """What the rule wants kept of a response."""
-        context = layer.summarise(response.activity, rule.summary)
+    def of(cls, signals: Signals, response: Response, rule: Rule) -> Held:
+        """What the rule wants kept of a response and of the signals that its circuit made of it."""
         if rule.sides == "current":
-            return cls(context)
-        return cls(context, response.eligibility, response.post if "above_before" in rule.reads else None)
+            return cls(signals.activity, statistics=signals.statistics)
+        post = response.post if "above_before" in rule.reads else None
+        return cls(signals.activity, response.eligibility, post, signals.statistics)
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, for a checkpoint."""

@@ -7,7 +7,7 @@ makes a second matrix of their size.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -67,8 +67,10 @@ class Outer:
             each = rates.repeat_interleave(groups // len(rates)).view(-1, 1, 1)
             weights.baddbmm_((self.post * each).mT, self.pre)
             return
-        of_member = zip(*(x.chunk(len(rates)) for x in (weights, self.post, self.pre)), strict=True)
-        for (own, post, pre), rate in zip(of_member, rates.tolist(), strict=True):
+        parts: Iterable[tuple[Tensor, ...]] = [(weights, self.post, self.pre)]
+        if len(rates) > 1:
+            parts = zip(*(x.chunk(len(rates)) for x in (weights, self.post, self.pre)), strict=True)
+        for (own, post, pre), rate in zip(parts, rates.tolist(), strict=True):
             own.baddbmm_(post.mT, pre, alpha=rate)
 
 
