@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Sequence
 from functools import reduce
@@ -79,7 +80,12 @@ def _file_settings(arguments: Sequence[str]) -> Config:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; bad input gets one sentence and status 2."""
     try:
-        return int(parse(sys.argv[1:] if arguments is None else arguments).run())
+        status = int(parse(sys.argv[1:] if arguments is None else arguments).run())
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `plastic rules | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain at its exit
+        return 0
     except PlasticError as error:
         print(f"plastic: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 2

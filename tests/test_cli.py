@@ -277,6 +277,12 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         (["--pairing", "within", "--symbols", "4", "--classes", "4", "--synonyms", "4"], "no information"),
         (["--data", "digits", "--pairing", "latent:1"], "choose class or within"),
         (["--data", "digits", "--train-size", "1800"], "--train-size from 10 to"),
+        (["--data", "digits", "--symbols", "4"], "--symbols is of --data rhm, and this is digits"),
+        (["--data", "digits", "--levels", "3"], "--levels is of --data rhm, and this is digits"),
+        (["--time-steps", "50"], "--time-steps is of spiking networks"),
+        (["--backend", "snntorch", "--activation", "tanh"], "--activation is of rate networks"),
+        (["--topology", "dense", "--weights", "local"], "--weights is of --topology tree"),
+        (["--statistics-time-constant", "10"], "add --statistics traces"),
         (["--data", "digits", "--topology", "tree"], "--topology dense"),
         (["--data", "digits", "--topology", "conv", "--backend", "snntorch"], "add --backend rate"),
         (["--data", "rhm", "--topology", "conv", "--backend", "rate"], "take tree or dense"),
@@ -611,6 +617,27 @@ def test_the_module_runs_as_a_command_and_imports_torch_only_to_simulate() -> No
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert "nokland2016direct" in done.stdout
+
+
+def test_a_pipe_that_nobody_reads_is_no_error() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "plastic.cli", "cite"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(timeout=120)) == ("", 0)
+
+
+def test_settings_of_a_file_that_the_backend_does_not_read_are_kept(
+    no_picture: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["simulate", "--backend", "snntorch", "--time-steps", "5", *RHM, *TINY, "--out", "spikes"]) == 0
+    rates = ["simulate", "--config", "spikes/config.toml", "--backend", "rate", "--out", "rates"]
+    assert main(rates) == 0
+    assert read_config(tmp_path / "rates" / "config.toml").spiking.time_steps == 5
+    assert main([*rates, "--threshold", "2"]) == 2
+    assert "--threshold is of spiking networks" in capsys.readouterr().err
 
 
 def test_an_interrupt_keeps_the_run_folder(

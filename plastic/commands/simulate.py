@@ -16,6 +16,7 @@ from plastic.config_file import read_config
 from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.report import LiveDisplay, result_table
+from plastic.unread import refuse_unread
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Simulate:
         if self.resume and (self.config or self.out or self.settings != Config()):
             raise PlasticError("--resume takes all settings from its run folder; leave the other options out.")
         config = resolve(read_config(self.resume / "config.toml") if self.resume else self.settings)
+        if not self.resume:
+            refuse_unread(self.settings, read_config(self.config) if self.config else Config(), config)
         if self.show_equations:
             from plastic.models.simulate import show_equations
 
