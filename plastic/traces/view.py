@@ -87,11 +87,27 @@ def _recorded(run: Run) -> NDArray[np.int64]:
 
 def typical_window(run: Run, most: int = 6, other: Run | None = None) -> tuple[int, int]:
     """A few recorded stimuli (in `other` too) early in the run, when the rule is still at work: the first bout after a
-    fifth of it."""
+    fifth of it, or the last before with a modulator in the top layer."""
     steps, stretches = run.config.training.steps or 0, bouts(run, other)
     last = stretches[-1][1]
-    start, end = next(((max(a, steps // 5 + 1), b) for a, b in stretches if b > steps // 5), stretches[0])
-    return start, min(end, start + most - 1, last)
+    early = [(a, b) for a, b in stretches if b <= steps // 5]
+    late = [(max(a, steps // 5 + 1), b) for a, b in stretches if b > steps // 5]
+    windows = [(a, min(b, a + most - 1, last)) for a, b in (late[:1] + early[::-1] or stretches)]
+    return next((window for window in windows if _at_work(run, window)), windows[0])
+
+
+WORKING = 1 / 3  # of the stimuli of a window
+
+
+def _at_work(run: Run, window: tuple[int, int]) -> bool:
+    """Whether the recorded stream had a modulator in the top layer at a good part of the stimuli, if it was recorded."""
+    for array in run.signals("modulator", len(run.traces.attrs["layers"])):
+        clock = str(array.dims[0])
+        stimulus = array.coords["stimulus" if clock == "stimulus" else "time_stimulus"].values
+        shown = (stimulus >= window[0]) & (stimulus <= window[1])
+        modulated = (array.isel(stream=0).values[shown] != 0).reshape(shown.sum(), -1).any(1)
+        return len(np.unique(stimulus[shown][modulated])) >= WORKING * len(np.unique(stimulus[shown]))
+    return True
 
 
 def view(run: Run, synapse: Synapse, window: tuple[int, int], names: Sequence[str] | None = None) -> View:

@@ -16,7 +16,7 @@ from plastic.models.simulate import simulate
 from plastic.models.support import refusal
 from plastic.rules import BUILT_IN, rule_class
 from plastic.traces.opened import Run
-from plastic.traces.view import Synapse, liveliest, view
+from plastic.traces.view import Synapse, liveliest, typical_window, view
 
 FACTORS = "pre_spike,pre_trace,membrane,post_factor,spike,eligibility,activity,gate,dendrite,modulator"
 EVERYTHING = f"{FACTORS},weight,weight_change,own[stream=all]"
@@ -210,6 +210,20 @@ def test_a_synapse_in_a_window() -> None:
         view(seen, Synapse(2, 1, 99), (31, 40))
     with pytest.raises(PlasticError, match="it has: layer1_pre_spike"):
         seen.signal("rate", 1)
+
+
+def test_the_window_that_is_shown_has_the_rule_at_work() -> None:
+    """The first bout after a fifth of the run, or, where all gates were closed then, the last before that had some."""
+    stimuli, network = Stimuli(data="digits"), Architecture(width=64)
+    training = Training(steps=200, batch=16, learning_rate=0.003, probes=0)
+    seen = run("rate", "modulator for 3 of 10", stimuli=stimuli, network=network, training=training, dtype="float32")
+    modulated = (seen.signal("modulator", 2).values != 0).any((1, 2, 3)).reshape(-1, 3).sum(1)
+    assert modulated[3] > 0
+    assert modulated[4] == 0
+    assert typical_window(seen) == (31, 33)
+    silent = run("rate", "modulator for 3 of 10", rule="none", training=dataclasses.replace(training, batch=3), out="no")
+    assert typical_window(silent) == (41, 43)
+    assert typical_window(run("rate", "weight for 3 of 10", training=training, out="unknown")) == (41, 43)
 
 
 @pytest.mark.parametrize("topology", ["dense", "conv"])
