@@ -41,21 +41,20 @@ def make_optimizer(kind: str, learning_rates: Tensor, bound: float = float("inf"
 
 
 def _adam(name: str, weight: Tensor, update: Update, state: State, rates: Tensor) -> None:
-    """Small weights of all members at once; of large ones a member at a time, by torch's fused kernel."""
+    """Of all members at once; on a CPU large weights a member at a time, by torch's fused kernel."""
     if f"{name}.count" not in state:
         state[f"{name}.count"] = torch.zeros((), dtype=torch.float32)
         state[f"{name}.mean"] = torch.zeros_like(weight)
         state[f"{name}.square"] = torch.zeros_like(weight)
     count, mean, square = (state[f"{name}.{part}"] for part in ("count", "mean", "square"))
-    if weight[0].numel() < CACHED:
+    if weight[0].numel() < CACHED or weight.device.type != "cpu":
         count += 1
         _adam_together(weight, update.value(), mean, square, count.item(), rates)
         return
     for members, change in update.pieces():
         own = (x[members] for x in (mean, square, rates))
         for one, by, fast, slow, rate in zip(weight[members], change, *own, strict=True):
-            # the kernel counts up itself, so it gets a copy of the count
-            counts = [count.to(weight.device, copy=True)]
+            counts = [count.clone()]  # the kernel counts up itself
             adam(
                 [one], [by], [fast], [slow], [], counts, fused=True, amsgrad=False, beta1=0.9, beta2=0.999,
                 lr=rate.item(), weight_decay=0.0, eps=1e-8, maximize=True,

@@ -100,7 +100,7 @@ WORKING = 1 / 3  # of the stimuli of a window
 
 
 def _at_work(run: Run, window: tuple[int, int]) -> bool:
-    """Whether the recorded stream had a modulator in the top layer at a good part of the stimuli, if it was recorded."""
+    """Whether a good part of the stimuli modulated the top layer, if that was recorded (of the first stream)."""
     for array in run.signals("modulator", len(run.traces.attrs["layers"])):
         clock = str(array.dims[0])
         stimulus = array.coords["stimulus" if clock == "stimulus" else "time_stimulus"].values

@@ -221,7 +221,9 @@ def test_the_window_that_is_shown_has_the_rule_at_work() -> None:
     assert modulated[3] > 0
     assert modulated[4] == 0
     assert typical_window(seen) == (31, 33)
-    silent = run("rate", "modulator for 3 of 10", rule="none", training=dataclasses.replace(training, batch=3), out="no")
+    silent = run(
+        "rate", "modulator for 3 of 10", rule="none", training=dataclasses.replace(training, batch=3), out="no"
+    )
     assert typical_window(silent) == (41, 43)
     assert typical_window(run("rate", "weight for 3 of 10", training=training, out="unknown")) == (41, 43)
 

@@ -1,0 +1,75 @@
+"""Learning on a device that is not the CPU, as far as a machine without a GPU can tell.
+
+Tensors of torch's device "meta" have shapes and no numbers: an operation that mixes them with tensors of
+the CPU raises, and so does one that waits for a number, which on a GPU would stop the queue in every step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from plastic.data.digits import digits_task
+from plastic.data.rhm import RandomHierarchyModel
+from plastic.data.strings import rhm_task
+from plastic.data.task import Task
+from plastic.models.settings import Settings, SpikingStep
+from plastic.models.support import refusal
+from plastic.models.training import Ensemble
+from plastic.models.update import CACHED
+from plastic.rules import all_rules, load_rule
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "rates": {},
+    "large weights": {"widths": (300, 300)},
+    "sgd": {"optimizer": "sgd"},
+    "bounded": {"weight_bound": 0.1},
+    "context recomputed": {"recompute_context": True},
+    "slow traces": {"statistics": "traces"},
+    "dense": {"topology": "dense"},
+    "local weights": {"shared": False},
+    "convolution": {"topology": "conv"},
+    "spikes": {"spiking": SpikingStep()},
+    "spikes, sgd": {"spiking": SpikingStep(), "optimizer": "sgd"},
+}
+OPTIONS: tuple[dict[str, str], ...] = ({}, {"sides": "both"}, {"sides": "current"}, {"mask": "batch"})
+
+
+def tasks(conv: bool) -> list[Task]:
+    if conv:
+        return [digits_task(100, "class", seed, 100) for seed in (0, 1)]
+    return [rhm_task(RandomHierarchyModel(levels=2, seed=seed), 128, seed=seed, test_size=100) for seed in (0, 1)]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("rule", sorted(all_rules()))
+def test_a_step_stays_on_its_device_and_waits_for_nothing(rule: str, name: str) -> None:
+    settings = {"widths": (16, 16), "batch": 8} | SETTINGS[name]
+    ran = 0
+    for options in OPTIONS:
+        if "sides" in options and options["sides"] not in all_rules()[rule].sides_supported:
+            continue
+        known = load_rule(rule, options)
+        if refusal(known, "snntorch" if "spiking" in settings else "rate", 8) is not None:
+            continue
+        ensemble = Ensemble(
+            Settings(known, device=torch.device("meta"), **settings), tasks(name == "convolution"), [0, 1], [1e-3, 2e-3]
+        )
+        ensemble.train(3)
+        learner = ensemble.learner
+        numbers = [*learner.parameters.values(), *(v for v in learner.state.values() if v.dim() > 0)]
+        assert {value.device.type for value in numbers} == {"meta"}
+        assert all(held is None or held.context.device.type == "meta" for held in learner.held)
+        assert name != "large weights" or max(w[0].numel() for w in learner.parameters.values()) > CACHED
+        ran += 1
+    if ran == 0:
+        pytest.skip(f"{rule} does not run with {name}")
+
+
+def test_waiting_for_a_number_would_be_noticed() -> None:
+    with pytest.raises(RuntimeError, match="meta"):
+        torch.ones(3, device="meta").tolist()
+    with pytest.raises(RuntimeError, match="device"):
+        torch.ones(3, device="meta") + torch.ones(3)
