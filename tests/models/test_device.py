@@ -6,6 +6,7 @@ the CPU raises, and so does one that waits for a number, which on a GPU would st
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from plastic.data.digits import digits_task
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import rhm_task
 from plastic.data.task import Task
-from plastic.models.settings import Settings, SpikingStep
+from plastic.models.settings import Settings, SpikeInput, SpikingStep
 from plastic.models.support import refusal
 from plastic.models.training import Ensemble
 from plastic.models.update import CACHED
@@ -31,12 +32,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dense": {"topology": "dense"},
     "local weights": {"shared": False},
     "convolution": {"topology": "conv"},
-    "spikes": {"spiking": SpikingStep()},
-    "spikes, sgd": {"spiking": SpikingStep(), "optimizer": "sgd"},
+    "spikes": {"spiking": SpikingStep(), "spike_input": SpikeInput(5)},
+    "spikes, sgd": {"spiking": SpikingStep(), "spike_input": SpikeInput(5), "optimizer": "sgd"},
 }
 OPTIONS: tuple[dict[str, str], ...] = ({}, {"sides": "both"}, {"sides": "current"}, {"mask": "batch"})
 
 
+@cache
 def tasks(conv: bool) -> list[Task]:
     if conv:
         return [digits_task(100, "class", seed, 100) for seed in (0, 1)]
