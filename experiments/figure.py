@@ -24,6 +24,7 @@ NAMES = {  # figure → module, sweep file
     "rhm-efficiency": ("figure_efficiency", "rhm_efficiency.toml"),
     "synonyms": ("figure_synonyms", "rhm_efficiency.toml"),  # of the same networks
     "shallow": ("figure_shallow", "shallow.toml"),
+    "depth": ("figure_depth", "depth.toml"),
     "masking": ("figure_masking", "masking.toml"),
     "pairings": ("figure_pairings", "pairings.toml"),
     "spiking": ("figure_spiking", "spiking.toml"),

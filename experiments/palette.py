@@ -4,7 +4,8 @@ from __future__ import annotations
 
 COLORS = {
     "bp": "#000000", "clapp": "#0072B2", "clapp++": "#56B4E9", "clapp, batch 512": "#56B4E9", "vicreg": "#009E73",
-    "simclr": "#CC79A7", "infonce": "#E69F00", "lpl": "#8C6D31", "dfa": "#D55E00", "none": "#999999",
+    "simclr": "#CC79A7", "infonce": "#E69F00", "lpl": "#8C6D31", "dfa": "#D55E00", "dfa, 9000 stimuli": "#D55E00",
+    "none": "#999999",
 }  # fmt: skip
 MARKS = {
     "bp": "s",
@@ -16,6 +17,7 @@ MARKS = {
     "infonce": "P",
     "lpl": "X",
     "dfa": "d",
+    "dfa, 9000 stimuli": "d",
 }
 OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#000000", "#999999")
 

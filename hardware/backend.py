@@ -28,7 +28,7 @@ from plastic.hardware.compiler import Compiled, compile_circuit
 from plastic.hardware.courses import Course, fixed_course, float_course
 from plastic.hardware.emulator import Emulator, Stimulated
 from plastic.hardware.float_lava import float_circuit
-from plastic.hardware.leak import filtered, unfiltered_by
+from plastic.hardware.leak import float_refusal
 from plastic.hardware.observation import chip_observations, chip_traces
 from plastic.hardware.program import Eligibility, Rounding
 from plastic.hardware.quantised import Chip, Quantised, Ranges
@@ -133,12 +133,8 @@ class ChipEnsemble(Ensemble):
         floating = settings.backend == "lava" and self.hardware.precision == "float"
         if floating and self.hardware.chip.eligibility == "none":
             raise PlasticError("--eligibility none is a mapping to integers; take --precision fixed.")
-        if floating and (decay := filtered(settings.rule)) > 0:
-            raise PlasticError(
-                f"rule {settings.rule.name!r} as it is set filters the eligibility of every synapse (by {decay:.3g}), "
-                "and in floating point the tag adds up what waits for the stimulus' end; take --precision fixed"
-                f"{unfiltered_by(settings.rule)}."
-            )
+        if floating and (reason := float_refusal(settings.rule)) is not None:
+            raise PlasticError(reason)
         if settings.backend == "lava":
             load_lava()
 

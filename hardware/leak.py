@@ -17,6 +17,16 @@ def unfiltered_by(rule: Rule) -> str:
     return f", or --rule-options {options}" if options else ""
 
 
+def float_refusal(rule: Rule) -> str | None:
+    """Why Lava's floating-point processes cannot run the rule, as one sentence; None if they can."""
+    if (decay := filtered(rule)) == 0:
+        return None
+    return (
+        f"rule {rule.name!r} as it is set filters the eligibility of every synapse (by {decay:.3g}), and in floating "
+        f"point the tag adds up what waits for the stimulus' end; take --precision fixed{unfiltered_by(rule)}."
+    )
+
+
 def tag_decay(decay: float) -> float:
     """The decay that a tag has, to 1/64."""
     return 1 - round(64 * (1 - decay)) / 64

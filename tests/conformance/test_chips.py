@@ -13,6 +13,7 @@ import pytest
 
 from plastic.errors import PlasticError
 from plastic.experiments.chip_exact import FLOAT, RULES, compare_fixed, float_case
+from plastic.hardware.leak import float_refusal
 from plastic.hardware.support import chip_options, chip_refusal
 from plastic.rules import all_rules, load_rule
 
@@ -21,18 +22,21 @@ SHORT, LONG = 20, 200  # stimuli
 SHORT_FLOAT = 12
 
 
-def options_of(rule: str) -> list[dict[str, str]]:
+def options_of(rule: str, floats: bool) -> list[dict[str, str]]:
     """Its default options, and those with which it fits."""
-    fitting = chip_options(rule)
+    fitting, known = chip_options(rule), load_rule(rule, {})
+    if floats and fitting is not None and float_refusal(known) is not None:
+        fitting = fitting | dict(known.unfiltered)
     return [{}] if not fitting else [{}, fitting]
 
 
-def rules(quick: Sequence[str] = ()) -> list[Any]:
+def rules(quick: Sequence[str] = (), floats: bool = False) -> list[Any]:
     """(rule, options, number); those that fit and are not named in `quick` are slow, if any is."""
     found = []
     for number, name in enumerate(all_rules()):
-        for options in options_of(name):
-            reason = chip_refusal(load_rule(name, options), "loihi")
+        for options in options_of(name, floats):
+            rule = load_rule(name, options)
+            reason = chip_refusal(rule, "loihi") or (float_refusal(rule) if floats else None)
             marks = [pytest.mark.unsupported(reason)] if reason else []
             if quick and not reason and name not in quick:
                 marks.append(pytest.mark.slow)
@@ -65,7 +69,7 @@ def test_loihi_is_lava_fixed_bit_for_bit(rule: str, options: dict[str, str], num
     fixed(rule, options, ROUNDINGS[number % 2], number // 2 % 2, SHORT)
 
 
-@pytest.mark.parametrize(("rule", "options", "number"), rules(RULES))
+@pytest.mark.parametrize(("rule", "options", "number"), rules(RULES, floats=True))
 def test_lava_float_is_the_reference(rule: str, options: dict[str, str], number: int) -> None:
     floating(rule, options, number % 2, SHORT_FLOAT)
 
@@ -83,7 +87,7 @@ def test_loihi_is_lava_fixed_for_200_stimuli(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize(("rule", "options", "number"), rules())
+@pytest.mark.parametrize(("rule", "options", "number"), rules(floats=True))
 def test_lava_float_is_the_reference_for_200_stimuli(
     rule: str, options: dict[str, str], number: int, seed: int
 ) -> None:
