@@ -10,6 +10,8 @@ import pytest
 from plastic.cli import main
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.experiments.figure import FOLDER, NAMES
+from plastic.experiments.figure_depth import analyse as analyse_depth
+from plastic.experiments.figure_depth import draw as draw_depth
 from plastic.experiments.figure_shallow import analyse
 from plastic.experiments.sweep import read_sweep
 
@@ -106,6 +108,29 @@ def test_two_levels_leave_no_room_behind_backpropagation() -> None:
     assert found["p_star"]["64"] == {"bp": round(star, 1), "dfa": None}
     assert found["p_star_of_bp_times_2.5"]["64"] == pytest.approx(2.5 * star, abs=0.2)
     assert found["p_star_of_bp_times_2.5"]["64"] > found["all_strings"]
+
+
+def test_each_level_multiplies_p_star_as_the_rows_say() -> None:
+    """P* doubles per level for bp and grows fourfold for dfa, whose deepest network never gets there."""
+    rows = []
+    for levels, of_bp, of_dfa in ((3, 100, 200), (4, 200, 800), (5, 400, 3200), (6, 800, None)):
+        for arm, star in (("bp", of_bp), ("dfa", of_dfa)):
+            for size, error in ((50, 0.4), ((star or 8000) / 2**0.5, 0.175), ((star or 8000) * 2**0.5, 0.0)):
+                settings = {"levels": levels, "synonyms": 2, "train_size": round(size)}
+                error = error or (0.3 if star is None else 0.0)
+                rows.append({"arm": arm, "settings": settings, "course": [{"probe": [{"class": 1 - error}]}]})
+    found = analyse_depth(rows)
+    assert found["p_star_theory"] == {"L=3": 64, "L=4": 128, "L=5": 256, "L=6": 512}
+    assert found["p_star"]["L=5"] == pytest.approx({"bp": 400, "dfa": 3200}, rel=0.01)
+    assert found["p_star"]["L=6"]["dfa"] is None
+    assert found["factor_per_level"]["bp"]["factor"] == pytest.approx(2, rel=0.01)
+    assert found["factor_per_level"]["dfa"]["factor"] == pytest.approx(4, rel=0.01)
+    ratios = [found["p_star_over_bp"][f"L={levels}"].get("dfa") for levels in (3, 4, 5, 6)]
+    assert ratios == [pytest.approx(2, rel=0.02), pytest.approx(4, rel=0.02), pytest.approx(8, rel=0.02), None]
+    picture = draw_depth(found | {"networks": 24, "networks_in_all": 24})
+    titles = [axis.get_title() for axis in picture.axes]
+    assert sum("n_c m^L" in title for title in titles) == 4
+    assert len(picture.axes) == 6
 
 
 @pytest.mark.parametrize(
