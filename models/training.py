@@ -18,7 +18,7 @@ from plastic.models.initial_rates import scale_to_rate
 from plastic.models.learning import Learner, Watch
 from plastic.models.observer import Look, Observer
 from plastic.models.optimizer import make_optimizer
-from plastic.models.parameters import he_std, initial_parameters, lively_std, specification
+from plastic.models.parameters import Parameters, he_std, initial_parameters, lively_std, specification
 from plastic.models.rate import RateSimulator
 from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
 from plastic.models.response import Held, Response
@@ -58,11 +58,9 @@ class Ensemble:
 
     def _learner(self, learning_rates: Sequence[float]) -> Learner:
         settings, rule = self.settings, self.settings.rule
-        specified = specification(self.network, rule, self._initial_std())
-        parameters = initial_parameters(specified, self.seeds)
-        if settings.spiking is not None and settings.initial_rate > 0:
-            spikes = self._sample_spikes().cpu().double()
-            scale_to_rate(self.network, rule, settings.spiking, parameters, spikes, settings.initial_rate)
+        specified = specification(self.network, rule, he_std(self.network))
+        members = [self._initial_parameters(task, seed) for task, seed in zip(self.tasks, self.seeds, strict=True)]
+        parameters = {k: torch.cat([own[k] for own in members]) for k in specified}
         parameters = {k: v.to(settings.device, settings.dtype) for k, v in parameters.items()}
         rates = torch.tensor(list(learning_rates), dtype=settings.dtype, device=settings.device)
         optimizer = settings.share.summing(make_optimizer(settings.optimizer, rates, settings.weight_bound))
@@ -77,16 +75,20 @@ class Ensemble:
             self.network, rule, parameters, optimizer, plastic, traces=settings.slow_traces, learning_period=period
         )
 
-    def _initial_std(self) -> list[float]:
-        if self.settings.spiking is None or self.settings.initial_rate > 0:
-            return he_std(self.network)
-        mean = float(np.mean([t.intensity(t.train.inputs[:PROBE_BATCH]).mean() for t in self.tasks]))
-        return lively_std(self.network, mean * self.settings.spike_input.rate)
-
-    def _sample_spikes(self) -> Tensor:
-        """Input of a few training examples: (members, time, examples, input neurons)."""
-        inputs = np.stack([task.train.inputs[:SAMPLE] for task in self.tasks])
-        return self._without_label(self.encode(inputs, "initial-rate", 0))
+    def _initial_parameters(self, task: Task, seed: int) -> Parameters:
+        """Weights of one member, in float64: those of its single run, whatever the others are."""
+        settings, network, rule = self.settings, self.network, self.settings.rule
+        std = he_std(network)
+        if settings.spiking is not None and settings.initial_rate == 0:
+            mean = float(task.intensity(task.train.inputs[:PROBE_BATCH]).mean())
+            std = lively_std(network, mean * settings.spike_input.rate)
+        parameters = initial_parameters(specification(network, rule, std), [seed])
+        if settings.spiking is not None and settings.initial_rate > 0:
+            how, inputs = settings.spike_input, task.intensity(task.train.inputs[:SAMPLE])
+            sample = encode(inputs, how.time_steps, how.coding, how.rate, generator(seed, "initial-rate"))
+            spikes = torch.as_tensor(sample)[None].double()
+            scale_to_rate(network, rule, settings.spiking, parameters, spikes, settings.initial_rate)
+        return parameters
 
     @torch.inference_mode()
     def train(self, steps: int, observer: Observer | None = None) -> None:
@@ -149,14 +151,15 @@ class Ensemble:
         return self._tensor(np.eye(self.network.classes)[stimulus.labels])
 
     def seen(self, stimulus: Stimulus) -> Inputs | Tensor:
-        """The inputs of a stimulus, as views of images where the task has such; then on the device."""
+        """The inputs of a stimulus, as views of images where a task has such; then on the device."""
         if stimulus.views is None:
             return stimulus.inputs
         task = self.tasks[0]
         assert task.image is not None
-        pixels = self._tensor(stimulus.inputs)
-        how = self._tensor(stimulus.views).flatten(0, 1)
-        return view(pixels.flatten(0, 1), how, *task.image, task.full).view_as(pixels)
+        pixels, how = self._tensor(stimulus.inputs), self._tensor(stimulus.views)
+        own = [member for member, task in enumerate(self.tasks) if task.views is not None]
+        shown = view(pixels[own].flatten(0, 1), how[own].flatten(0, 1), *task.image, task.full)
+        return pixels.index_copy(0, torch.tensor(own, device=pixels.device), shown.view_as(pixels[own]))
 
     def encode(self, inputs: Inputs | Tensor, purpose: str, count: int) -> Tensor:
         """Inputs (members, batch, positions) as activity, or as spikes (members, time, batch, neurons)."""

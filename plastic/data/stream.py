@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from plastic.data.random import generator
 from plastic.data.task import Task
+from plastic.data.views import COLUMNS
 from plastic.errors import PlasticError
 
 BLOCK = 64  # stimuli drawn at a time
@@ -30,7 +31,7 @@ class Stimulus:
     inputs: NDArray[Any]  # (members, batch, positions)
     fixation: NDArray[np.bool_]  # as the network is told: (members, batch)
     labels: NDArray[np.int64]  # (members, batch)
-    views: NDArray[np.float32] | None = None  # how each image is seen (members, batch, 8), see plastic.data.views
+    views: NDArray[np.float32] | None = None  # how images are seen (members, batch, 8), by members whose task has views
 
     def at(self, *index: Any) -> Stimulus:
         """The same indices of every part."""
@@ -85,10 +86,12 @@ class Stream:
         return Stimulus(shown, told, self.labels[index], self._views(random))
 
     def _views(self, random: list[np.random.Generator]) -> NDArray[np.float32] | None:
-        if self.tasks[0].views is None:
+        if all(task.views is None for task in self.tasks):
             return None
+        shape = (BLOCK, self.batch)
+        unchanged = np.zeros((*shape, COLUMNS), dtype=np.float32)  # not read
         pairs = zip(self.tasks, random, strict=True)
-        return np.stack([t.views.draw(r, (BLOCK, self.batch)) for t, r in pairs if t.views is not None], axis=1)
+        return np.stack([unchanged if t.views is None else t.views.draw(r, shape) for t, r in pairs], axis=1)
 
     def _errors(self, block: int) -> NDArray[np.bool_]:
         """Where the network is told the opposite; from numbers of their own, so the stimuli stay the same."""

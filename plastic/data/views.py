@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 # columns of what is drawn: centre and extent of the crop as fractions of the image, then factors
 CENTRE_ROW, CENTRE_COLUMN, HEIGHT, WIDTH, MIRROR, BRIGHTNESS, CONTRAST, SATURATION = range(8)
+COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Views:
         uniform = random.random((*shape, 9))
         area = self.smallest_area + (1 - self.smallest_area) * uniform[..., 0]
         aspect = (4 / 3) ** (2 * uniform[..., 1] - 1)
-        drawn: NDArray[Any] = np.ones((*shape, 8))
+        drawn: NDArray[Any] = np.ones((*shape, COLUMNS))
         drawn[..., HEIGHT] = np.minimum(np.sqrt(area / aspect), 1)
         drawn[..., WIDTH] = np.minimum(np.sqrt(area * aspect), 1)
         for centre, extent, u in ((CENTRE_ROW, HEIGHT, 2), (CENTRE_COLUMN, WIDTH, 3)):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
+from plastic.data.digits import digits_task
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import rhm_task
 from plastic.data.task import Task
+from plastic.data.views import Views
 from plastic.models.metrics import layer_metrics
 from plastic.models.settings import Settings
 from plastic.models.snntorch import SpikingStep
@@ -46,6 +52,46 @@ def test_members_equal_single_runs(rule: str, backend: str, optimizer: str) -> N
         moved = (alone.learner.parameters["layer1.weight"][0] - start["layer1.weight"][member]).abs().max()
         assert moved > 1e-4, "nothing was learned, so nothing was compared"
         assert alone.probe() == together.probe(member)
+
+
+def assert_members_are_single_runs(settings: Settings, tasks: Sequence[Task], stimuli: int) -> list[torch.Tensor]:
+    """Each member of one ensemble begins and ends as its single run, to the last bit; their last weights."""
+    together = Ensemble(settings, tasks, [0] * len(tasks), [0.01] * len(tasks))
+    start = {k: v.clone() for k, v in together.learner.parameters.items()}
+    together.train(stimuli)
+    found = []
+    for member, one in enumerate(tasks):
+        alone = Ensemble(settings, [one], [0], [0.01])
+        for name, value in alone.learner.parameters.items():
+            assert torch.equal(start[name][member], value[0]), f"{name} of member {member} begins elsewhere"
+        alone.train(stimuli)
+        for name, value in alone.learner.parameters.items():
+            torch.testing.assert_close(together.learner.parameters[name][member], value[0], rtol=1e-6, atol=1e-7)
+        found.append(alone.learner.parameters["layer1.weight"][0])
+        assert not torch.equal(found[-1], start["layer1.weight"][member]), "nothing was learned"
+    return found
+
+
+@pytest.mark.parametrize("first", ["class", "within"])
+def test_members_may_differ_in_whether_they_see_views(first: str) -> None:
+    """A sweep over pairings trains `class` and `within` side by side: only the second is shown views."""
+    plain = digits_task(100, "class", 0, 20)
+    kinds = {"class": plain, "within": replace(plain, objects=np.arange(100), views=Views(0.5, flip=False))}
+    tasks = [kinds[first], *(one for name, one in kinds.items() if name != first)]
+    settings = Settings(rule=load_rule("simclr"), widths=(2, 2), topology="conv", batch=8, dtype=torch.float64)
+    ends = assert_members_are_single_runs(settings, tasks, 4)
+    assert not torch.equal(*ends)
+
+
+@pytest.mark.parametrize("initial_rate", [0.0, 0.1])
+def test_members_begin_as_their_single_runs_whatever_the_others_are(initial_rate: float) -> None:
+    """Of images each task has another mean intensity, and fewer examples than initial rates are measured on."""
+    tasks = [digits_task(size, "class", seed, 20) for size, seed in ((20, 0), (100, 1))]
+    settings = Settings(
+        rule=load_rule("clapp"), widths=(20, 20), topology="dense", batch=8, spiking=SpikingStep(),
+        initial_rate=initial_rate, optimizer="sgd", dtype=torch.float64,
+    )  # fmt: skip
+    assert_members_are_single_runs(settings, tasks, 4)
 
 
 def test_recomputed_context_is_the_held_one_at_zero_learning_rate() -> None:
