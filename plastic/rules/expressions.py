@@ -8,6 +8,8 @@ from array_api_compat import array_namespace
 
 from plastic.rules.rule import Array
 
+SILENT = 1e-9  # the length of a response that is none
+
 
 def through(weight: Array, x: Array) -> Array:
     """Σ_j W_ij x_j: (..., n, k) and (..., batch, k) give (..., batch, n)."""
@@ -103,6 +105,7 @@ def length(x: Array) -> Array:
 def on_sphere(signal: Array, unit: Array, norm: Array) -> Array:
     """A signal to unit = x / ‖x‖ as one to x: its part along x is taken out, the rest divided by ‖x‖.
 
-    Two layer scalars do it, ⟨unit, signal⟩ and ‖x‖: divisive normalisation.
+    Two layer scalars do it, ⟨unit, signal⟩ and ‖x‖: divisive normalisation. A silent response has no
+    direction that could turn, so it gets 0, and not the signal divided by almost nothing.
     """
-    return (signal - unit * dot(unit, signal)) / norm
+    return is_positive(norm - SILENT) * (signal - unit * dot(unit, signal)) / norm

@@ -13,6 +13,7 @@ import losses
 import pytest
 import torch
 from harness import (
+    BATCH,
     LATERAL,
     NETWORKS,
     Case,
@@ -45,6 +46,7 @@ from plastic.rules import (
     InfoNCE,
     LastLayer,
     Rule,
+    Signals,
     SimCLR,
     SimSiam,
     VICReg,
@@ -487,6 +489,57 @@ def test_one_synapse_of_espp_by_hand() -> None:
     found, v = two_streams(ESPP())  # one neuron: its echo is 1; z < 2 x, so both gates are open
     assert v["z0"] < 2 * 1.0
     assert_by_hand(found["layer1.weight"], 1.0 + 3.0)
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_silent_response_has_no_direction_to_turn(memory: bool) -> None:
+    """SimCLR: its update is 0, all others' are the gradient with a silent ẑ of 0."""
+    draw = torch.Generator().manual_seed(0)
+    views = torch.rand(2 * BATCH, 7, generator=draw, dtype=torch.float64)
+    views[3] = 0
+    keys = torch.rand(BATCH, 4, 7, generator=draw, dtype=torch.float64) if memory else None
+    rule = SimCLR(negatives_from="memory", slots=4) if memory else SimCLR()
+    y = torch.ones(BATCH, 1, dtype=torch.float64)
+    filled = None if keys is None else torch.ones(BATCH, 4, dtype=torch.float64)
+    third = rule.third_factor(Signals(views[:BATCH], views[BATCH:], y, memory=keys, remembered=filled), {})
+    assert third.context is not None
+    found = torch.cat([third.current.value, third.context.value])
+
+    leaf = views.clone().requires_grad_()
+    loud = views.norm(dim=1) > 0
+    unit = torch.zeros_like(views).index_put((loud,), leaf[loud] / leaf[loud].norm(dim=1, keepdim=True))
+    loss = torch.zeros(())
+    for a in range(2 * BATCH):
+        other = unit[(a + BATCH) % (2 * BATCH)]
+        if keys is None:
+            candidates = torch.cat([other[None], unit[[n for n in range(2 * BATCH) if n not in (a, (a + BATCH) % 48)]]])
+        else:
+            remembered = keys[a % BATCH] / keys[a % BATCH].norm(dim=1, keepdim=True)
+            candidates = torch.cat([other.detach()[None], remembered])
+        loss = loss - torch.log_softmax(candidates @ unit[a] / rule.temperature, 0)[0]
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    assert not found[3].any()
+    torch.testing.assert_close(found, -gradient, rtol=1e-9, atol=1e-12)
+    assert found[loud].norm(dim=1).min() > 1e-3
+
+
+def test_a_silent_response_teaches_the_predictor_nothing() -> None:
+    """SimSiam: with a silent stream it is told what it is told without that stream."""
+    draw = torch.Generator().manual_seed(0)
+    z, c = torch.rand(2, BATCH, 7, generator=draw, dtype=torch.float64)
+    z[2] = 0
+    predictor = {"P": torch.randn(7, 7, generator=draw, dtype=torch.float64)}
+    rule, rest = SimSiam(sides="current", centred=False), [b for b in range(BATCH) if b != 2]
+    y = torch.ones(BATCH, 1, dtype=torch.float64)
+    third, without = (rule.third_factor(Signals(z[b], c[b], y[b]), predictor) for b in (slice(None), rest))
+    told, expected = (
+        torch.einsum("bi,bj->ij", one.learn["P"].modulator * one.learn["P"].post, one.learn["P"].pre)
+        for one in (third, without)
+    )
+    torch.testing.assert_close(told, expected, rtol=1e-10, atol=1e-12)
+    assert not third.learn["P"].post[2].any()
+    assert not third.current.value[2].any()
+    torch.testing.assert_close(third.current.value[rest], without.current.value)
 
 
 def test_one_synapse_of_simclr_by_hand() -> None:
