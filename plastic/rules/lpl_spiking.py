@@ -127,5 +127,5 @@ class SpikingLPL(Rule):
     def _average(self, old: Array, new: Array, age: Array, tau: float) -> Array:
         """A debiased running mean: the plain one at first, with time constant τ later."""
         xp: Any = array_namespace(old)
-        forgotten = 1 - xp.exp(-(age + 1) / tau)
-        return old + (1 - math.exp(-1 / tau)) / forgotten * (new - old)
+        forgotten = -xp.expm1(-(age + 1) / tau)  # 1 − exp(…) would lose most of its digits in float32
+        return old - math.expm1(-1 / tau) / forgotten * (new - old)

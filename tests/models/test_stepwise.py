@@ -21,6 +21,7 @@ from plastic.models.support import refusal
 from plastic.models.topology import Network, dense
 from plastic.models.training import Ensemble
 from plastic.rules import ESPP, EProp, Rule, SpikingLPL
+from plastic.rules.rule import Moment
 
 pytestmark = pytest.mark.usefixtures("numpy_code")
 TIME, BATCH, CLASSES = 25, 4, 3
@@ -204,6 +205,18 @@ def test_spiking_lpl_is_its_equation(pull_at: str, period: int) -> None:
     assert np.abs(expected).max() > 1e-3
     assert 0.05 < spikes.mean() < 0.6
     np.testing.assert_allclose(found["layer1.weight"], expected, rtol=1e-8, atol=1e-12)
+
+
+def test_the_mean_rate_of_spiking_lpl_is_that_in_float32_too() -> None:
+    """1 − exp(−1/600 000) has no digit left in float32; the debiased mean is the plain one at first."""
+    rule, draw = SpikingLPL(), np.random.default_rng(0)
+    spikes = (draw.random((40, 5)) < 0.3).astype(np.float32)
+    one = np.ones((1, 1), dtype=np.float32)
+    memory: dict[str, Any] = {}
+    for t, s in enumerate(spikes, 1):
+        rule.step(Moment(s[None], one, s[None], one), memory, {})
+        assert memory["mean"].dtype == np.float32
+        np.testing.assert_allclose(memory["mean"][0], spikes[:t].mean(0, dtype=np.float64), rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_is_learned_while_priming() -> None:
