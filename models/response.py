@@ -35,7 +35,7 @@ class Eligibility:
             return Whole((torch.einsum(f"ebpn,ebpnk->{target}", modulator, self.summed),))
         assert self.post is not None
         assert self.pre is not None
-        rows = open_rows(gate, self.post[0].numel() * self.layer.fan_in)
+        rows = open_rows(gate, self.post.shape[2], self.post[0].numel() * self.layer.fan_in)
         if rows is None:
             return self._correlate(modulator[:, None] * self.post, self.pre, self.winner)
         return PerMember(tuple(self._credit_rows(modulator, e, r) for e, r in enumerate(rows)))

@@ -59,7 +59,7 @@ class Replay(Eligibility):
 
     def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
         work = self.below[0, :, :, 0].numel() * math.prod(self.layer.weight_shape)
-        rows = open_rows(gate, work) if self.simulator.rule.mask != "batch" else None
+        rows = open_rows(gate, self.below.shape[2], work) if self.simulator.rule.mask != "batch" else None
         if rows is None:
             return self._credit_all(modulator)
         return PerMember(tuple(self._of(e, r)._credit_all(modulator[e : e + 1, r]) for e, r in enumerate(rows)))

@@ -112,16 +112,17 @@ WORTHWHILE = 4_000_000  # multiply-adds per member below which looking for close
 MOSTLY_OPEN = 0.8
 
 
-def open_rows(gate: object, work: int) -> list[Tensor] | None:
+def open_rows(gate: object, batch: int, work: int) -> list[Tensor] | None:
     """Stimuli whose gate is open, for each member, where leaving out the others saves time.
 
     A closed gate multiplies its whole row by zero, so leaving it out is exact. `work` is the number
     of multiply-adds per member with all rows. Not on a GPU, which would wait for the count.
     """
-    if work < WORTHWHILE or not isinstance(gate, Tensor) or gate.shape[-1] != 1 or gate.device.type != "cpu":
+    if work < WORTHWHILE or not isinstance(gate, Tensor) or gate.device.type != "cpu":
         return None
-    opened = gate[..., 0] != 0
-    batch = opened.shape[1]
+    if gate.dim() != 3 or gate.shape[-1] != 1:
+        return None
+    opened = (gate[..., 0] != 0).expand(-1, batch)  # one gate may stand for all of them
     counts = opened.sum(1).tolist()
     if min(counts) > MOSTLY_OPEN * batch:
         return None
@@ -136,7 +137,7 @@ def of_product(product: Product) -> Update:
     """Σ_batch modulator · post_i · pre_j: (members, post, pre)."""
     modulator, post, pre = product.modulator, product.post, product.pre
     shape = (post.shape[-1], pre.shape[-1])
-    rows = open_rows(modulator, post[0].numel() * pre.shape[-1])
+    rows = open_rows(modulator, post.shape[1], post[0].numel() * pre.shape[-1])
     if rows is None:
         return Outer(modulator * post, pre, (len(post), *shape))
     assert isinstance(modulator, Tensor)

@@ -6,6 +6,7 @@ detached layer inputs.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 
@@ -17,7 +18,8 @@ from torch import Tensor
 from plastic.models.learning import Learner, Observation
 from plastic.models.parameters import he_std, initial_parameters, specification
 from plastic.models.rate import RateSimulator
-from plastic.models.topology import Network, dense, tree
+from plastic.models.response import Eligibility
+from plastic.models.topology import Layer, Network, dense, tree
 from plastic.models.update import Update, open_rows
 from plastic.rules import BP, CLAPP, DFA, Rule
 
@@ -141,8 +143,8 @@ def test_leaving_out_closed_gates_is_exact(form: str, monkeypatch: pytest.Monkey
     """The path that large layers take, forced on small ones, against the same gradient."""
     chosen: list[int] = []
 
-    def rows(gate: object, work: int) -> list[Tensor] | None:
-        found = open_rows(gate, work)
+    def rows(gate: object, batch: int, work: int) -> list[Tensor] | None:
+        found = open_rows(gate, batch, work)
         chosen.extend(len(own) for own in found or [])
         return found
 
@@ -152,6 +154,21 @@ def test_leaving_out_closed_gates_is_exact(form: str, monkeypatch: pytest.Monkey
         test_clapp_is_the_gradient_of_its_hinge_loss(form, topology, "relu")
     assert chosen, "no layer left anything out"
     assert 0 < min(chosen) < BATCH
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), ()])
+def test_one_gate_may_stand_for_all_stimuli(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule of one's own may gate a whole member; every stimulus is then credited, or none."""
+    monkeypatch.setattr("plastic.models.update.WORTHWHILE", 0)
+    draw = functools.partial(torch.randn, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    post, pre, dendrite = draw(3, 1, BATCH, 1, 6), draw(3, 1, BATCH, 1, 4), draw(3, BATCH, 1, 6)
+    gate = torch.ones(shape, dtype=torch.float64)
+    if shape:
+        gate[0] = 0
+    modulator = gate[..., None] * dendrite if shape else dendrite
+    found = Eligibility(Layer(1, 4, 6), post, pre).credit(modulator, gate).value()
+    torch.testing.assert_close(found, torch.einsum("ebpn,etbpn,etbpk->enk", modulator, post, pre))
+    assert found[1:].abs().min() > 1e-4
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])

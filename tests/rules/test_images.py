@@ -68,8 +68,8 @@ def test_leaving_out_closed_gates_is_exact(form: str, monkeypatch: pytest.Monkey
     """The path that large layers take, forced on small ones, against the same gradient."""
     left_out: list[int] = []
 
-    def rows(gate: object, work: int) -> list[Tensor] | None:
-        found = open_rows(gate, work)
+    def rows(gate: object, batch: int, work: int) -> list[Tensor] | None:
+        found = open_rows(gate, batch, work)
         left_out.extend(len(own) for own in found or [])
         return found
 
