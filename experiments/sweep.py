@@ -181,7 +181,7 @@ def read_sweep(path: Path) -> Sweep:
         raise PlasticError(
             f"cannot read the sweep {str(path)!r} ({error}); give a TOML file, see docs/sweeps.md."
         ) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
         raise PlasticError(f"the sweep {str(path)!r} is not valid TOML: {error}; see docs/sweeps.md.") from None
     sweep = _sweep(table, str(path))
     if not sweep.members():

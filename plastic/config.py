@@ -250,6 +250,11 @@ def validate(config: Config) -> Config:
             value = getattr(getattr(config, section), name)
             if value is not None and not 0 <= value <= 1:
                 raise PlasticError(f"{flag(name)} is {value}; it must lie between 0 and 1.")
+    if config.backend in SPIKING and config.spiking.learning_period > config.spiking.time_steps:
+        raise PlasticError(
+            f"--learning-period is {config.spiking.learning_period}, longer than a stimulus of "
+            f"{config.spiking.time_steps} steps, so nothing would be learned; lower it, or raise --time-steps."
+        )
     if config.seed < 0 or config.training.probes < 0:
         raise PlasticError("--seed and --probes must not be negative.")
     if config.threads < 1:

@@ -36,7 +36,7 @@ def from_toml(text: str) -> Config:
     """The config that `to_toml` wrote; PlasticError for anything else."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
         raise PlasticError(f"the config is not valid TOML ({error}); take the config.toml of a run folder.") from None
     return from_table(table, "config")
 

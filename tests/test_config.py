@@ -190,6 +190,8 @@ def test_a_whole_number_may_stand_for_a_float_and_a_setting_be_left_out() -> Non
         ("seed = ", "not valid TOML"),
         ("\x00", "not valid TOML"),
         ("{", "not valid TOML"),
+        ("seed = " + "[" * 5000 + "]" * 5000, "not valid TOML"),  # deeper than the parser can go
+        ("seed = " + "9" * 6000, "not valid TOML"),  # longer than Python reads numbers
     ],
 )
 def test_a_config_that_is_not_one_is_refused(toml: str, named: str) -> None:
@@ -249,6 +251,9 @@ def test_settings_that_exclude_each_other_are_refused() -> None:
     with pytest.raises(PlasticError, match="--context recomputed"):
         validate(Config(backend="snntorch", training=Training(context="recomputed")))
     validate(Config(backend="rate", training=Training(context="recomputed")))
+    with pytest.raises(PlasticError, match=r"--learning-period is 21, .* nothing would be learned"):
+        validate(Config(spiking=Spiking(learning_period=21, time_steps=20)))
+    validate(Config(spiking=Spiking(learning_period=20, time_steps=20)))
 
 
 @pytest.mark.parametrize("levels", [25, 10**9])

@@ -140,6 +140,8 @@ def test_options_are_read_by_the_type_of_the_field(
         ("clapp", {"marign": "1"}, r"no option 'marign'; it has: .*margin"),
         ("clapp", {"name": "x"}, "no option 'name'"),
         ("clapp", {"margin": "wide"}, "'margin' .* 'wide'; it takes a number"),
+        ("clapp", {"margin": "nan"}, "'margin' .* 'nan'; it takes a number"),
+        ("lpl-spiking", {"tau_mean": "inf"}, "'tau_mean' .* 'inf'; it takes a number"),
         ("clapp", {"symmetric": "yes"}, "'symmetric' .* 'yes'; it takes true or false"),
         ("clapp", {"sides": "left"}, "'left'; choose one of: current, both"),
         ("dfa", {"sides": "both"}, "'both'; choose one of: current"),

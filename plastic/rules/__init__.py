@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -151,7 +152,10 @@ def _parse(cls: type[Rule], key: str, default: Any, text: str) -> Any:
         if isinstance(default, bool):
             return {"true": True, "false": False}[text.lower()]
         if isinstance(default, int | float):
-            return type(default)(text)
+            value = type(default)(text)
+            if not math.isfinite(value):
+                raise ValueError
+            return value
     except (KeyError, ValueError):
         kind = "true or false" if isinstance(default, bool) else f"a number like {default}"
         raise PlasticError(f"option {key!r} of rule {cls.name!r} is {text!r}; it takes {kind}.") from None
