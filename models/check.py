@@ -21,6 +21,7 @@ from plastic.errors import PlasticError
 from plastic.models.case import Case, Track, run_case
 from plastic.picture import draw_check
 from plastic.rules import load_rule, rule_class
+from plastic.traces.figure import check_name
 
 TOLERANCE = {"float64": 1e-6, "float32": 1e-2}  # of weights, relative to how far they moved
 SPIKES_TOLERANCE = {"float64": 0.0, "float32": 1e-3}  # fraction of neurons × steps that differ
@@ -177,6 +178,7 @@ def check(
     Raises PlasticError for an unknown rule or option, and where the picture cannot be written.
     """
     load_rule(rule, options)
+    check_name(out)
     case = Case(rule, tuple(options.items()), topology, weights == "shared", stimuli=stimuli)
     found = check_rule(case, installed())
     try:

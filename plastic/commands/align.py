@@ -17,6 +17,7 @@ from plastic.config import Architecture, Config, Stimuli, Training
 from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.rules import load_rule, rule_class
+from plastic.unread import refuse_unread
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Align:
         from plastic.experiments.results import command_of, write_result
         from plastic.models.align import align
         from plastic.models.simulate import make_settings, make_task
+        from plastic.traces.figure import check_name
 
         if self.comparisons < 1:
             raise PlasticError(f"--comparisons is {self.comparisons}; it must be at least 1.")
@@ -65,10 +67,13 @@ class Align:
             raise PlasticError("--rules names no rule; write them as --rules dfa,clapp++.")
         reference = rule_class(self.reference)
         out = self.out or Path(f"align-{reference.name}.png")
-        if not out.parent.is_dir():
-            raise PlasticError(f"there is no folder {str(out.parent)!r} for the picture; choose another --out.")
+        check_name(out)
+        if self.training.probes != Training().probes:
+            raise PlasticError("--probes is of plastic simulate; how often updates are compared is --comparisons.")
         console, found = Console(stderr=self.json), dict[str, Any]()
         configs = {name: resolve(self._config(rule, options)) for name, rule, options in arms}
+        for config in configs.values():
+            refuse_unread(self._config(config.rule, ()), Config(backend="rate"), config)
         with Progress(console=console, transient=True) as progress:
             for name, config in progress.track(configs.items(), description="rules"):
                 training = config.training

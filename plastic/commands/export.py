@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Annotated, Any, cast
 import tyro
 from rich.console import Console
 
-from plastic.config import choice
+from plastic.config import choice, flag
 from plastic.errors import PlasticError
 
 Record = dict[str, Any]
@@ -70,6 +71,10 @@ FORMATS: dict[str, Callable[[Export], Record]] = {
     "lava": Writers.lava,
     "nwb": Writers.nwb,
 }
+OWN = {  # options of one format
+    "nir": ("dt",),
+    "lava": ("stimuli", "start", "rounding", "eligibility", "weight_bits", "profile", "seed"),
+}
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,7 @@ class Export:
     def run(self) -> int:
         if self.to not in FORMATS:
             raise PlasticError(f"unknown format {self.to!r}; --to is one of: {', '.join(FORMATS)}.")
+        self._refuse_unread()
         record = {"run": str(self.source), "to": self.to, "out": str(self.out)} | FORMATS[self.to](self)
         shown = (f"{key} {value}" for key, value in record.items() if not isinstance(value, list | dict))
         console = Console(stderr=self.json)
@@ -128,3 +134,10 @@ class Export:
         if self.json:
             print(json.dumps(record))
         return 0
+
+    def _refuse_unread(self) -> None:
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for kind, names in OWN.items():
+            for name in names:
+                if kind != self.to and getattr(self, name) != defaults[name]:
+                    raise PlasticError(f"{flag(name)} is of --to {kind}, and this is {self.to}; leave it out.")

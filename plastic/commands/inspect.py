@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from plastic.traces.opened import Run
 
 
+PORT = 8765
+
+
 def parse_window(text: str) -> tuple[int, int]:
     """First and last stimulus of A:B; PlasticError if that is no window."""
     first, colon, last = text.partition(":")
@@ -48,7 +51,7 @@ class Inspect:
     """Open the page in the browser."""
     serve: bool = False
     """Serve the page on this machine instead of writing it: for runs too big for one file, or that go on."""
-    port: int = 8765
+    port: int = PORT
     """With --serve; 0 takes a free one."""
 
     def run(self) -> int:
@@ -59,6 +62,8 @@ class Inspect:
         window = None if self.window is None else parse_window(self.window)
         if self.serve:
             return self._serve(run, window)
+        if self.port != PORT:
+            raise PlasticError("--port is of --serve; add --serve, or leave it out.")
         out = self.out or self.run_folder / "inspect.html"
         if out.suffix.lower() not in (".html", ".htm"):
             raise PlasticError(f"cannot write the page {str(out)!r}; --out ends in .html.")

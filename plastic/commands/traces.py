@@ -38,6 +38,8 @@ def chosen(
     from plastic.traces.view import liveliest, typical_window
 
     when = typical_window(run, other=other) if window is None else parse_window(window)
+    if synapse is None and (stream or position):
+        raise PlasticError("--stream and --position are of --synapse; add --synapse LAYER:POST,PRE, such as 2:3,5.")
     if synapse is not None:
         return parse_synapse(synapse, stream, position), when
     return liveliest(run, len(run.traces.attrs["layers"]), when, other), when
@@ -69,9 +71,9 @@ class Traces:
     window: str | None = None
     """Stimuli A:B, from the first to the last (default: a few after a fifth of the run)."""
     stream: int = 0
-    """Which of the streams."""
+    """With --synapse: which of the streams."""
     position: int = 0
-    """Which of the layer's positions."""
+    """With --synapse: which of the layer's positions."""
     out: Path | None = None
     """PNG, PDF or SVG (default traces.png in the run folder)."""
     print: bool = False
@@ -120,9 +122,9 @@ class Compare:
     window: str | None = None
     """Stimuli A:B to draw (default: a few after a fifth of the run); the table is of all."""
     stream: int = 0
-    """Which of the streams."""
+    """With --synapse: which of the streams."""
     position: int = 0
-    """Which of the layer's positions."""
+    """With --synapse: which of the layer's positions."""
     out: Path | None = None
     """PNG, PDF or SVG (default compare.png in the folder of B)."""
     json: bool = False

@@ -105,6 +105,8 @@ def _at_work(run: Run, window: tuple[int, int]) -> bool:
         clock = str(array.dims[0])
         stimulus = array.coords["stimulus" if clock == "stimulus" else "time_stimulus"].values
         shown = (stimulus >= window[0]) & (stimulus <= window[1])
+        if not shown.any():
+            continue  # recorded at other stimuli
         modulated = (array.isel(stream=0).values[shown] != 0).reshape(shown.sum(), -1).any(1)
         return len(np.unique(stimulus[shown][modulated])) >= WORKING * len(np.unique(stimulus[shown]))
     return True

@@ -140,7 +140,11 @@ def test_the_command_prints_draws_and_writes(tmp_path: Path, capsys: pytest.Capt
         (["--rules", "dfa:wrong=1"], "has no option 'wrong'"),
         (["--rules", "ff"], "'ff' is shown other inputs"),
         (["--rules", "dfa", "--comparisons", "0"], "--comparisons is 0"),
-        (["--rules", "dfa", "--out", "nowhere/x.png"], "no folder 'nowhere'"),
+        (["--rules", "dfa", "--out", "nowhere/x.png"], "'nowhere/x.png' (there is no such folder)"),
+        (["--rules", "dfa", "--out", "x.docx"], "--out ends in .png, .pdf or .svg"),  # and nothing was trained
+        (["--rules", "dfa", "--out", "x.json"], "--out ends in .png, .pdf or .svg"),
+        (["--rules", "dfa", "--data", "digits"], "--levels is of --data rhm"),
+        (["--rules", "dfa", "--probes", "3"], "--comparisons"),
     ],
 )
 def test_bad_input_gets_one_sentence(

@@ -111,6 +111,8 @@ def test_runs_with_other_records_and_weights_are_compared_in_what_they_share(
         (["traces", "A", "--window", "90:95"], "has not recorded"),
         (["traces", "A", "--out", "x.gif"], ".png, .pdf or .svg"),
         (["traces", "A", "--out", "/proc/none/x.png"], "choose another --out"),
+        (["traces", "A", "--stream", "1"], "add --synapse"),
+        (["compare", "A", "A", "--position", "1"], "add --synapse"),
         (["traces", "nowhere"], "is no run folder"),
         (["compare", "A", "nowhere"], "is no run folder"),
         (["compare", "A", "EMPTY"], "no readable traces"),

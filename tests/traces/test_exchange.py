@@ -145,6 +145,11 @@ def test_exports_are_refused_whole(run: Run, tmp_path: Path, capsys: pytest.Capt
         ([str(run.path), str(tmp_path / "x.nix"), "--to", "neo"], ".mat"),
         ([str(run.path), "/proc/none/x.nwb", "--to", "nwb"], "choose another OUT"),
         ([str(run.path), str(tmp_path / "x.h5"), "--to", "nwb"], "end OUT in .nwb"),
+        ([str(run.path), str(tmp_path / "x.nwb"), "--to", "nwb", "--dt", "0.1"], "--dt is of --to nir"),
+        (
+            [str(run.path), str(tmp_path / "x.nir"), "--to", "nir", "--weight-bits", "4"],
+            "--weight-bits is of --to lava",
+        ),
     ):
         assert main(["export", *arguments]) == 2
         errors = capsys.readouterr().err

@@ -346,6 +346,7 @@ def test_the_file_needs_nothing_else(html: Path) -> None:
         (["RUN", "--window", "20:25"], "has recorded nothing in the stimuli 20:25"),
         (["RUN", "--out", "/proc/none/x.html"], "choose another --out"),
         (["RUN", "--serve", "--out", "x.html"], "leave --out out"),
+        (["RUN", "--port", "80"], "add --serve"),
     ],
 )
 def test_inspect_refuses(arguments: list[str], named: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
