@@ -86,7 +86,8 @@ class SlowTraces:
         squares = put("squares", self.decay**2 * old("squares", new) + new)  # Σ of squared weights
         total = total + (total == 0)
         count = total**2 / (squares + (squares == 0)) * (squares > 0)
-        spread = total * (1 - 1 / count.clamp(min=1 + 1e-6))  # what a scatter is divided by
+        several = count > 1 + 1e-6
+        share = several / (total * (1 - 1 / count.where(several, count + 2)))  # what a scatter is multiplied by
         mean, within, off = {}, {}, {}
         responses = {"activity": activity, "context": context}
         for key, x in responses.items():
@@ -97,12 +98,12 @@ class SlowTraces:
         def covariance(one: str, other: str) -> Tensor:
             change = within[one].mT @ within[other] + off[one].mT @ off[other] * (kept * new / total)
             key = f"{one}.{other}"
-            return put(key, self.decay * old(key, change) + change) / spread
+            return put(key, self.decay * old(key, change) + change) * share
 
         def variance(one: str) -> Tensor:
             change = within[one].square().sum(1, keepdim=True) + off[one].square() * (kept * new / total)
             key = f"{one}.scatter"
-            return put(key, self.decay * old(key, change) + change) / spread
+            return put(key, self.decay * old(key, change) + change) * share
 
         def known(one: str) -> Statistics:
             joint = covariance(one, one) if "covariance" in rule.reads else None

@@ -2,8 +2,9 @@
 
 Each of `batch` independent streams looks at one stimulus after the other. With probability
 `fixation_probability` the gaze stays: y = +1 and the next stimulus is of the same object (another
-training example of it, or another view, as the task's pairing says). Otherwise it moves: y = −1 and
-the next stimulus is a training example of a different object, uniformly drawn.
+training example of it, or the same where there is no other; or another view, as the task's pairing
+says). Otherwise it moves: y = −1 and the next stimulus is a training example of a different object,
+uniformly drawn.
 """
 
 from __future__ import annotations

@@ -119,6 +119,16 @@ def test_without_memory_a_trace_is_the_statistic_of_the_batch() -> None:
     assert found["statistics"].count.item() == pytest.approx(len(everything))
 
 
+def test_one_stimulus_has_no_variance_nor_has_one_and_almost_nothing() -> None:
+    """Forgotten within a stimulus: the count is 1 to six digits, and both implementations know of no variance."""
+    for found in told(BarlowTwins(), 1e-8, 1):
+        for told_by in found:
+            assert plain(told_by["statistics"])["count"].item() < 1 + 1e-6
+            for key in ("statistics", "context_statistics"):
+                assert not plain(told_by[key])["variance"].any()
+            assert not np.asarray(told_by["cross_covariance"]).any()
+
+
 @pytest.mark.parametrize("streams", [1, 3])
 def test_the_memory_keeps_what_was_seen_last_of_each_object(streams: int) -> None:
     rule = InfoNCE(negatives=3, negatives_from="memory")
