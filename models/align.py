@@ -108,7 +108,10 @@ class Comparison:
         rate = torch.tensor([self.learning_rate], dtype=settings.dtype, device=settings.device)
         self.learning = {k for k in self.extra if specified[k].plastic}
         self.optimizer, self.state = make_optimizer(settings.optimizer, rate), dict[str, Tensor]()
-        stream = Stream([task], [seed + OTHER for seed in self.ensemble.seeds], settings.batch)
+        stream = Stream(
+            [task], [seed + OTHER for seed in self.ensemble.seeds], settings.batch, settings.fixation_probability,
+            settings.fixation_error,
+        )  # fmt: skip
         stimuli = [stream.next() for _ in range(2 * COMPARED)]
         self.batches = [self._batch(a, b) for a, b in zip(stimuli[::2], stimuli[1::2], strict=True)]
         self.before: Stimulus | None = None
@@ -184,6 +187,11 @@ def align(settings: Settings, reference: type[Rule], task: Task, seed: int, rate
             raise PlasticError(
                 f"rule {one.name!r} is shown other inputs (labels, pairs, or only their direction), so its updates "
                 "cannot be compared on the same batch; leave it out."
+            )
+        if one.memory_slots:
+            raise PlasticError(
+                f"rule {one.name!r} remembers objects from stimulus to stimulus, and a comparison is made on single "
+                "pairs of them; take --rule-options negatives_from=batch."
             )
         if settings.batch < one.smallest_batch:
             raise PlasticError(f"rule {one.name!r} needs at least {one.smallest_batch} streams; raise --batch.")

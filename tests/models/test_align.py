@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from plastic.cli import main
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.strings import rhm_task
+from plastic.errors import PlasticError
 from plastic.models.align import Comparison, align, cosine, updates
 from plastic.models.settings import Settings
 from plastic.models.training import Ensemble
@@ -165,3 +166,16 @@ def test_every_rule_that_can_be_compared_is(monkeypatch: pytest.MonkeyPatch) -> 
         row = align(settings(load_rule(name)), BP, TASK, 0, 1e-3, 2, 1)[-1]
         assert all(-1 <= c <= 1 for c in row["cosine"])
         assert (max(map(abs, row["cosine"])) > 0) == (name != "none")
+
+
+def test_rules_that_remember_objects_are_refused() -> None:
+    """In a comparison they remember none, so that their update would be 0."""
+    with pytest.raises(PlasticError, match=r"remembers objects .* negatives_from=batch"):
+        align(settings(InfoNCE(negatives_from="memory")), BP, TASK, 0, 1e-3, 2, 1)
+
+
+def test_it_is_compared_on_streams_like_those_of_the_training() -> None:
+    for probability, expected in ((1.0, 1.0), (0.0, -1.0)):
+        ensemble = Ensemble(settings(DFA(), fixation_probability=probability), [TASK], [0], [1e-3])
+        batches = Comparison(ensemble, BP(), [1], 1e-3).batches
+        assert all((batch.fixation == expected).all() for batch in batches)
