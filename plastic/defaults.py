@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from plastic.config import CHIPS, DOUBLE, IMAGES, ONLINE, SPIKING, Architecture, Config, Stimuli, validate
+from plastic.errors import PlasticError
 from plastic.rules import load_rule
 from plastic.traces.spec import Record, default_record
 
@@ -27,6 +28,11 @@ def resolve(config: Config) -> Config:
     if stimuli.test_size is None:
         stimuli = dataclasses.replace(stimuli, test_size=_default_test_size(stimuli))
     network = _resolved_network(network, stimuli, config.backend, levels)
+    if config.backend in SPIKING and config.spiking.time_steps <= (network.depth or 0):
+        raise PlasticError(
+            f"--time-steps is {config.spiking.time_steps}: every layer takes a step, so no spike would come to the "
+            f"last of {network.depth} layers within a stimulus; take at least {(network.depth or 0) + 1}."
+        )
     timing = config.spiking.trace_timing or ("emitted" if config.backend in CHIPS else "arrived")
     spiking, online = config.backend in SPIKING, config.backend in ONLINE
     batch = training.batch or (1 if online else 32 if network.topology == "conv" else 128)

@@ -254,6 +254,9 @@ def test_settings_that_exclude_each_other_are_refused() -> None:
     with pytest.raises(PlasticError, match=r"--learning-period is 21, .* nothing would be learned"):
         validate(Config(spiking=Spiking(learning_period=21, time_steps=20)))
     validate(Config(spiking=Spiking(learning_period=20, time_steps=20)))
+    with pytest.raises(PlasticError, match=r"--time-steps is 3: .* last of 3 layers .* at least 4"):
+        resolve(Config(spiking=Spiking(time_steps=3), network=Architecture(depth=3)))
+    assert resolve(Config(spiking=Spiking(time_steps=4), network=Architecture(depth=3))).network.depth == 3
 
 
 @pytest.mark.parametrize("levels", [25, 10**9])
