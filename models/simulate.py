@@ -267,7 +267,7 @@ class _Course:
             self.recorder.writer.flush()
         if step in self.probed and self.ensemble.settings.share.size == 1:
             saved = {k: v.cpu().numpy() for k, v in self.ensemble.snapshot().items()}
-            self.folder.write_checkpoint(saved, self.config)
+            self.folder.write_checkpoint(saved)
         if step in self.probed and self.recent is not None:
             self.recent.clear()
 

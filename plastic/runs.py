@@ -63,8 +63,8 @@ def free_folder(config: Config) -> Path:
 class RunFolder:
     """Writes one run; made when everything about it is known to be right."""
 
-    def __init__(self, path: Path, made: bool = False) -> None:
-        self.path, self._made = path, made  # made: not there before
+    def __init__(self, path: Path, fingerprint: bytes, made: bool = False) -> None:
+        self.path, self.fingerprint, self._made = path, fingerprint, made  # made: not there before
 
     @classmethod
     def create(cls, path: Path, config: Config) -> RunFolder:
@@ -73,11 +73,11 @@ class RunFolder:
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise PlasticError(f"{str(path)!r} exists and is not an empty folder; choose another --out.")
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=not made)  # two runs that begin at once do not share one
             (path / "config.toml").write_text(to_toml(config), encoding="utf-8")
         except OSError as error:
             raise PlasticError(f"cannot write the run folder {str(path)!r} ({error}); choose another --out.") from None
-        folder = cls(path, made)
+        folder = cls(path, fingerprint(config), made)
         folder.write_json("versions.json", versions())
         return folder
 
@@ -92,33 +92,38 @@ class RunFolder:
     def open(cls, path: Path) -> tuple[RunFolder, Arrays]:
         """A folder that a killed run left, and its last checkpoint.
 
-        PlasticError if there is no checkpoint, it cannot be read, or config.toml was changed after it.
+        PlasticError if there is no checkpoint, it cannot be read, config.toml or the rule's file was changed after
+        it, or something in the folder is a link, through which the run would write elsewhere.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         if (path / "result.json").exists():
             raise PlasticError(f"the run {str(path)!r} has ended already; its result is in result.json.")
+        if link := next((file for file in path.rglob("*") if file.is_symlink()), None):
+            raise PlasticError(
+                f"cannot resume {str(path)!r}: {link.name!r} in it is a link; put the file itself there."
+            )
         try:
             saved = load_file(path / CHECKPOINT)
             int(saved["step"])
             read_metrics(path)
-            same = saved.pop(FINGERPRINT).tobytes() == fingerprint(read_config(path / "config.toml"))
+            before, now = saved.pop(FINGERPRINT).tobytes(), fingerprint(read_config(path / "config.toml"))
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise PlasticError(
                 f"cannot resume {str(path)!r}: its {CHECKPOINT} is missing or damaged ({error}); start it anew with "
                 f"--config {path / 'config.toml'}."
             ) from None
-        if not same:
+        if before != now:
             raise PlasticError(
-                f"the config.toml of {str(path)!r} was changed after its {CHECKPOINT} was written; undo the change, or "
-                f"start a run anew with --config {path / 'config.toml'}."
+                f"the config.toml of {str(path)!r} was changed after its {CHECKPOINT} was written, or the file of its "
+                f"rule was; undo the change, or start a run anew with --config {path / 'config.toml'}."
             )
-        return cls(path), saved
+        return cls(path, now), saved
 
-    def write_checkpoint(self, arrays: Arrays, config: Config) -> None:
-        """What a killed run goes on from; it knows the settings that it was written with."""
-        self.write_arrays(CHECKPOINT, arrays | {FINGERPRINT: np.frombuffer(fingerprint(config), np.uint8)})
+    def write_checkpoint(self, arrays: Arrays) -> None:
+        """What a killed run goes on from; it knows the settings that the run began with."""
+        self.write_arrays(CHECKPOINT, arrays | {FINGERPRINT: np.frombuffer(self.fingerprint, np.uint8)})
 
     def drop_metrics_after(self, step: int) -> None:
         """Forget what a killed run had written after its checkpoint at `step`."""
@@ -141,8 +146,10 @@ class RunFolder:
 
 
 def fingerprint(config: Config) -> bytes:
-    """Of all settings, however they are laid out in a file."""
-    return hashlib.sha256(to_toml(config).encode()).digest()
+    """Of all settings, however they are laid out in a file, and of the rule where that is a file of the user's."""
+    file, separator, _ = config.rule.rpartition(".py:")
+    rule = Path(f"{file}.py").read_bytes() if separator else b""
+    return hashlib.sha256(to_toml(config).encode() + rule).digest()
 
 
 def read_arrays(path: Path) -> Arrays:

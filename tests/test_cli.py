@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from plastic.config_file import from_toml, read_config
 from plastic.defaults import resolve
 from plastic.models.support import refusal
 from plastic.rules import BUILT_IN, rule_class
+from plastic.runs import RunFolder
 
 KEYS = ["rule", "backend", "seed", "probe_accuracy", "untrained_accuracy", "chance", "wall_seconds", "run"]
 pytestmark = pytest.mark.usefixtures("numpy_code")
@@ -468,6 +471,32 @@ def test_a_run_does_not_go_on_with_other_settings(refused: Refused, half_done: P
         assert "config.toml of 'run' was changed" in refused("simulate", "--resume", "run")
     config.write_text("# looked at\n" + good)  # the same settings
     assert main(["simulate", "--resume", "run"]) == 0
+
+
+def test_a_run_does_not_go_on_with_another_rule_in_its_file(
+    refused: Refused, half_done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The config names a file; what is in it is part of the settings."""
+    rule = tmp_path / "own.py"
+    rule.write_text("from plastic.rules import CLAPP\n")
+    config = dataclasses.replace(read_config(half_done / "config.toml"), rule="own.py:CLAPP")
+    _, arrays = RunFolder.open(half_done)
+    shutil.rmtree(half_done)
+    RunFolder.create(half_done, config).write_checkpoint(arrays)
+    (half_done / "metrics.jsonl").write_text("")
+    RunFolder.open(half_done)
+    rule.write_text("from plastic.rules import CLAPP  # of today\n")
+    assert "or the file of its rule was; undo" in refused("simulate", "--resume", "run")
+
+
+@pytest.mark.parametrize("name", ["picture.png", "weights.safetensors.partial", "traces.zarr/deep/link"])
+def test_a_run_does_not_go_on_through_a_link(name: str, refused: Refused, half_done: Path, tmp_path: Path) -> None:
+    """A folder that came from elsewhere could have the run write over any file of the user's."""
+    (tmp_path / "mine").write_text("precious")
+    (half_done / name).parent.mkdir(parents=True, exist_ok=True)
+    (half_done / name).symlink_to(tmp_path / "mine")
+    assert f"'{Path(name).name}' in it is a link" in refused("simulate", "--resume", "run")
+    assert (tmp_path / "mine").read_text() == "precious"
 
 
 def test_resume_needs_a_run_and_takes_no_other_options(refused: Refused, half_done: Path) -> None:
