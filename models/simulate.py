@@ -144,7 +144,7 @@ def make_ensemble(config: Config) -> Ensemble:
 
 
 def simulate(
-    config: Config, out: Path | None = None, report: Report | None = None, resume: Path | None = None,
+    config: Config, out: str | Path | None = None, report: Report | None = None, resume: str | Path | None = None,
     make_network: Callable[[Config], Ensemble] = make_ensemble,
 ) -> dict[str, Any]:  # fmt: skip
     """Run a config and write its folder; with `resume`, go on with the killed run of that folder.
@@ -171,7 +171,7 @@ def simulate(
         return {}
     untrained = ensemble.probe()
     if resume is not None:
-        folder, saved = RunFolder.open(resume)
+        folder, saved = RunFolder.open(resume := Path(resume))
         try:
             ensemble.restore({k: torch.as_tensor(v) for k, v in saved.items()})
         except (KeyError, RuntimeError) as error:
@@ -181,7 +181,7 @@ def simulate(
             ) from None
         folder.drop_metrics_after(ensemble.stream.count)
     else:
-        folder = RunFolder.create(out or free_folder(config), config)
+        folder = RunFolder.create(Path(out) if out else free_folder(config), config)
         folder.append_metrics({"step": 0, **_probe_row(untrained)})
     started = time.perf_counter()
     recorder = make(folder.path, ensemble.learned)

@@ -1,8 +1,9 @@
-"""The README tells the truth: its table of rules, its example, its links and its commands."""
+"""README and docs tell the truth: the table of rules, the example, links and commands."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,32 @@ def test_the_example_rule_is_the_file() -> None:
     assert example in (ROOT / "docs/examples/my_rule.py").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", README))
-def test_links_lead_somewhere(target: str) -> None:
-    assert (ROOT / target).exists()
+PAGES = [Path("README.md"), *sorted(page.relative_to(ROOT) for page in (ROOT / "docs").rglob("*.md"))]
+TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
 
 
-@pytest.mark.parametrize("command", re.findall(r"^plastic [^#\n]*[^#\s]", README, re.M))
+@pytest.mark.parametrize(
+    ("page", "target"), [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)]+)\)", TEXTS[page])]
+)
+def test_links_lead_somewhere(page: Path, target: str) -> None:
+    file, _, heading = target.partition("#")
+    if target.startswith("https://"):
+        return
+    path = (ROOT / page).parent / file
+    assert path.exists()
+    if heading:
+        titles = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.M)
+        assert heading in [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        c
+        for text in TEXTS.values()
+        for c in re.findall(r"^plastic (?:[^\n]*\\\n)*[^\n]*", text, re.M)
+        if "runs synaptic" not in c
+    ],
+)
 def test_commands_are_understood(command: str) -> None:
-    parse(command.split()[1:])
+    parse(shlex.split(command.replace("\\\n", " "), comments=True)[1:])

@@ -1,0 +1,32 @@
+"""docs/python.md, run as it stands, in a process of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import plastic
+
+TEXT = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
+
+
+def test_the_page_is_a_script_that_runs(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", TEXT, flags=re.S | re.M)
+    assert len(blocks) == 4
+    script = tmp_path / "script.py"
+    script.write_text("import matplotlib\nmatplotlib.use('Agg')\n" + "\n".join(blocks), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    largest, difference = map(float, done.stdout.splitlines()[-1].split())
+    assert largest > 0.01  # weights moved
+    assert difference < 1e-5 * largest
+    folders = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert folders == ["script", "script-chip", "script-seed2", "script-seed3"]
+    runs = [plastic.open_run(tmp_path / "runs" / name) for name in folders]
+    assert [run.config.backend for run in runs] == ["snntorch", "loihi", "snntorch", "snntorch"]
+    assert [run.config.seed for run in runs] == [1, 1, 2, 3]
+    assert all(run.result for run in runs)
