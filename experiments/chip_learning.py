@@ -30,6 +30,7 @@ from plastic.hardware.calibration import float_run
 from plastic.hardware.quantised import Chip, Ranges
 from plastic.models.simulate import make_settings, make_task
 from plastic.models.training import Ensemble
+from plastic.picture import BLUE, GREEN, ORANGE
 
 OUT = Path("docs/results/chip-learning.json")
 RATE = 0.05  # η of one stream
@@ -94,7 +95,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    colours = dict(zip(BITS, ("C0", "C2", "C3"), strict=True))
+    colours = dict(zip(BITS, (BLUE, GREEN, ORANGE), strict=True))
     for rounding, line in zip(ROUNDINGS, ("-", "--"), strict=True):
         ends: dict[int, list[float]] = {}
         for bits in BITS:
@@ -111,7 +112,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     for axes in (left, right):
         for key, line, grey, label in (
             ("accuracy", ":", "0.4", "snnTorch, float"),
-            ("untrained", "-.", "0.7", "untrained"),
+            ("untrained", "-.", "0.7", "snnTorch, untrained"),
         ):
             mean = np.mean([run[key][-1] for run in result["snntorch"]])
             axes.axhline(mean, color=grey, linestyle=line, label=label)
@@ -119,7 +120,9 @@ def draw(result: dict[str, Any], path: Path) -> None:
     seeds = len(result["snntorch"])
     left.set(xlabel="stimuli seen by the chip (thousands)", ylabel="test accuracy, linear probe of the top layer",
              title=f"CLAPP learned in integers, one chip ({seeds} seed{'s' * (seeds > 1)})")  # fmt: skip
-    right.set(xlabel="bits of a weight (and its sign)", xticks=sorted(BITS), title="at the end")
+    right.set(
+        xlabel="bits of a weight (and its sign)", xticks=sorted(BITS), title="at the end (dots and crosses: seeds)"
+    )
     left.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
     right.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
     figure.savefig(path, dpi=150)

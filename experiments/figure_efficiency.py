@@ -129,6 +129,7 @@ def draw_errors(axis: Axes, arms: Mapping[str, Mapping[str, Sequence[float]]]) -
 
 def _curves(axis: Axes, content: Content, task: str) -> None:
     draw_errors(axis, content["points"].get(task, {}))
+    axis.set_ylim(0, 1.12)  # room for the legend above all curves
     if task in content["p_star_theory"]:
         axis.axvline(content["p_star_theory"][task], color="#777777", lw=1, ls=":")
         axis.annotate(

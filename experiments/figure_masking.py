@@ -62,9 +62,8 @@ def draw(content: Content) -> Figure:
         row[0].legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16))
         for layer in range(3):
             row[1 + layer].axhline(0, color="#777777", lw=0.6)
-            row[1 + layer].set(
-                title=f"layer {layer + 1}: cosine with BP's change", ylim=(-0.15, 1.05), xlabel="stimuli per stream"
-            )
+            row[1 + layer].set(title=f"layer {layer + 1}: cosine with BP's change", xlabel="stimuli per stream")
+            row[1 + layer].set_ylim(min(-0.15, row[1 + layer].get_ylim()[0]), 1.05)
         row[4].set(title="S to synonyms of level k", xlabel="level k (in layer k + 1; 3 in layer 3)", xticks=[1, 2, 3])
         row[4].set_ylim(bottom=0)
     figure.suptitle("RHM, L = 3, v = n_c = 8: which masks enter the feedback (S: 0 invariant, 1 as to anything else)")

@@ -23,6 +23,7 @@ from plastic.models.rate import RateSimulator
 from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
 from plastic.models.response import Held, Response
 from plastic.models.settings import Batched, Settings, build_network, check_backend, make_simulator
+from plastic.models.size import refuse_too_large
 from plastic.models.step import Traces
 from plastic.models.views import view
 from plastic.probes import probe
@@ -41,6 +42,7 @@ class Ensemble:
         self.learning_rate = learning_rates[0]
         check_backend(settings, len(tasks))
         self.network = build_network(settings, tasks[0])
+        refuse_too_large(settings, self.network, len(tasks))
         self.simulator = make_simulator(settings, self.network)
         self.learner = self._learner(learning_rates)
         self.stream = Stream(

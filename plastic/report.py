@@ -36,6 +36,11 @@ def rule_record(rule: type[Rule]) -> dict[str, Any]:
     }
 
 
+def declares_ledger(rule: type[Rule]) -> bool:
+    """Whether the rule says itself what is not local in it."""
+    return rule.ledger is not Rule.ledger
+
+
 def rules_table(rules: dict[str, type[Rule]]) -> Table:
     """The rules with their three factors and what is not local in them."""
     table = Table(title="ΔW_ij = η · third · post · pre, summed over a stimulus", show_lines=True)
@@ -44,32 +49,35 @@ def rules_table(rules: dict[str, type[Rule]]) -> Table:
     for name, rule in rules.items():
         parts = [f"{k.replace('_', ' ')}: {v}" for k, v in rule.ledger.nonlocal_parts().items()]
         factors = (escape(rule.third), escape(rule.post), escape(rule.pre))
-        table.add_row(f"[bold]{name}[/]", *factors, rule.modulator, "\n".join(parts) or "nothing")
+        local = "nothing" if declares_ledger(rule) else "not declared"
+        table.add_row(f"[bold]{name}[/]", *factors, rule.modulator, "\n".join(parts) or local)
     return table
 
 
 def rule_page(rule: type[Rule]) -> Table:
     """One rule in full."""
-    table = Table(title=f"{rule.name}: {rule.title}", show_header=False, show_lines=True)
+    title = rule.title or (rule.__doc__ or "").partition("\n")[0]
+    table = Table(title=f"{rule.name}: {escape(title)}", show_header=False, show_lines=True)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     record = rule_record(rule)
     for key in ("family", "equation", "third", "post", "pre", "modulator"):
         table.add_row(key, escape(record[key]))
     table.add_row("sides", ", ".join(record["sides"]))
-    table.add_row("locality ledger", "\n".join(f"{k.replace('_', ' ')}: {v}" for k, v in record["ledger"].items()))
+    ledger = "\n".join(f"{k.replace('_', ' ')}: {v}" for k, v in record["ledger"].items())
+    table.add_row("locality ledger", ledger if declares_ledger(rule) else "not declared")
     table.add_row("options", "\n".join(f"{k} = {v}" for k, v in record["options"].items()))
-    table.add_row("defaults from", record["defaults_source"])
+    table.add_row("defaults from", record["defaults_source"] or "not declared")
     table.add_row("own signals", ", ".join(record["probeable"]) or "none")
-    table.add_row("citation", escape(record["citation"]))
+    table.add_row("citation", escape(record["citation"]) or "none")
     return table
 
 
 def result_table(result: dict[str, Any], config: Config) -> Table:
     """Linear probes per layer, trained beside untrained and chance."""
     table = Table(
-        title=f"Linear probes, test accuracy: {result['rule']} on {result['backend']} "
-        f"(optimizer {config.training.optimizer}, {result['wall_seconds']:.0f} s)"
+        title="Linear probes, test accuracy",
+        caption=f"{result['rule']} on {result['backend']}, {config.training.optimizer}, {result['wall_seconds']:.0f} s",
     )
     levels = list(result["latents"]["trained"][0])
     table.add_column("layer", justify="right")
@@ -124,6 +132,8 @@ class LiveDisplay:
     ) -> None:
         if self.shown:
             self.live.__exit__(kind, error, trace)
+            if not self.live.console.is_terminal:
+                self.live.console.line()  # which rich leaves out where a file or a pipe reads
 
     def update(self, row: dict[str, Any]) -> None:
         """Show a row of metrics: step, steps, and whatever else it holds."""

@@ -23,6 +23,7 @@ from plastic.cli import main
 from plastic.config import BACKENDS, CHIPS, DOUBLE, ONLINE
 from plastic.config_file import from_toml, read_config
 from plastic.defaults import resolve
+from plastic.doctor import PARTS
 from plastic.models.support import refusal
 from plastic.rules import BUILT_IN, rule_class
 from plastic.runs import RunFolder
@@ -86,10 +87,11 @@ def test_simulate_writes_a_run_and_prints_its_result(
         assert not (tmp_path / "here").exists()
         return
     assert status == 0
-    printed = capsys.readouterr().out
+    printed, errors = capsys.readouterr()
     result = result_of(printed)
     assert list(result) == KEYS
     assert len(printed.splitlines()) == 1  # the table goes to stderr, so that the output can be piped
+    assert "Linear probes, test accuracy" in map(str.strip, errors.splitlines())  # on a line of its own
     layers = 2 if data == "rhm" else 3
     assert (result["rule"], result["backend"], result["seed"]) == (rule, backend, 3)
     for key in ("probe_accuracy", "untrained_accuracy"):
@@ -311,6 +313,8 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         (["--backend", "snntorch", "--coding", "phase"], "unknown coding 'phase'"),
         (["--optimizer", "lion"], "unknown optimizer 'lion'"),
         (["--learning-rate", "nan"], "--learning-rate"),
+        (["--width", "100000000"], "lower --width or --depth"),
+        (["--batch", "1000000000000"], "lower --batch"),
         (["--learning-rate", "0"], "--learning-rate"),
         (["--steps", "0"], "--steps"),
         (["--fixation-probability", "1.5"], "--fixation-probability"),
@@ -591,6 +595,16 @@ def test_rules_show_has_equation_ledger_defaults_and_citation(rule: Any, capsys:
     assert record["citation"] == rule.citation
 
 
+def test_a_rule_without_a_ledger_does_not_pass_for_local(capsys: pytest.CaptureFixture[str]) -> None:
+    file = Path(__file__).parents[1] / "docs/examples/my_rule.py"
+    assert main(["rules", "show", f"{file}:Overlap"]) == 0
+    page = capsys.readouterr().out
+    assert "not declared" in next(line for line in page.splitlines() if "locality ledger" in line)
+    assert "overlap: CLAPP without lateral weights" in page  # its docstring, as it has no title
+    assert main(["rules"]) == 0
+    assert "not declared" not in capsys.readouterr().out
+
+
 def test_rules_refuses_what_it_has_not(refused: Refused) -> None:
     assert "unknown rule 'hebb'" in refused("rules", "show", "hebb")
     assert "which rule?" in refused("rules", "show")
@@ -625,8 +639,12 @@ def test_doctor_reports_backends_and_remedies(
     report = capsys.readouterr().out
     for backend in BACKENDS:
         assert f"backend {backend}" in report
-    assert report.count("│ missing") == (importlib.util.find_spec("brian2") is None)  # an extra
-    assert torch.__version__.partition("+")[0] in report
+    missing = [part for part in PARTS if importlib.util.find_spec(part.module) is None]
+    assert all(part.optional for part in missing)  # extras
+    assert report.count("│ missing") == len(missing)
+    assert f"torch {torch.__version__.partition('+')[0]}" in report
+    for part in PARTS:
+        assert part.name in report
     assert "cpu" in report
 
     monkeypatch.setitem(sys.modules, "snntorch", None)  # as if it were not installed

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from plastic.rules.rule import Array, Modulator, Rule, Signals, ThirdFactor
+from plastic.rules.rule import Array, Ledger, Modulator, Rule, Signals, ThirdFactor
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class NoLearning(Rule):
     equation: ClassVar[str] = "ΔW_ij = 0"
     third: ClassVar[str] = "0"
     learns: ClassVar[bool] = False
+    ledger: ClassVar[Ledger] = Ledger()
     defaults_source: ClassVar[str] = "none needed"
     citation: ClassVar[str] = """@article{tang2022biologically,
   title = {Biologically plausible training mechanisms for self-supervised learning in deep networks},
