@@ -129,7 +129,6 @@ def draw_errors(axis: Axes, arms: Mapping[str, Mapping[str, Sequence[float]]]) -
 
 def _curves(axis: Axes, content: Content, task: str) -> None:
     draw_errors(axis, content["points"].get(task, {}))
-    axis.set_ylim(0, 1.12)  # room for the legend above all curves
     if task in content["p_star_theory"]:
         axis.axvline(content["p_star_theory"][task], color="#777777", lw=1, ls=":")
         axis.annotate(
@@ -139,7 +138,7 @@ def _curves(axis: Axes, content: Content, task: str) -> None:
     axis.annotate(
         "a tenth of chance error", (0.01, THRESHOLD), xycoords=("axes fraction", "data"), fontsize=8, va="bottom"
     )
-    axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 0.93))
+    axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 1.1))
     sizes = sorted({int(p) for own in content["points"].get(task, {}).values() for p in own})
     axis.set_xticks(sizes, [str(p) for p in sizes], fontsize=8)
     axis.minorticks_off()

@@ -130,8 +130,8 @@ def check_fits(network: Network, step: SpikingStep, chip: Chip) -> None:
     """PlasticError for constants and sizes that the chip does not have, whatever the weights are."""
     if step.trace_timing != "emitted":
         raise PlasticError(
-            "the learning engine of the chip lets a spike enter its trace when it is emitted; leave --trace-timing "
-            "out, or take --trace-timing emitted."
+            "the learning engine of the chip lets a spike enter its trace when it is emitted, here it enters when it "
+            "arrives; simulate with --trace-timing emitted."
         )
     if not 2 <= chip.weight_bits <= WEIGHT_BITS:
         raise PlasticError(f"--weight-bits is {chip.weight_bits}; the chip's weights have 2 to {WEIGHT_BITS}.")
