@@ -26,18 +26,7 @@ def analyse(rows: Sequence[Row]) -> Content:
         pairing = "untrained" if row["arm"] == "none" else s.get("pairing", "class")
         sizes = found.setdefault(f"m={s.get('synonyms', 4)}", {}).setdefault(pairing, {})
         sizes.setdefault(str(s["train_size"]), []).append(round(1 - top_error(row), 6))
-    information = {
-        str(m): round(
-            float(
-                np.mean(
-                    [RandomHierarchyModel(SYMBOLS, SYMBOLS, m, 3, seed=g).half_information() for g in range(GRAMMARS)]
-                )
-            ),
-            6,
-        )
-        for m in range(1, SYMBOLS + 1)
-    }
-    return {"accuracy": found, "bits_between_halves": information}
+    return {"accuracy": found, "bits_between_halves": {str(m): _information(m) for m in range(1, SYMBOLS + 1)}}
 
 
 def _information(synonyms: int) -> float:

@@ -92,5 +92,8 @@ def checkpoints(config: Config) -> list[int]:
 
 
 def measured(ensemble: Ensemble, index: int, member: Member) -> Row:
-    """All measures of one member, by name."""
+    """All measures of one member, by name; PlasticError where it diverged. A spiking network then falls silent,
+    which is a finite activity, so its weights are looked at."""
+    if not all(bool(v[index].isfinite().all()) for v in ensemble.learner.parameters.values()):
+        raise PlasticError("the network diverged: its weights are not finite; lower --learning-rate.")
     return {name: MEASURES[name](ensemble, index, member.config) for name in member.measures}

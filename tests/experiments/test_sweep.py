@@ -241,6 +241,9 @@ def replaced(old: str, new: str) -> str:
     [
         ("name = ", "not valid TOML"),
         ("", "has no 'name'"),
+        (replaced('name = "tiny"', 'name = "../../elsewhere"'), "'../../elsewhere'; it names a folder"),
+        (replaced('name = "tiny"', 'name = "/tmp"'), "'/tmp'; it names a folder"),
+        (replaced('name = "tiny"', 'name = ".."'), "'..'; it names a folder"),
         (replaced("pack = 2", "pack = 0"), "'pack'"),
         (replaced("pack = 2", "packs = 2"), "unknown entry 'packs'"),
         (replaced('rule = "none"', 'rule = "nonesuch"'), "unknown rule 'nonesuch'"),
@@ -277,8 +280,13 @@ def test_results_are_not_added_to_unless_asked(tiny: Path, capsys: pytest.Captur
     assert (Path("here") / RESULTS).read_bytes() == before
 
 
-def test_a_network_that_diverges_is_a_row_that_says_so(tiny: Path) -> None:
-    tiny.write_text(TINY.replace("learning_rate = 0.01", 'learning_rate = 1e38\noptimizer = "sgd"'))
+@pytest.mark.parametrize("backend", ["rate", "snntorch"])
+def test_a_network_that_diverges_is_a_row_that_says_so(backend: str, tiny: Path) -> None:
+    """Spiking too, though it falls silent, so that its probes are no more than those of chance."""
+    text = TINY.replace("learning_rate = 0.01", 'learning_rate = 1e38\noptimizer = "sgd"')
+    if backend != "rate":
+        text = text.replace('"rate"', f'"{backend}"').replace(', "invariance"', "")
+    tiny.write_text(text)
     _, rows = run_sweep(tiny)
     trained = [row for row in rows if row["arm"] != "untrained"]
     assert all("diverged" in row["failed"] for row in trained)
