@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import tyro
 from torch import Tensor
@@ -129,7 +130,7 @@ def difference(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
     for name, value in theirs.items():
         own = value.detach()
         own = own.permute(0, 2, 3, 1).reshape(len(own), -1) if name.endswith(".weight") else own
-        worst = max(worst, float((ours[name][0] - own).abs().max() / own.abs().max()))
+        worst = float(np.maximum(worst, float((ours[name][0] - own).abs().max() / own.abs().max())))
     return worst
 
 

@@ -111,7 +111,7 @@ def side_by_side_with_backend(rounds: int) -> dict[str, Any]:
         for k, pair in enumerate(zip(weights, predict, strict=True), 1):
             for name, one in zip(("weight", "W_pred"), pair, strict=True):
                 ours = ensemble.learner.parameters[f"layer{k}.{name}"][0].numpy()
-                error = max(error, float(np.abs(ours - one).max() / np.abs(one).max()))
+                error = float(np.maximum(error, np.abs(ours - one).max() / np.abs(one).max()))
         if attempt:
             seconds["plastic"].append(between - started)
             seconds["by_hand"].append(ended - between)

@@ -166,7 +166,7 @@ def float_case(
         "rule": rule, "seed": seed, "stimuli": stimuli,
         "spikes": int(sum(s.sum() for s in tracks[0].kept)),
         "spikes_differing": sum(int((a != b).sum()) for a, b in zip(tracks[0].kept, tracks[1].kept, strict=True)),
-        "weight_error": max(errors, default=0.0),
+        "weight_error": float(np.max(errors, initial=0.0)),
         "moved": min((m for k, m in changed.items() if k.endswith(".weight")), default=0.0),
     }  # fmt: skip
 

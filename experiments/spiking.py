@@ -93,7 +93,9 @@ def beside_reference(config: Config, stimuli: int = 200) -> dict[str, Any]:
         "stimuli": stimuli,
         "spikes": int(expected.sum()),
         "spikes_differing": int((expected != spikes_found).sum()),
-        "largest_weight_error": max(float((weights_found[k] - v).abs().max()) / moved[k] for k, v in weights.items()),
+        "largest_weight_error": float(
+            np.max([float((weights_found[k] - v).abs().max()) / moved[k] for k, v in weights.items()])
+        ),
         "smallest_weight_change": min(moved[k] / float(v.abs().max()) for k, v in first.items()),
     }
 

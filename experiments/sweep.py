@@ -202,9 +202,7 @@ def _sweep(table: dict[str, Any], where: str) -> Sweep:
     if missing:
         raise PlasticError(f"{where} has no {missing[0]!r}; a sweep needs a name, [[arm]] and [[grid]].")
     if Path(table["name"]).name != table["name"] or table["name"] in ("", ".."):
-        raise PlasticError(
-            f"'name' in {where} is {table['name']!r}; it names a folder, so write a plain word."
-        )
+        raise PlasticError(f"'name' in {where} is {table['name']!r}; it names a folder, so write a plain word.")
     arms = tuple(_arm(entry, where) for entry in table["arm"])
     names = [arm.name for arm in arms]
     if len(set(names)) < len(names):

@@ -244,7 +244,7 @@ def compare():
         initial, final = data[f"initial/{name}"], data[f"final/{name}"]
         moved = np.abs(final - initial).max()
         error = np.abs(weight - final).max() / (moved or np.abs(initial).max())
-        worst = max(worst, error)
+        worst = np.maximum(worst, error)  # nan if one is
         print(f"{name}: moved by up to {moved:.3g}, differs from the run by {error:.1e} of that")
     return 0 if worst <= TOLERANCE else 1
 

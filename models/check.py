@@ -125,7 +125,7 @@ def chaos(case: Case, truth: Track, dtype: str) -> str:
 def weight_error(truth: Track, expected: dict[str, NDArray[Any]], found: dict[str, NDArray[Any]]) -> float:
     """Largest difference of any weight, relative to the largest change of its array over the run.
 
-    Stricter than relative to the weights themselves; arrays that never change must be equal.
+    Stricter than relative to the weights themselves; arrays that never change must be equal. nan if one is nan.
     """
     first, last = truth.weights[0], truth.weights[-1]
     worst = 0.0
@@ -133,7 +133,7 @@ def weight_error(truth: Track, expected: dict[str, NDArray[Any]], found: dict[st
         difference = float(np.abs(value - found[name]).max())
         change = float(np.abs(last[name] - first[name]).max())
         scale = change if change > 0 else float(np.abs(first[name]).max())
-        worst = max(worst, difference / scale)
+        worst = float(np.maximum(worst, difference / scale))  # max would pass over nan
     return worst
 
 

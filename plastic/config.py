@@ -19,8 +19,6 @@ SPIKING = ("reference", "snntorch", "brian2", *CHIPS)
 DOUBLE = ("reference", "brian2", *CHIPS)  # on the CPU, in float64 or in integers
 ONLINE = ("brian2", *CHIPS)  # one stream
 SURROGATES = ("fast-sigmoid", "superspike", "triangular", "atan")
-
-
 IMAGES = ("mnist5000", "mnist", "cifar10", "stl10")  # beside the digits
 FROM_FILES = ("mnist", "cifar10", "stl10")
 DATA = ("rhm", "digits", *IMAGES)

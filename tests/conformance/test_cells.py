@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from plastic.models.case import Case, run_case
-from plastic.models.check import compare
+from plastic.models.check import compare, tuned, weight_error
 from plastic.models.step import SpikingStep
 from plastic.models.support import refusal
 from plastic.rules import all_rules, load_rule, rule_class
@@ -174,6 +174,16 @@ def test_weights_that_stay_are_vacuous() -> None:
     found = compare(Case(rule="dfa", learning_rate=1e-9, stimuli=20), "snntorch")
     assert "moved by" in found.vacuous
     assert not found.agrees
+
+
+@pytest.mark.parametrize("name", ["layer1.weight", "layer2.weight"])
+def test_weights_that_are_no_numbers_disagree(name: str) -> None:
+    case = tuned(Case(rule="dfa", stimuli=20, learning_rate=0.5))
+    truth = run_case(case, "reference")
+    found = {k: v.copy() for k, v in truth.weights[-1].items()}
+    assert weight_error(truth, truth.weights[-1], found) == 0
+    found[name][0, 0] = np.nan
+    assert not weight_error(truth, truth.weights[-1], found) <= 1e6
 
 
 def test_another_simulation_disagrees() -> None:
