@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from plastic import __version__
 from plastic.commands.about import Cite, Doctor, Rules
 from plastic.commands.align import Align
 from plastic.commands.check import Check
@@ -79,8 +80,12 @@ def _file_settings(arguments: Sequence[str]) -> Config:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; bad input gets one sentence and status 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        status = int(parse(sys.argv[1:] if arguments is None else arguments).run())
+        if list(arguments) == ["--version"]:
+            print(f"plastic {__version__}")
+            return 0
+        status = int(parse(arguments).run())
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # `plastic rules | head`: nobody reads on
@@ -98,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 2
     except KeyboardInterrupt:
-        print("plastic: stopped; the run folder keeps what was written until now.", file=sys.stderr)
+        print("plastic: stopped; what was written until now is kept.", file=sys.stderr)
         return 130
 
 

@@ -133,7 +133,8 @@ class Training:
     statistics_time_constant: float = 100.0
     """Stimuli over which slow traces forget."""
     probes: int = 8
-    """Times that the linear probes are fitted along the way, for the learning curve."""
+    """Times that the linear probes are fitted along the way, for the learning curve; each time a checkpoint is written,
+    which --resume goes on from."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import os
 from dataclasses import dataclass
 from importlib import metadata
 
-from rich.console import Console
 from rich.table import Table
 
+from plastic.console import Console
 from plastic.runs import versions
 
 

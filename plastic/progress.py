@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from plastic.console import Console
 
 
 @dataclass(frozen=True)

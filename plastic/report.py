@@ -6,13 +6,13 @@ import dataclasses
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from plastic.config import Config
+from plastic.console import Console
 from plastic.rules import Rule
 
 

@@ -18,6 +18,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
+import plastic
 from plastic import cli
 from plastic.cli import main
 from plastic.config import BACKENDS, CHIPS, DOUBLE, ONLINE
@@ -666,9 +667,15 @@ def test_the_module_runs_as_a_command_and_imports_torch_only_to_simulate() -> No
         assert "nokland2016direct" in done.stdout
 
 
-def test_a_pipe_that_nobody_reads_is_no_error() -> None:
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"plastic {plastic.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["cite", "rules"])  # text as it is, and a table
+def test_a_pipe_that_nobody_reads_is_no_error(command: str) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "plastic.cli", "cite"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "plastic.cli", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stderr is not None

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
 
+from plastic.console import Console
 from plastic.data.rhm import CITATION
 from plastic.doctor import diagnose
 from plastic.errors import PlasticError

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from plastic.config import Architecture, Config, Stimuli, Training
+from plastic.console import Console
 from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.rules import load_rule, rule_class

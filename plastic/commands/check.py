@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from rich.console import Console
-
 from plastic.config import Architecture, Config, choice, validate
+from plastic.console import Console
 from plastic.errors import PlasticError
 from plastic.report import check_table
 from plastic.rules import rule_class

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import tyro
-from rich.console import Console
 
 from plastic.config import choice, flag
+from plastic.console import Console
 from plastic.errors import PlasticError
 
 Record = dict[str, Any]

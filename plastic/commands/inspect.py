@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import webbrowser
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tyro
-from rich.console import Console
 
+from plastic.console import Console
 from plastic.errors import PlasticError
 
 if TYPE_CHECKING:
@@ -83,5 +84,6 @@ class Inspect:
             Console().print(f"page: {address} (stop with Ctrl-C)", soft_wrap=True)
             if self.open:
                 webbrowser.open(address)
-            serving.serve_forever()
+            with suppress(KeyboardInterrupt):
+                serving.serve_forever()
         return 0

@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-
 from plastic.config import CHIPS, SPIKING, choice
+from plastic.console import Console
 from plastic.errors import PlasticError
 from plastic.rules import load_rule
 

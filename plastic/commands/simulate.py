@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from rich.console import Console
 
 from plastic.config import CHIPS, SPIKING, Config
 from plastic.config_file import read_config
+from plastic.console import Console
 from plastic.defaults import resolve
 from plastic.errors import PlasticError
 from plastic.report import LiveDisplay, result_table

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
+from plastic.console import Console
 from plastic.progress import SweepDisplay
 
 

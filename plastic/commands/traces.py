@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
 from plastic.commands.inspect import parse_window
+from plastic.console import Console
 from plastic.errors import PlasticError
 
 if TYPE_CHECKING:

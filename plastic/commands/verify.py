@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
+
+from plastic.console import Console
 
 
 @dataclass(frozen=True)

@@ -356,6 +356,19 @@ def test_inspect_refuses(arguments: list[str], named: str, run: Run, capsys: pyt
     assert errors.count("\n") == 1
 
 
+def test_serving_is_stopped_without_a_word(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(self: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("http.server.ThreadingHTTPServer.serve_forever", stop)
+    assert main(["inspect", str(run.path), "--serve", "--port", "0"]) == 0
+    printed, errors = capsys.readouterr()
+    assert "stop with Ctrl-C" in printed
+    assert errors == ""
+
+
 def test_what_is_too_big_for_one_file_is_refused(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
