@@ -69,8 +69,10 @@ def _difference(one: Any, other: Any, at_one: list[Any], at_other: list[Any]) ->
     for start in range(0, len(at_one[0]), each):
         part = slice(start, start + each)
         x, y = _block(one, at_one, part), _block(other, at_other, part)
-        apart = np.abs(x - y)
-        largest, size = max(largest, float(apart.max())), max(size, float(np.abs(x).max()))
+        same = (x == y) | (np.isnan(x) & np.isnan(y))  # a rule without a loss has nan for it
+        apart = np.abs(np.where(same, 0.0, x) - np.where(same, 0.0, y))
+        largest = float(np.maximum(largest, apart.max()))  # nan where one of them is
+        size = float(np.fmax.reduce(np.abs(x), axis=None, initial=size))
         if first is None and apart.any():
             differs = apart.reshape(len(apart), -1).any(1)
             first = int(stimulus[at_one[0][part][int(np.argmax(differs))]])

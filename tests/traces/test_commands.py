@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray
 
 import plastic
 from plastic.cli import main
+from plastic.traces.compare import _difference
 from plastic.traces.opened import Run
 
 SIZE = ["--levels", "2", "--width", "8", "--batch", "3", "--train-size", "64", "--test-size", "60", "--probes", "0"]
@@ -73,6 +75,23 @@ def test_runs_are_compared(runs: tuple[Run, Run], tmp_path: Path, capsys: pytest
     assert main(["compare", str(a.path), str(a.path), "--out", str(out), "--json"]) == 0
     same = json.loads(capsys.readouterr().out.splitlines()[-1])["signals"]
     assert {one["largest_difference"] for one in same} == {0.0}
+
+
+def test_what_is_no_number_in_both_runs_is_the_same_and_in_one_a_difference() -> None:
+    """A rule without a loss records nan for it."""
+
+    def run(*values: float) -> xarray.DataArray:
+        time = {"stimulus": [1, 2, 3]}
+        return xarray.DataArray(np.array(values), time, ("stimulus",), attrs={"units": "a.u."})
+
+    whole = [np.arange(3)]
+    a = run(np.nan, 3.0, np.inf)
+    same = _difference(a, run(np.nan, 3.0, np.inf), whole, whole)
+    assert (same["largest_difference"], same["first_stimulus_that_differs"]) == (0.0, None)
+    other = _difference(a, run(np.nan, np.nan, np.inf), whole, whole)
+    assert not other["largest_difference"] <= 1e9
+    assert other["first_stimulus_that_differs"] == 2
+    assert _difference(run(1, 2, 3), run(1, 2, 5), whole, whole)["largest_difference"] == 2
 
 
 def test_runs_with_other_records_and_weights_are_compared_in_what_they_share(
