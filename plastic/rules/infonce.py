@@ -5,7 +5,7 @@
     ΔB    = η · Σ_n M_n z_n cᵀ
 
 At a fixation of stream b, its own response is the true one, and those of the streams b+1 … b+K
-(cyclically, of any object) are the negatives; at a saccade the stream only serves as a negative.
+(cyclically, of any object; at most all others) are the negatives; at a saccade the stream only serves as a negative.
 Each negative has a scalar of its own. With `sides = both` the held stimulus is credited as well,
 with Σ_n M_n (Bᵀ z_n)_i. A published mean over the batch is η/batch here.
 
