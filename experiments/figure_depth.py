@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -57,7 +58,8 @@ def draw(content: Content) -> Figure:
     """A panel of errors per depth; P* against depth; P* over that of bp."""
     tasks = list(content["points"])
     figure = Figure(figsize=(3.6 * len(tasks), 8), layout="constrained")
-    above, below = figure.subfigures(2, 1)
+    halves: Any = figure.subfigures(2, 1)
+    above, below = halves
     for axis, task in zip(above.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
         _errors(axis, content, task)
     stars, ratios = below.subplots(1, 2)

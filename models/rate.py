@@ -50,11 +50,10 @@ class RateSimulator:
             post = derivative(drive, activity)
             x, recomputed = activity.flatten(2), None
             if before is not None:
-                past = (None if each is None else each[:, batch:] for each in (activity, post, pre, winner))
-                recomputed = self._response(index, *past)
-                activity, post, pre, winner, drive = (
-                    None if each is None else each[:, :batch] for each in (activity, post, pre, winner, drive)
-                )
+                past = activity[:, batch:], post[:, batch:], pre[:, batch:]
+                recomputed = self._response(index, *past, None if winner is None else winner[:, batch:])
+                activity, post, pre, drive = (each[:, :batch] for each in (activity, post, pre, drive))
+                winner = None if winner is None else winner[:, :batch]
             if traces is not None:
                 traces[index] = [LayerTrace(*(each[:, None] for each in (pre, pre, drive, post, activity)))]
             del drive
