@@ -31,6 +31,11 @@ NAMES = {  # figure → module, sweep file
     "all-valid": ("figure_valid", "all_valid.toml"),
     "robustness": ("figure_robustness", "robustness.toml"),
 }
+DRAWN = {  # measures beside the probe
+    "synonyms": ("invariance",),
+    "masking": ("alignment", "invariance"),
+    "robustness": ("weight_noise",),
+}
 
 
 class Module(Protocol):
@@ -76,6 +81,11 @@ def make_figure(order: Order, report: Callable[[SweepProgress], None] = lambda p
         raise PlasticError(f"no figure {order.name!r}; choose one of: {', '.join(NAMES)}.")
     module = cast(Module, importlib.import_module(f"plastic.experiments.{NAMES[order.name][0]}"))
     sweep = read_sweep(order.file)
+    if lacking := [measure for measure in DRAWN.get(order.name, ()) if measure not in sweep.measures]:
+        raise PlasticError(
+            f"the figure {order.name!r} draws {' and '.join(lacking)}, which {str(order.file)!r} does not measure; add "
+            "it to its measures."
+        )
     folder = order.store or default_store(sweep)
     if order.partial:
         rows = rows_of(sweep, folder)

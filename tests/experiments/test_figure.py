@@ -133,6 +133,9 @@ def test_each_level_multiplies_p_star_as_the_rows_say() -> None:
     assert len(picture.axes) == 6
 
 
+PROBES_ONLY = str(FOLDER / "shallow.toml")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -140,6 +143,7 @@ def test_each_level_multiplies_p_star_as_the_rows_say() -> None:
         (["masking", "--partial", "--store", "empty"], "no result in 'empty'"),
         (["masking", "--sweep", "none.toml"], "cannot read the sweep 'none.toml'"),
         (["masking", "--workers", "0"], "--workers is 0"),
+        (["masking", "--sweep", PROBES_ONLY], "draws alignment and invariance, which"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(
