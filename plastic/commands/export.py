@@ -106,7 +106,7 @@ class Export:
     dt: float = 1e-3
     """nir: seconds per time step."""
     stimuli: int = 200
-    """lava: how many stimuli the bundle holds, from the first of the run on (if it had fewer, those that would follow)."""
+    """lava: how many stimuli the bundle holds, from the first of the run on, and beyond its last."""
     start: Annotated[str, choice("initial", "trained")] = "initial"
     """lava: the chip begins with the run's initial weights, or goes on from its trained ones."""
     rounding: Annotated[str, choice("stochastic", "nearest")] = "stochastic"
