@@ -29,7 +29,8 @@ def draw_run(path: Path, config: Config, run: Run, result: dict[str, Any]) -> No
         fontsize=12,
     )
     halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.35)) if shown else [figure.subfigures(1, 1)]
-    _learning_curves(halves[0].subplots(4, 1, sharex=True, height_ratios=(2, 1, 1, 1)), run.metrics, result)
+    axes = halves[0].subplots(4, 1, sharex=True, height_ratios=(2, 1, 1, 1))
+    _learning_curves(axes, run.metrics, result, config.training.batch == 1)
     if shown:
         streams = config.training.batch or 1
         note = f"of one of {streams} streams; the weight sums over all" if streams > 1 else "of the only stream"
@@ -48,7 +49,18 @@ def _synapse_of(run: Run) -> View | None:
         return None
 
 
-def _learning_curves(axes: Any, metrics: list[dict[str, Any]], result: dict[str, Any]) -> None:
+def running_mean(values: Any, width: int = 9) -> Any:
+    """Mean of `width` neighbours at each value, of fewer at the ends; nan are left out."""
+    values = np.asarray(values, dtype=float)
+    there = np.isfinite(values)
+    box = np.ones(min(width, len(values)))
+    sums = np.convolve(np.where(there, values, 0), box, "same")
+    counts = np.convolve(there, box, "same")
+    return np.divide(sums, counts, out=np.full(len(values), np.nan), where=counts > 0.5)
+
+
+def _learning_curves(axes: Any, metrics: list[dict[str, Any]], result: dict[str, Any], one_stream: bool) -> None:
+    """`one_stream`: loss, gates and activity are of single stimuli, so their running mean is drawn."""
     probes = [row for row in metrics if "probe_accuracy" in row]
     steps = [row["step"] for row in probes]
     layers = len(result["probe_accuracy"])
@@ -70,10 +82,12 @@ def _learning_curves(axes: Any, metrics: list[dict[str, Any]], result: dict[str,
     ):
         for layer in range(layers):
             values = [np.nan if r[key][layer] is None else r[key][layer] for r in rows]
+            if one_stream and values:
+                values = running_mean(values)
             axis.plot([r["step"] for r in rows], values, lw=1, color=SHADES[layer % 6])
         axis.set_ylabel(label)
         axis.set_ylim(0, 1.05 if key == "open_gates" else None)
-    axes[-1].set_xlabel("stimuli per stream")
+    axes[-1].set_xlabel("stimuli per stream" + ("; below the probes: running means" if one_stream else ""))
 
 
 def draw_check(path: Path, rule: str, curves: dict[str, tuple[Any, Any]], tolerance: float) -> None:
