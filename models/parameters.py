@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from plastic.data.random import generator
+from plastic.errors import PlasticError
 from plastic.models.topology import Layer, Network
 from plastic.rules.rule import LayerShape, Rule, Synapses
 
@@ -48,6 +49,8 @@ def specification(network: Network, rule: Rule, weight_std: Sequence[float]) -> 
             last=index == len(network.layers) - 1,
         )
         for name, synapses in rule.circuit(shape).items():
+            if name == "weight":
+                raise PlasticError(f"the circuit of rule {rule.name!r} has a 'weight', as the layer has; rename it.")
             specified[f"{layer_name(index)}.{name}"] = synapses
     if needs_readout(rule):
         specified["readout.weight"] = Synapses(readout.weight_shape, 0.1 / readout.fan_in**0.5)

@@ -398,6 +398,24 @@ class Short(CLAPP):
         return replace(third, current=Modulator(third.current.gate, third.current.dendrite[..., :-1]))
 
 @dataclass(frozen=True)
+class Flat(CLAPP):  # its gate fits the units of the last layer, where there are as many as streams
+    def third_factor(self, signals, weights):
+        third = super().third_factor(signals, weights)
+        return replace(third, current=Modulator(third.current.gate[..., 0], third.current.dendrite))
+
+@dataclass(frozen=True)
+class Crossed(CLAPP):
+    def third_factor(self, signals, weights):
+        third = super().third_factor(signals, weights)
+        learn = {k: replace(v, modulator=v.modulator[..., 0]) for k, v in third.learn.items()}
+        return replace(third, learn=learn)
+
+@dataclass(frozen=True)
+class Taken(CLAPP):
+    def circuit(self, layer):
+        return {"weight": super().circuit(layer)["W_pred"]}
+
+@dataclass(frozen=True)
 class Nothing(CLAPP):
     def third_factor(self, signals, weights):
         super().third_factor(signals, weights)
@@ -406,14 +424,21 @@ class Nothing(CLAPP):
 
 @pytest.mark.parametrize("backend", ["rate", "reference", "loihi"])
 @pytest.mark.parametrize(
-    ("rule", "named"), [("Short", "its last axis must be"), ("Nothing", "returned NoneType; return a plastic.ThirdF")]
+    ("rule", "named"),
+    [
+        ("Short", "its last axis must be"),
+        ("Flat", "a gate of shape"),
+        ("Crossed", "a modulator of W_pred of shape"),
+        ("Taken", "has a 'weight', as the layer has"),
+        ("Nothing", "returned NoneType; return a plastic.ThirdF"),
+    ],
 )
 def test_a_third_factor_that_is_none_is_refused(
     rule: str, named: str, backend: str, refused: Refused, tmp_path: Path
 ) -> None:
     (tmp_path / "mine.py").write_text(RETURNS)
     arguments = ("simulate", "--rule", f"mine.py:{rule}", "--backend", backend, *RHM, *tiny(backend))
-    if backend == "loihi" and rule == "Short":
+    if backend == "loihi" and rule in ("Short", "Flat"):
         named = "a part of an array"  # which a circuit has not, before its shape matters
     assert named in refused(*arguments)
 
