@@ -22,8 +22,14 @@ def differences(a: Run, b: Run) -> tuple[list[dict[str, Any]], list[str]]:
     and the names of those that are left out, as they were not.
 
     Weights that are shared are compared with those of a position, if it is one. Raises PlasticError if the runs have
-    nothing in common.
+    nothing in common, or stimuli of another length, so that times are not the same.
     """
+    steps = [int(run.traces.attrs["time_steps"]) for run in (a, b)]
+    if steps[0] != steps[1]:
+        raise PlasticError(
+            f"a stimulus is {steps[0]} time steps in {str(a.path)!r} and {steps[1]} in {str(b.path)!r} (1 in rate "
+            "networks), so their times are not the same; compare runs with the same --time-steps."
+        )
     found = []
     names = [str(name) for name in a.traces.data_vars]
     names += [str(name) for name in b.traces.data_vars if name not in a.traces.data_vars]

@@ -135,6 +135,7 @@ def test_runs_with_other_records_and_weights_are_compared_in_what_they_share(
         (["traces", "nowhere"], "is no run folder"),
         (["compare", "A", "nowhere"], "is no run folder"),
         (["compare", "A", "EMPTY"], "no readable traces"),
+        (["compare", "A", "SHORT"], "a stimulus is 20 time steps in"),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -143,7 +144,11 @@ def test_what_cannot_be_is_refused(
     empty = tmp_path / "empty"
     empty.mkdir()
     (empty / "config.toml").write_text((runs[0].path / "config.toml").read_text())
-    given = [{"A": str(runs[0].path), "EMPTY": str(empty)}.get(part, part) for part in arguments]
+    folders = {"A": runs[0].path, "EMPTY": empty, "SHORT": tmp_path / "short"}
+    if "SHORT" in arguments:
+        make(folders["SHORT"], "--time-steps", "10")
+        capsys.readouterr()
+    given = [str(folders.get(part, part)) for part in arguments]
     assert main(given) == 2
     errors = capsys.readouterr().err
     assert named in errors
