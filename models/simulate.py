@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from plastic.config import CHIPS, DOUBLE, IMAGES, SPIKING, Config
 from plastic.data.digits import digits_task
@@ -160,6 +161,7 @@ def simulate(
     """
     config = resolve(config)
     torch.set_num_threads(config.threads)
+    threadpool_limits(config.threads)  # of the linear algebra beneath the probes
     keep_freed_memory()
     ensemble = make_network(config)
     make = make_recorder(ensemble, config)
