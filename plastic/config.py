@@ -181,7 +181,7 @@ class Config:
     """What is recorded, as in "weight,eligibility[layer=2,post=3,pre=0:16]; gate,dendrite@stimulus; membrane every 5"
     (default: a few synapses of every layer with all their factors, in bouts; none: nothing; see docs/inspecting.md)."""
     threads: int = 1
-    """CPU threads of torch and of the linear algebra beneath the probes; the sums of another number differ in the last digits."""
+    """CPU threads of torch and of the probes; the sums of another number differ in the last digits."""
 
     def options(self) -> dict[str, str]:
         """The rule's options as text, by name."""
