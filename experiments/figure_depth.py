@@ -105,7 +105,7 @@ def _stars(axis: Axes, content: Content) -> None:
         line = ":" if "stimuli" in arm else "-"
         axis.errorbar(
             list(reached), list(reached.values()), spread, ls=line, color=color(arm, number), marker=mark(arm),
-            capsize=3, label=name,
+            ms=5, capsize=3, label=name,
         )  # fmt: skip
     theory = {_levels(task): star for task, star in content["p_star_theory"].items()}
     label = f"n_c m^L: × {content['synonyms']} per level"
@@ -120,7 +120,9 @@ def _ratios(axis: Axes, content: Content) -> None:
     for number, arm in enumerate(_arms(content)):
         found = {_levels(task): own[arm] for task, own in content["p_star_over_bp"].items() if arm in own}
         line = ":" if "stimuli" in arm else "-"
-        axis.plot(list(found), list(found.values()), ls=line, color=color(arm, number), marker=mark(arm), label=arm)
+        axis.plot(
+            list(found), list(found.values()), ls=line, color=color(arm, number), marker=mark(arm), ms=5, label=arm
+        )
     axis.set(xlabel="levels L", ylabel="P* / P*(bp)", ylim=(0, None))
     axis.set_title("How much data a rule needs beside backpropagation", fontsize=10)
     axis.set_xticks([_levels(task) for task in content["points"]])

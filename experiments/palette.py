@@ -4,7 +4,7 @@ from __future__ import annotations
 
 COLORS = {
     "bp": "#000000", "clapp": "#0072B2", "clapp++": "#56B4E9", "clapp, batch 512": "#56B4E9", "vicreg": "#009E73",
-    "simclr": "#CC79A7", "infonce": "#E69F00", "lpl": "#8C6D31", "dfa": "#D55E00", "dfa, 9000 stimuli": "#D55E00",
+    "simclr": "#CC79A7", "infonce": "#E69F00", "lpl": "#8C6D31", "dfa": "#D55E00", "dfa, 9000 stimuli": "#7F3B08",
     "none": "#999999",
 }  # fmt: skip
 MARKS = {
