@@ -75,9 +75,12 @@ def rule_page(rule: type[Rule]) -> Table:
 
 def result_table(result: dict[str, Any], config: Config) -> Table:
     """Linear probes per layer, trained beside untrained and chance."""
+    optimizer = {"sgd": "sgd (the rule alone)", "adam": "adam (a filter per synapse)"}[
+        config.training.optimizer or "sgd"
+    ]
     table = Table(
         title="Linear probes, test accuracy",
-        caption=f"{result['rule']} on {result['backend']}, {config.training.optimizer}, {result['wall_seconds']:.0f} s",
+        caption=f"{result['rule']} on {result['backend']}, optimizer {optimizer}, {result['wall_seconds']:.0f} s",
     )
     levels = list(result["latents"]["trained"][0])
     table.add_column("layer", justify="right")

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from plastic.config import SPIKING, Config, Spiking, flag
+from plastic.defaults import resolve
 from plastic.errors import PlasticError
 
 GRAMMAR = ("levels", "symbols", "synonyms", "classes", "branching", "input_format")
@@ -15,12 +16,17 @@ CONSTANTS = tuple(field.name for field in dataclasses.fields(Spiking))
 def refuse_unread(given: Config, base: Config, run: Config) -> None:
     """PlasticError for the first setting in which `given` differs from `base` though `run` does not read it.
 
-    given: as on the command line; base: what it would be with nothing given; run: `given`, resolved.
+    given: as on the command line; base: what it would be with nothing given; run: `given`, resolved. A value that
+    the run would have anyway is no contradiction: with all settings of its config, a run can be repeated.
     """
     for section, names, why in _unread(run):
         before, after = getattr(base, section), getattr(given, section)
         for name in names:
-            if getattr(after, name) != getattr(before, name):
+            if getattr(after, name) == getattr(before, name):
+                continue
+            without = dataclasses.replace(after, **{name: getattr(before, name)})
+            usual = resolve(dataclasses.replace(given, **{section: without}))
+            if getattr(after, name) != getattr(getattr(usual, section), name):
                 raise PlasticError(f"{flag(name)} {why}.")
 
 

@@ -25,6 +25,7 @@ RUN = [
     "--width", "10", "--weights", "local", "--trace-timing", "emitted", "--time-steps", "12", "--probes", "0",
     "--train-size", "64", "--test-size", "60", "--learning-rate", "0.1",
 ]  # fmt: skip
+SPIKELESS = ["--trace-timing", "arrived", "--time-steps", "20"]  # as they are where there are no spikes
 
 
 def simulated(folder: Path, *options: str) -> Path:
@@ -227,7 +228,7 @@ def test_a_bundle_needs_numpy_and_lava_alone(exported: Path) -> None:
         (["--trace-timing", "arrived"], [], "--trace-timing emitted"),
         (["--optimizer", "adam"], [], "train with --optimizer sgd"),
         (["--rule-options", "sides=both"], [], "sides=current"),
-        (["--backend", "rate", "--trace-timing", "arrived"], [], "no spikes"),
+        (["--backend", "rate", *SPIKELESS], [], "no spikes"),
         ([], ["--weight-bits", "9"], "--weight-bits is 9"),
         ([], ["--stimuli", "0"], "--stimuli is 0"),
         ([], ["--start", "middle"], "--start is one of"),
