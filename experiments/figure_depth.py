@@ -9,8 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plastic.experiments.figure import Content, top_error
-from plastic.experiments.figure_efficiency import CLASSES, SYMBOLS, THRESHOLD, Curves, draw_errors, thresholds
-from plastic.experiments.palette import color, mark
+from plastic.experiments.figure_efficiency import (
+    CLASSES,
+    SYMBOLS,
+    THRESHOLD,
+    Curves,
+    draw_errors,
+    ratios_to_bp,
+    thresholds,
+)
+from plastic.experiments.palette import color, line, mark
 from plastic.experiments.store import Row
 from plastic.experiments.threshold import exponent
 
@@ -26,10 +34,7 @@ def analyse(rows: Sequence[Row]) -> Content:
     return {
         "synonyms": synonyms,
         **found,
-        "p_star_over_bp": {
-            task: {arm: round(star / stars["bp"], 2) for arm, star in stars.items() if star and stars.get("bp")}
-            for task, stars in found["p_star"].items()
-        },
+        "p_star_over_bp": {task: ratios_to_bp(stars) for task, stars in found["p_star"].items()},
         "p_star_theory": {task: CLASSES * synonyms ** _levels(task) for task in curves},
         "factor_per_level": _factors(found["p_star"]),
     }
@@ -40,7 +45,7 @@ def _levels(task: str) -> int:
 
 
 def _reached(stars: dict[str, dict[str, float | None]], arm: str) -> dict[int, float]:
-    """P* by depth, where the arm reaches it."""
+    """P* (or another number that is None where P* is not reached) by depth."""
     return {_levels(task): star for task, own in stars.items() if (star := own.get(arm)) is not None}
 
 
@@ -102,9 +107,8 @@ def _stars(axis: Axes, content: Content) -> None:
         ]
         factor = content["factor_per_level"].get(arm)
         name = arm if factor is None else f"{arm}: × {factor['factor']:.2f} per level"
-        line = ":" if "stimuli" in arm else "-"
         axis.errorbar(
-            list(reached), list(reached.values()), spread, ls=line, color=color(arm, number), marker=mark(arm),
+            list(reached), list(reached.values()), spread, ls=line(arm), color=color(arm, number), marker=mark(arm),
             ms=5, capsize=3, label=name,
         )  # fmt: skip
     theory = {_levels(task): star for task, star in content["p_star_theory"].items()}
@@ -118,10 +122,9 @@ def _stars(axis: Axes, content: Content) -> None:
 
 def _ratios(axis: Axes, content: Content) -> None:
     for number, arm in enumerate(_arms(content)):
-        found = {_levels(task): own[arm] for task, own in content["p_star_over_bp"].items() if arm in own}
-        line = ":" if "stimuli" in arm else "-"
+        found = _reached(content["p_star_over_bp"], arm)
         axis.plot(
-            list(found), list(found.values()), ls=line, color=color(arm, number), marker=mark(arm), ms=5, label=arm
+            list(found), list(found.values()), ls=line(arm), color=color(arm, number), marker=mark(arm), ms=5, label=arm
         )
     axis.set(xlabel="levels L", ylabel="P* / P*(bp)", ylim=(0, None))
     axis.set_title("How much data a rule needs beside backpropagation", fontsize=10)

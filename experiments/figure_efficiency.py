@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plastic.experiments.figure import Content, top_error
-from plastic.experiments.palette import color, mark
+from plastic.experiments.palette import color, line, mark
 from plastic.experiments.store import Row
 from plastic.experiments.threshold import exponent, p_star
 
@@ -40,7 +40,7 @@ def analyse(rows: Sequence[Row]) -> Content:
         f"({THRESHOLD}), interpolated in log P on the mean over seeds; interval: 95 % bootstrap over seeds, a bound of "
         "null lies beyond the largest P",
         **found,
-        "p_star_over_bp": {task: _ratios(arms) for task, arms in values.items()},
+        "p_star_over_bp": {task: ratios_to_bp(arms) for task, arms in values.items()},
         "p_star_theory": {task: CLASSES * m**levels for task in curves for levels, m in [_numbers(task)]},
         "scaling": _scaling(values),
     }
@@ -66,7 +66,8 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 1)
 
 
-def _ratios(stars: dict[str, float | None]) -> dict[str, float | None]:
+def ratios_to_bp(stars: dict[str, float | None]) -> dict[str, float | None]:
+    """P* of every arm over that of bp; None where one of them is not reached."""
     base = stars.get("bp")
     return {arm: None if base is None or star is None else round(star / base, 3) for arm, star in stars.items()}
 
@@ -123,7 +124,7 @@ def draw_errors(axis: Axes, arms: Mapping[str, Mapping[str, Sequence[float]]]) -
         p = [int(size) for size in sizes]
         mean = np.array([np.mean(errors) for errors in sizes.values()])
         spread = np.array([np.std(errors, ddof=1) if len(errors) > 1 else 0.0 for errors in sizes.values()])
-        axis.plot(p, mean, "--" if arm == "none" else "-", color=color(arm, number), marker=mark(arm), ms=4, label=arm)
+        axis.plot(p, mean, line(arm), color=color(arm, number), marker=mark(arm), ms=4, label=arm)
         axis.fill_between(p, mean - spread, mean + spread, color=color(arm, number), alpha=0.15, lw=0)
 
 

@@ -19,11 +19,16 @@ MARKS = {
     "dfa": "d",
     "dfa, 9000 stimuli": "d",
 }
+LINES = {"none": "--", "dfa, 9000 stimuli": ":"}
 OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#000000", "#999999")
 
 
 def color(arm: str, number: int = 0) -> str:
     return COLORS.get(arm, OTHERS[number % len(OTHERS)])
+
+
+def line(arm: str) -> str:
+    return LINES.get(arm, "-")
 
 
 def mark(arm: str) -> str:

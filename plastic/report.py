@@ -15,6 +15,8 @@ from plastic.config import Config
 from plastic.console import Console
 from plastic.rules import Rule
 
+OPTIMIZERS = {"sgd": "sgd (the rule alone)", "adam": "adam (a filter per synapse)"}
+
 
 def rule_record(rule: type[Rule]) -> dict[str, Any]:
     """A rule's declaration as plain data."""
@@ -75,9 +77,8 @@ def rule_page(rule: type[Rule]) -> Table:
 
 def result_table(result: dict[str, Any], config: Config) -> Table:
     """Linear probes per layer, trained beside untrained and chance."""
-    optimizer = {"sgd": "sgd (the rule alone)", "adam": "adam (a filter per synapse)"}[
-        config.training.optimizer or "sgd"
-    ]
+    assert config.training.optimizer is not None
+    optimizer = OPTIMIZERS[config.training.optimizer]
     table = Table(
         title="Linear probes, test accuracy",
         caption=f"{result['rule']} on {result['backend']}, optimizer {optimizer}, {result['wall_seconds']:.0f} s",

@@ -85,6 +85,12 @@ def _recorded(run: Run) -> NDArray[np.int64]:
     return run.traces["stimulus"].values if "stimulus" in run.traces.coords else np.zeros(0, dtype=np.int64)
 
 
+def _stimuli(array: xarray.DataArray) -> NDArray[np.int64]:
+    """The stimulus of every entry along the array's clock."""
+    found: NDArray[np.int64] = array.coords["stimulus" if array.dims[0] == "stimulus" else "time_stimulus"].values
+    return found
+
+
 def typical_window(run: Run, most: int = 6, other: Run | None = None) -> tuple[int, int]:
     """A few recorded stimuli (in `other` too) early in the run, when the rule is still at work: the first bout after a
     fifth of it, or the last before with a modulator in the top layer."""
@@ -102,8 +108,7 @@ WORKING = 1 / 3  # of the stimuli of a window
 def _at_work(run: Run, window: tuple[int, int]) -> bool:
     """Whether a good part of the stimuli modulated the top layer, if that was recorded (of the first stream)."""
     for array in run.signals("modulator", len(run.traces.attrs["layers"])):
-        clock = str(array.dims[0])
-        stimulus = array.coords["stimulus" if clock == "stimulus" else "time_stimulus"].values
+        stimulus = _stimuli(array)
         shown = (stimulus >= window[0]) & (stimulus <= window[1])
         if not shown.any():
             continue  # recorded at other stimuli
@@ -164,8 +169,7 @@ def _course(
     run: Run, array: xarray.DataArray, at: dict[str, int], window: tuple[int, int], suffix: str
 ) -> Iterator[Course]:
     """One component of a signal; nothing if it was not recorded."""
-    clock = str(array.dims[0])
-    stimulus = array.coords["stimulus" if clock == "stimulus" else "time_stimulus"].values
+    clock, stimulus = str(array.dims[0]), _stimuli(array)
     begin, end = np.searchsorted(stimulus, [window[0], window[1] + 1])
     places = {axis: np.flatnonzero(array.coords[axis].values == index) for axis, index in at.items()}
     if begin == end or not all(len(place) for place in places.values()):
@@ -239,7 +243,6 @@ def _eligible(run: Run, layer: int, window: tuple[int, int], weight: xarray.Data
 
 def _sum(array: xarray.DataArray, window: tuple[int, int]) -> xarray.DataArray:
     """Σ |signal| over the window, of the first stream and position that were recorded."""
-    clock = str(array.dims[0])
-    stimulus = array.coords["stimulus" if clock == "stimulus" else "time_stimulus"].values
+    clock, stimulus = str(array.dims[0]), _stimuli(array)
     begin, end = np.searchsorted(stimulus, [window[0], window[1] + 1])
     return abs(array.isel({clock: slice(int(begin), int(end)), "stream": 0, "position": 0})).sum(clock)

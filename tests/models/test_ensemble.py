@@ -55,7 +55,7 @@ def test_members_equal_single_runs(rule: str, backend: str, optimizer: str) -> N
 
 
 def assert_members_are_single_runs(settings: Settings, tasks: Sequence[Task], stimuli: int) -> list[torch.Tensor]:
-    """Each member of one ensemble begins and ends as its single run, to the last bit; their last weights."""
+    """Each member of one ensemble begins as its single run to the last bit, and ends as it; their last weights."""
     together = Ensemble(settings, tasks, [0] * len(tasks), [0.01] * len(tasks))
     start = {k: v.clone() for k, v in together.learner.parameters.items()}
     together.train(stimuli)

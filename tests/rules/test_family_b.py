@@ -512,7 +512,9 @@ def test_a_silent_response_has_no_direction_to_turn(memory: bool) -> None:
     for a in range(2 * BATCH):
         other = unit[(a + BATCH) % (2 * BATCH)]
         if keys is None:
-            candidates = torch.cat([other[None], unit[[n for n in range(2 * BATCH) if n not in (a, (a + BATCH) % 48)]]])
+            candidates = torch.cat(
+                [other[None], unit[[n for n in range(2 * BATCH) if n not in (a, (a + BATCH) % (2 * BATCH))]]]
+            )
         else:
             remembered = keys[a % BATCH] / keys[a % BATCH].norm(dim=1, keepdim=True)
             candidates = torch.cat([other.detach()[None], remembered])
