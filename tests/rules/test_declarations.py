@@ -10,7 +10,8 @@ import pytest
 
 import plastic.models
 from plastic.errors import PlasticError
-from plastic.rules import BUILT_IN, READABLE, Rule, load_rule
+from plastic.rules import BUILT_IN, CLAPP, READABLE, CLAPPpp, EProp, InfoNCE, Rule, SimSiam, load_rule
+from plastic.rules.rule import LayerShape
 
 
 @pytest.mark.parametrize("rule", BUILT_IN, ids=lambda r: r.name)
@@ -44,3 +45,38 @@ def test_unknown_masks_are_refused(rule: type[Rule]) -> None:
     if "upper_mask" in {f.name for f in dataclasses.fields(rule)}:
         with pytest.raises(PlasticError, match="sample, batch, none"):
             load_rule(rule.name, {"upper_mask": "wrong"})
+
+
+Circuit = dict[str, tuple[tuple[int, ...], float, bool]]
+# by the sentence `defaults_source`, of a layer of 25 units with 4 classes under one of (8, 50), below a top of 9
+CIRCUITS: dict[str, Circuit] = {
+    "clapp": {"W_pred": ((25, 25), 0.1 / 5, True)},
+    "clapp++": {"B": ((25, 25), 0.1 / 5, True)},
+    "infonce": {"B": ((25, 25), 0.1 / 5, True)},
+    "simsiam": {"P": ((25, 25), 1 / 5, True)},
+    "fa": {"B": ((8, 50), 1 / 5, False)},
+} | {name: {"B": ((25, 4), 1 / 2, False)} for name in ("dfa", "sdfa", "drtp", "eprop")}
+OPTIONS = [
+    (CLAPP(sides="both"), CIRCUITS["clapp"]),
+    (CLAPP(symmetric=False), CIRCUITS["clapp"]),
+    (CLAPP(sides="both", symmetric=False), CIRCUITS["clapp"] | {"W_retro": ((25, 25), 0.1 / 5, True)}),
+    (CLAPPpp(feedback="dfb"), {"B_top": ((25, 9), 0.1 / 3, True)}),
+    (CLAPPpp(feedback="both"), CIRCUITS["clapp++"] | {"B_top": ((25, 9), 0.1 / 3, True)}),
+    (InfoNCE(negatives_from="memory"), CIRCUITS["infonce"]),
+    (SimSiam(sides="current"), CIRCUITS["simsiam"]),
+    (EProp(feedback="symmetric"), {}),
+    (EProp(feedback="learned"), {"B": ((25, 4), 1 / 2, True)}),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"), [(rule(), CIRCUITS.get(rule.name, {})) for rule in BUILT_IN] + OPTIONS, ids=str
+)
+def test_a_circuit_begins_as_its_rule_says(
+    rule: Rule, expected: dict[str, tuple[tuple[int, ...], float, bool]]
+) -> None:
+    circuit = rule.circuit(LayerShape(units=25, classes=4, above=(8, 50), top_units=9))
+    assert circuit.keys() == expected.keys()
+    for name, (shape, std, learns) in expected.items():
+        assert (circuit[name].shape, circuit[name].plastic) == (shape, learns)
+        assert circuit[name].std == pytest.approx(std, rel=1e-12)

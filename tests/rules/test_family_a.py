@@ -176,6 +176,18 @@ def test_the_product_keeps_the_masks_it_is_told_to(upper: str) -> None:
         assert not torch.allclose(found["layer1.weight"], plain["layer1.weight"], rtol=1e-2)
 
 
+@pytest.mark.parametrize("rule", [BP(), DFA(), FA(), USF(), *BROADCAST.values()], ids=str)
+def test_the_loss_that_is_shown_is_cross_entropy(rule: Rule) -> None:
+    case = Case(rule, NETWORKS["tree-shared"])
+    case.parameters["readout.weight"] *= 3
+    weights = case.weights()
+    top = forward(case.network, case.layers(weights), case.inputs, torch.relu, cut=True)[-1].flatten(1)
+    expected = torch.nn.functional.cross_entropy(top @ weights["readout.weight"].T, case.labels, reduction="none")
+    assert expected.std() > 0.1  # no stimulus stands for another
+    for observation in case.updates()[1]:
+        torch.testing.assert_close(observation.third.loss, expected[None, :, None].detach(), rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", BROADCAST)
 def test_every_broadcast_rule_is_not_another(name: str) -> None:
     """Liveness: what is sent differs from DFA's where it should."""
