@@ -10,7 +10,20 @@ import pytest
 
 import plastic.models
 from plastic.errors import PlasticError
-from plastic.rules import BUILT_IN, CLAPP, READABLE, CLAPPpp, EProp, InfoNCE, Rule, SimSiam, load_rule
+from plastic.rules import (
+    BUILT_IN,
+    CLAPP,
+    READABLE,
+    CLAPPpp,
+    EProp,
+    ForwardForward,
+    InfoNCE,
+    Rule,
+    SimCLR,
+    SimSiam,
+    SpikingLPL,
+    load_rule,
+)
 from plastic.rules.rule import LayerShape
 
 
@@ -80,3 +93,32 @@ def test_a_circuit_begins_as_its_rule_says(
     for name, (shape, std, learns) in expected.items():
         assert (circuit[name].shape, circuit[name].plastic) == (shape, learns)
         assert circuit[name].std == pytest.approx(std, rel=1e-12)
+
+
+EDGES = [
+    (ForwardForward, "temperature", 0.001, 0.0),
+    (InfoNCE, "temperature", 0.001, 0.0),
+    (InfoNCE, "negatives", 1, 0),
+    (SimCLR, "temperature", 0.025, 0.0249),
+    (SimCLR, "slots", 1, 0),
+    (EProp, "leak", 0.0, -0.001),
+    (EProp, "leak", 0.999, 1.0),
+    *((SpikingLPL, name, 0.001, 0.0) for name in ("rise", "fall", "tau_mean", "tau_variance", "xi")),
+    (SpikingLPL, "delay", 1, 0),
+]
+
+
+@pytest.mark.parametrize(("rule", "option", "least", "refused"), EDGES)
+def test_numbers_are_refused_from_their_edge_on(rule: type[Rule], option: str, least: float, refused: float) -> None:
+    assert getattr(load_rule(rule.name, {option: str(least)}), option) == least
+    with pytest.raises(PlasticError, match=f"rule '{rule.name}' takes"):
+        load_rule(rule.name, {option: str(refused)})
+
+
+@pytest.mark.parametrize("name", ["infonce", "simclr", "clapp++"])
+def test_streams_and_memory_that_negatives_take(name: str) -> None:
+    batch = load_rule(name)
+    assert (batch.smallest_batch, batch.memory_slots) == (2, 0)
+    alone = load_rule(name, dict(batch.one_stream))
+    assert alone.smallest_batch == 1
+    assert alone.memory_slots == (0 if name == "clapp++" else 16)

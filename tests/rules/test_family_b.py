@@ -576,7 +576,9 @@ def test_impossible_options_are_refused() -> None:
         lambda: CLAPPpp(f="wrong"),
         lambda: CLAPPpp(feedback="wrong"),
         lambda: InfoNCE(negatives=0),
+        lambda: InfoNCE(negatives_from="wrong"),
         lambda: SimCLR(temperature=0.0),
+        lambda: SimCLR(negatives_from="wrong"),
         lambda: SimSiam(similarity="wrong"),
         lambda: ESPP(sides="both"),
     ):
