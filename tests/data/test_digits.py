@@ -30,7 +30,9 @@ def test_pixels_lie_between_zero_and_one_and_standardise() -> None:
     task = digits_task(400)
     assert task.train.inputs.min() == 0
     assert task.train.inputs.max() == 1
+    assert np.array_equal(task.intensity(task.train.inputs), task.train.inputs)
     assert not task.symbolic
+    assert (task.positions, task.branching, task.channels) == (64, 64, 1)  # the first layer sees the whole image
     mean, std = task.analog
     standard = (task.train.inputs - mean) / std
     assert standard.mean() == pytest.approx(0, abs=1e-12)

@@ -49,6 +49,12 @@ def test_each_of_seed_purpose_and_counter_matters(other: tuple[int, str, int]) -
     assert abs(np.corrcoef(here, there)[0, 1]) < 0.15  # 4.7 standard errors
 
 
+def test_a_seed_is_taken_modulo_two_to_the_64_and_the_counter_begins_at_zero() -> None:
+    for seed, same in ((-1, WORD - 1), (WORD + 5, 5), (3, 3)):
+        drawn = [generator(seed, "stream"), generator(same, "stream", 0)]
+        assert drawn[0].random(5).tolist() == drawn[1].random(5).tolist()
+
+
 def test_numpys_global_state_does_not_enter() -> None:
     np.random.seed(1)
     first = generator(3, "stream").random(5)

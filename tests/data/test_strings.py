@@ -120,7 +120,7 @@ def test_latent_pairing_shows_the_training_string_after_a_saccade() -> None:
     assert (shown[fixation] != task.train.inputs[index[fixation]]).any(1).mean() > 0.5
 
 
-@pytest.mark.parametrize("branching", [2, 3])
+@pytest.mark.parametrize("branching", [2, 3, 4])
 def test_within_pairing_shows_the_two_halves_in_turn(branching: int) -> None:
     model = RandomHierarchyModel(8, 8, 4, 3, branching)
     task = rhm_task(model, 8, "within", test_size=10)
