@@ -36,6 +36,10 @@ def test_exchange_keeps_all_above_and_changes_the_level(level: int) -> None:
     tuples = np.array([p[GRAMMAR.levels - level + 1] for p in parsed_all])
     changed = (tuples != latents[GRAMMAR.levels - level + 1]).reshape(-1, 2).any(1).mean()
     assert changed == pytest.approx(2 / 3, abs=0.06), "a random synonym is another one with probability 1 − 1/m"
+    exchanged = tuple(np.array([p[k] for p in parsed_all]) for k in range(GRAMMAR.levels + 1))
+    numbers = zip(choices_of(GRAMMAR, latents), choices_of(GRAMMAR, exchanged), strict=True)
+    same = [np.array_equal(before, after) for before, after in numbers]
+    assert same == [table != GRAMMAR.levels - level for table in range(GRAMMAR.levels)]
 
 
 def parse(string: np.ndarray) -> list[list[int]]:
