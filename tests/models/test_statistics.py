@@ -195,6 +195,12 @@ def test_contrast_with_a_memory_is_the_gradient_of_its_loss(kind: Any, sides: st
         found.append((product.modulator * product.post).mT @ product.pre)
     assert third.loss is not None
     assert third.loss.sum().item() == pytest.approx(loss.item())
+    z, c = given["z"].detach(), given["c"].detach()
+    if kind is InfoNCE:
+        score = torch.einsum("bi,ij,bj->b", z, weights["B"].detach(), c) / rule.temperature
+        torch.testing.assert_close(third.signals["score"][:, 0], score)
+    else:
+        torch.testing.assert_close(third.signals["cosine"][:, 0], torch.nn.functional.cosine_similarity(z, c))
     for one, gradient in zip(found, expected, strict=True):
         assert gradient.norm() > 0.1
         assert (one + gradient).norm() / gradient.norm() < 1e-8

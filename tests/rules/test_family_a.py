@@ -177,15 +177,18 @@ def test_the_product_keeps_the_masks_it_is_told_to(upper: str) -> None:
 
 
 @pytest.mark.parametrize("rule", [BP(), DFA(), FA(), USF(), *BROADCAST.values()], ids=str)
-def test_the_loss_that_is_shown_is_cross_entropy(rule: Rule) -> None:
+def test_the_error_that_is_shown_is_of_the_readout_and_the_loss_cross_entropy(rule: Rule) -> None:
     case = Case(rule, NETWORKS["tree-shared"])
     case.parameters["readout.weight"] *= 3
     weights = case.weights()
     top = forward(case.network, case.layers(weights), case.inputs, torch.relu, cut=True)[-1].flatten(1)
-    expected = torch.nn.functional.cross_entropy(top @ weights["readout.weight"].T, case.labels, reduction="none")
+    logits = top @ weights["readout.weight"].T
+    expected = torch.nn.functional.cross_entropy(logits, case.labels, reduction="none")
     assert expected.std() > 0.1  # no stimulus stands for another
+    error = torch.softmax(logits, -1) - case.target
     for observation in case.updates()[1]:
         torch.testing.assert_close(observation.third.loss, expected[None, :, None].detach(), rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(observation.third.signals["error"][0], error.detach(), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", BROADCAST)

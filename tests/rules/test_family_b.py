@@ -35,6 +35,7 @@ from plastic.models.support import refusal
 from plastic.models.topology import dense
 from plastic.models.update import Update
 from plastic.rules import (
+    CLAPP,
     ESPP,
     LPL,
     SCFF,
@@ -331,6 +332,43 @@ def test_bp_infonce_credits_what_it_held() -> None:
         restored = Held.restored(layer, held.tensors()).tensors()
         assert {"context", "post_factor", "post", "pre"} <= restored.keys() == held.tensors().keys()
         assert all((value == restored[name]).all() for name, value in held.tensors().items())
+
+
+def written_out(rule: Rule, z: Tensor, c: Tensor, y: Tensor, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The signals that a rule shows of a layer, from its responses (batch, units)."""
+    here = y > 0
+    correlations = torch.stack([z[here], c[here]]).transpose(1, 2)  # (view, units, pairs)
+    scale = torch.sqrt(correlations.var(2, correction=0, keepdim=True) + 1e-5)
+    normalised = (correlations - correlations.mean(2, keepdim=True)) / scale
+    return {
+        "infonce": lambda: {"score": losses.bilinear(z, weights["B"], c) / 0.5},
+        "clapp": lambda: {"score": losses.bilinear(z, weights["W_pred"], c)},
+        "simclr": lambda: {"cosine": torch.nn.functional.cosine_similarity(z, c)},
+        "barlow": lambda: {"correlation": normalised.prod(0).mean(1)},
+        "lpl": lambda: {"variance": z.var(0)},
+        "ff": lambda: {"goodness": z.square().mean(1)},
+        "espp": lambda: {"overlap": (z * c).sum(1) / c.sum(1)},
+    }[rule.name]()
+
+
+@pytest.mark.parametrize(
+    "rule", [CLAPP(), InfoNCE(temperature=0.5), SimCLR(), BarlowTwins(), LPL(), ForwardForward(), ESPP()],
+    ids=lambda r: r.name,
+)  # fmt: skip
+def test_what_a_rule_shows_is_what_its_name_says(rule: Rule) -> None:
+    case = Case(rule, NETWORKS["tree-shared"])
+    _, seen = case.updates()
+    weights, y = case.parameters, case.fixation[:, 0]
+    for index, (observation, (z, c)) in enumerate(zip(seen, case.responses(case.weights()), strict=True)):
+        own = {k: v[0] for k, v in circuits(case, weights, index).items()}
+        expected = written_out(rule, z.detach(), c.detach(), y, own)
+        assert observation.third.signals.keys() == expected.keys()
+        for name, value in expected.items():
+            found = observation.third.signals[name].flatten()
+            assert value.std() > 1e-3 * value.abs().mean(), "one number stands for another"
+            torch.testing.assert_close(found, value, rtol=1e-6, atol=1e-9)
+    if rule.name == "espp":
+        torch.testing.assert_close(observation.third.loss.flatten(), -y * value)
 
 
 @pytest.mark.parametrize("topology", NETWORKS)

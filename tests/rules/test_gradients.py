@@ -136,6 +136,8 @@ def test_clapp_is_the_gradient_of_its_hinge_loss(form: str, topology: str, activ
             assert (retro != (observation.third.current.gate != 0)).any(), "the two gates never differ"
     assert len(found) == len(layers) * (3 if not rule.symmetric else 2)
     assert_equal_to_gradient(found, loss, weights)
+    if rule.symmetric:  # else it shows the loss of the prediction alone
+        torch.testing.assert_close(sum(o.third.loss.sum() for o in seen), loss.detach())
 
 
 @pytest.mark.parametrize("form", CLAPP_FORMS)
