@@ -50,19 +50,14 @@ def p_star(errors: Errors, threshold: float) -> PStar:
     sizes = sorted(errors)
     value = crossing(sizes, [float(np.mean(errors[p])) for p in sizes], threshold)
     random = generator(0, "bootstrap")
-    drawn = np.stack(
-        [
-            np.asarray(errors[p])[random.integers(len(errors[p]), size=(RESAMPLES, len(errors[p])))].mean(1)
-            for p in sizes
-        ],
-        axis=1,
-    )
+    drawn = np.stack([_means(np.asarray(errors[p]), random) for p in sizes], axis=1)
     found = np.array([c if (c := crossing(sizes, row, threshold)) is not None else math.inf for row in drawn.tolist()])
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
     return PStar(value, *(None if math.isinf(bound) else float(bound) for bound in (low, high)))
 
 
 def _means(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Of RESAMPLES draws with replacement."""
     return values[random.integers(len(values), size=(RESAMPLES, len(values)))].mean(1)
 
 
