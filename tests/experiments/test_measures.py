@@ -81,5 +81,29 @@ def test_weight_noise_starts_at_the_probe_hurts_and_leaves_the_weights() -> None
     assert all(torch.equal(v, before[k]) for k, v in ensemble.learner.parameters.items())
 
 
+def test_weight_noise_is_a_share_of_the_weights_of_every_layer() -> None:
+    config = config_of("bp")
+    ensemble = trained(config)
+    weights = {k: v for k, v in ensemble.learner.parameters.items() if k.startswith("layer")}
+    before, seen = {k: v.clone() for k, v in weights.items()}, []
+
+    def features(member: int, examples: object, purpose: str) -> list[np.ndarray]:
+        if purpose == "probe-test":
+            seen.append({k: v - before[k] for k, v in weights.items()})
+        return type(ensemble).features(ensemble, member, examples, purpose)  # type: ignore[arg-type]
+
+    ensemble.features = features  # type: ignore[method-assign]
+    found = MEASURES["weight_noise"](ensemble, 1, config)
+    assert [float(share) for share in found] == [0.0, 0.05, 0.1, 0.2, 0.4]
+    for name, value in before.items():
+        size = value[1].square().mean().sqrt()
+        for share, moved in zip((0.0, 0.05, 0.1, 0.2, 0.4), seen, strict=True):
+            assert not moved[name][0].any(), "another member is disturbed"
+            torch.testing.assert_close(moved[name][1], share / 0.4 * seen[-1][name][1], rtol=1e-9, atol=1e-12)
+        noise = seen[-1][name][1] / size
+        assert noise.std().item() == pytest.approx(0.4, rel=4 / (2 * noise.numel()) ** 0.5)
+        assert abs(noise.mean().item()) < 4 * 0.4 / noise.numel() ** 0.5
+
+
 def test_checkpoints_are_those_of_a_run() -> None:
     assert checkpoints(config_of("bp")) == [0, 50, 100, 150]
