@@ -6,7 +6,9 @@ import inspect
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from functools import reduce
+from io import StringIO
 from operator import or_
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +16,7 @@ from typing import Annotated, Any
 import tyro
 
 from plastic import __version__
+from plastic.arguments import sentence
 from plastic.commands.about import Cite, Doctor, Rules
 from plastic.commands.align import Align
 from plastic.commands.check import Check
@@ -48,17 +51,24 @@ COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
 
 
 def parse(arguments: Sequence[str]) -> Any:
-    """The command object; exits with status 2 and a message where the arguments do not fit."""
+    """The command object; raises PlasticError where the arguments do not fit."""
     commands: Any = reduce(or_, (Annotated[c, _subcommand(name, c, arguments)] for name, c in COMMANDS.items()))
     simulate = _subcommand("simulate", Simulate, arguments, default=Simulate(settings=_file_settings(arguments)))
     commands = Annotated[Simulate, simulate] | commands
-    return tyro.cli(
-        commands,
-        prog="plastic",
-        description="Synaptic plasticity as three-factor rules: pre × post × modulator.",
-        args=list(arguments),
-        config=(tyro.conf.OmitSubcommandPrefixes,),
-    )
+    with redirect_stderr(StringIO()) as box:
+        try:
+            return tyro.cli(
+                commands,
+                prog="plastic",
+                description="Synaptic plasticity as three-factor rules: pre × post × modulator.",
+                args=list(arguments),
+                config=(tyro.conf.OmitSubcommandPrefixes,),
+            )
+        except SystemExit as end:
+            if end.code != 2:
+                raise
+    named = arguments[0] if arguments and arguments[0] in ("simulate", *COMMANDS) else ""
+    raise PlasticError(sentence(box.getvalue(), named))
 
 
 def _subcommand(name: str, command: type, arguments: Sequence[str], **options: Any) -> Any:
