@@ -44,9 +44,10 @@ def _read(level: str) -> Callable[[Row], list[float]]:
 def draw(content: Content) -> Figure:
     """A row per task: accuracy of the top layer and alignment of every layer over training, S at the end."""
     tasks = content["tasks"]
-    figure = Figure(figsize=(17, 5.4 * len(tasks)), layout="constrained")
-    axes: Any = figure.subplots(len(tasks), 5, squeeze=False)
-    for row, (task, arms) in zip(axes, tasks.items(), strict=True):
+    figure = Figure(figsize=(17, 4.6 * len(tasks)), layout="constrained")
+    parts: Any = figure.subfigures(len(tasks), squeeze=False)[:, 0]
+    for part, (task, arms) in zip(parts, tasks.items(), strict=True):
+        row = part.subplots(1, 5)
         for number, (arm, entry) in enumerate(arms.items()):
             tone = COLORS.get(arm, OTHERS[number % len(OTHERS)])
             steps, top = entry["steps"], np.array(entry["class_accuracy"])[:, -1]
@@ -59,7 +60,7 @@ def draw(content: Content) -> Figure:
             row[4].plot([1, 2, 3], [own[min(k + 1, 2), k] for k in range(3)], dashed, marker="o", ms=4, color=tone)
         row[0].set(title=f"{task}: class, top layer", ylabel="test accuracy", ylim=(0, 1.03))
         row[0].set_xlabel("stimuli per stream")
-        row[0].legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+        part.legend(fontsize=9, loc="outside lower center", ncols=len(arms))
         for layer in range(3):
             row[1 + layer].axhline(0, color="#777777", lw=0.6)
             row[1 + layer].set(title=f"layer {layer + 1}: cosine with BP's change", xlabel="stimuli per stream")
