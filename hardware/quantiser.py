@@ -141,10 +141,12 @@ def check_fits(network: Network, step: SpikingStep, chip: Chip) -> None:
                 f"layer {number} shares its weights over {layer.positions} positions, and every synapse of the chip "
                 "has its own; take --weights local."
             )
-        if layer.fan_in > FAN_IN_MAX:
+        recorded = network.most_spikes if number == 1 else None
+        if (most := layer.fan_in if recorded is None else recorded) > FAN_IN_MAX:
+            remedy = "lower --width, or take --topology tree" if recorded is None else "raise --time-steps"
             raise PlasticError(
-                f"a neuron of layer {number} has {layer.fan_in} inputs, whose sum may leave the 24 bits of the "
-                f"synaptic current; at most {FAN_IN_MAX} fit: lower --width, or take --topology tree."
+                f"a neuron of layer {number} gets up to {most} spikes in a step, whose sum may leave the 24 bits of "
+                f"the synaptic current; at most {FAN_IN_MAX} fit: {remedy}."
             )
     decay = trace_decay(step.trace_decay)[1]
     if abs(decay - step.trace_decay) > 0.02:

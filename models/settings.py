@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import torch
@@ -66,13 +66,20 @@ class Settings:
 
 
 def build_network(settings: Settings, task: Task) -> Network:
-    """The network that fits the task."""
+    """The network that fits the task; PlasticError for recordings over other time steps than the settings'."""
+    steps = settings.spike_input.time_steps
+    if settings.spiking is not None and task.recorded_steps not in (0, steps):
+        raise PlasticError(
+            f"{task.name} is cut into {task.recorded_steps} time steps and the settings have {steps}; make the task "
+            f"with {steps}."
+        )
     if settings.topology == "conv":
         network = _convolutional(settings, task)
     elif settings.topology == "dense":
         network = dense(task.positions * task.channels, settings.widths, task.classes)
     else:
         network = tree(task.positions, task.channels, task.branching, settings.widths, task.classes, settings.shared)
+    network = replace(network, most_spikes=task.most_spikes)
     return labelled(network) if settings.rule.presentation == "labelled" else network
 
 

@@ -11,8 +11,9 @@ from typing import Any, cast
 import torch
 from threadpoolctl import threadpool_limits
 
-from plastic.config import CHIPS, DOUBLE, IMAGES, SPIKING, Config
+from plastic.config import CHIPS, DOUBLE, EVENTS, IMAGES, SPIKING, Config
 from plastic.data.digits import digits_task
+from plastic.data.events import event_task
 from plastic.data.images import image_task
 from plastic.data.rhm import RandomHierarchyModel
 from plastic.data.stream import Stimulus
@@ -49,10 +50,12 @@ def make_task(config: Config) -> Task:
     assert stimuli.levels is not None
     if stimuli.data == "digits":
         return digits_task(stimuli.train_size, stimuli.pairing, config.seed, stimuli.test_size or 360)
+    path = Path(stimuli.data_path) if stimuli.data_path else None
+    sizes = stimuli.train_size, stimuli.test_size or stimuli.train_size
     if stimuli.data in IMAGES:
-        path = Path(stimuli.data_path) if stimuli.data_path else None
-        sizes = stimuli.train_size, stimuli.test_size or stimuli.train_size
         return image_task(stimuli.data, path, *sizes, stimuli.pairing, config.seed)
+    if stimuli.data in EVENTS:
+        return event_task(stimuli.data, path, *sizes, config.spiking.time_steps, stimuli.pairing, config.seed)
     grammar = RandomHierarchyModel(
         stimuli.symbols, stimuli.classes, stimuli.synonyms, stimuli.levels, stimuli.branching, config.seed
     )

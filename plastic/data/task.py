@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from plastic.data.views import Views
 
-Inputs = NDArray[Any]  # (n, positions): symbols as integers, or pixel intensities (0 to Task.full)
+# (n, positions): symbols as integers, or pixel intensities (0 to Task.full); or the spikes of recordings, one bit per
+# time step: (n, neurons, bytes)
+Inputs = NDArray[Any]
 View = Callable[[NDArray[np.int64], NDArray[np.bool_], np.random.Generator], Inputs]
 
 
@@ -35,6 +37,7 @@ class Task:
     of the same object; where `view` is set it stays with its example and shows another view of it:
     `view(index, fixation, random)` takes time × batch arrays and returns inputs (time, batch, d).
     With `views` every stimulus is a random view of its image, of which the stream draws the numbers.
+    With `recorded_steps` the inputs are spikes already, over so many time steps.
     """
 
     name: str
@@ -49,6 +52,8 @@ class Task:
     image: tuple[int, int] | None = None  # side in pixels and channels, where the inputs are a square image
     full: float = 1.0  # value of an input at full intensity
     views: Views | None = None  # random views of images, made on the device
+    recorded_steps: int = 0  # 0: inputs are values, which a coding makes spikes of
+    most_spikes: int | None = None  # of recordings: input neurons that spike in one step, in any of them
 
     @property
     def positions(self) -> int:
@@ -64,7 +69,10 @@ class Task:
         return not isinstance(self.analog, tuple)
 
     def intensity(self, inputs: Inputs) -> NDArray[np.float64]:
-        """Values in [0, 1] for spike coding: one-hot symbols, or pixels: (..., positions · channels)."""
+        """Values in [0, 1]: one-hot symbols, or pixels, which become spikes: (..., positions · channels); of
+        recordings, whose spikes they do not become, spikes per step: (..., neurons)."""
+        if self.recorded_steps:
+            return np.bitwise_count(inputs).sum(-1) / self.recorded_steps
         if not self.symbolic:
             return np.asarray(inputs, dtype=np.float64) / self.full
         one_hot = np.vstack([np.eye(self.channels), np.zeros((1, self.channels))])
