@@ -119,8 +119,9 @@ class Recordings:
 
 
 def _check_gesture(file: Path) -> None:
+    mapped: Any = np.lib.format.open_memmap  # which maps no pickled objects; numpy gives it no types
     try:
-        table = np.lib.format.open_memmap(file, mode="r")  # which has no pickled objects
+        table = mapped(file, mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise _damaged(file, f"numpy cannot read it ({error})") from None
     if table.ndim != 2 or table.shape[1] != 4 or table.dtype.kind not in "iuf":
