@@ -22,4 +22,5 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/installed-test: $(VENV)/installed
 	$(VENV)/bin/python -m pip install --quiet -c constraints.txt -e ".[test]"
 	$(VENV)/bin/python -m pip install --quiet --no-deps --ignore-requires-python lava-nc==0.10.0
+	$(VENV)/bin/python -m pip install --quiet --no-deps -c constraints.txt tonic
 	touch $@

@@ -156,8 +156,10 @@ def _opened(sensor: Sensor, place: Path, train: bool) -> Any:
     """
     try:
         import tonic.datasets
-    except ImportError:
-        raise PlasticError('event files are read by tonic, which is not installed: pip install "tonic>=1.7".') from None
+    except ImportError as error:
+        raise PlasticError(
+            f'event files are read by tonic, which cannot be imported ({error}): pip install "tonic>=1.7".'
+        ) from None
 
     def download(self: Any) -> None:
         raise PlasticError(f"nothing is downloaded; --data-path must hold {sensor.wanted}.")

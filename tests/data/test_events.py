@@ -374,7 +374,7 @@ def test_without_tonic_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest
     for name in [name for name in sys.modules if name.split(".")[0] == "tonic"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tonic", None)
-    with pytest.raises(PlasticError, match=r'pip install "tonic>=1\.7"'):
+    with pytest.raises(PlasticError, match=r'by tonic, .* \(.*tonic.*\): pip install "tonic>=1\.7"'):
         event_task("nmnist", tmp_path, 20, 10, 20)
 
 
