@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plastic.hardware.arithmetic import BOUND, FRACTION, HALF, LIMIT, ONE, FixedPoint
+from plastic.hardware.arithmetic import BOUND, FRACTION, HALF, LIMIT, ONE, FixedPoint, Floating
 from plastic.hardware.fast import Compiled
 
 pytestmark = pytest.mark.filterwarnings("error")  # of numpy: an overflow
@@ -66,6 +66,41 @@ def test_matrices_and_sums_along_an_axis(arithmetic: Any, x: list[int], first: l
 def test_weights_of_a_circuit(arithmetic: Any, weight: int, post: int, pre: int) -> None:
     expected = max(min(weight + saturated(rounded(post * pre)), BOUND), -BOUND)
     assert arithmetic.grown(array(weight), array(post), array(pre)).item() == expected
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS)
+def test_matrices_of_several_rows_and_chips(arithmetic: Any) -> None:
+    random = np.random.default_rng(3)
+    a, b = random.integers(-3 * ONE, 3 * ONE, (2, 4, 5)), random.integers(-3 * ONE, 3 * ONE, (2, 5, 3))
+    exact = np.matmul(a.astype(object), b.astype(object))
+    assert np.array_equal(arithmetic.matmul(a, b), np.vectorize(rounded)(exact))
+    assert arithmetic.matmul(a[:, :1], b).tolist() == arithmetic.matmul(a, b)[:, :1].tolist()
+
+
+@pytest.mark.parametrize("arithmetic", [*ARITHMETICS, Floating])
+def test_positions_are_pooled_and_spread(arithmetic: Any) -> None:
+    signal = np.arange(12, dtype=np.int64).reshape(2, 1, 6) * ONE
+    assert (arithmetic.pool(signal, 3) // ONE).tolist() == [[[0 + 2 + 4, 1 + 3 + 5]], [[6 + 8 + 10, 7 + 9 + 11]]]
+    assert (arithmetic.spread(signal[..., :2], 3) // ONE).tolist() == [[[0, 1] * 3], [[6, 7] * 3]]
+
+
+def test_what_the_host_does_is_the_same_in_floating_point() -> None:
+    random = np.random.default_rng(4)
+    weight, post, pre = (random.normal(size=size) for size in ((2, 4, 3), (2, 4, 1), (2, 1, 3)))
+    whole = [np.round(x * ONE).astype(np.int64) for x in (weight, post, pre)]
+    exact = weight + np.einsum("eik,ekj->eij", post, pre)
+    np.testing.assert_allclose(Floating.grown(weight, post, pre), exact, rtol=1e-14)
+    np.testing.assert_allclose(FixedPoint.grown(*whole) / ONE, exact, atol=1e-6)
+    count = np.array([[7, -5]])
+    assert Floating.ratio(count, 4).tolist() == (FixedPoint.ratio(count, 4) / ONE).tolist() == [[1.75, -1.25]]
+    assert Floating.bounded(np.array([40.0])).tolist() == [40.0]
+    assert FixedPoint.bounded(np.array([40 * ONE, -40 * ONE, 7])).tolist() == [BOUND, -BOUND, 7]
+
+
+def test_powers_of_e_from_the_smallest_to_the_largest() -> None:
+    x = np.round(np.linspace(-20, 9.7, 4001) * ONE).astype(np.int64)
+    exact = np.exp(x / ONE)
+    assert (np.abs(FixedPoint.exp(x) / ONE - exact) <= 1e-6 * exact + 1 / ONE).all()
 
 
 @compiling
