@@ -15,7 +15,7 @@ from plastic.errors import PlasticError
 from plastic.models.case import Case, case_task
 from plastic.models.recall import recalled
 from plastic.models.reference_recall import recalled as recalled_by_reference
-from plastic.models.statistics import SlowTraces, decay_per_stimulus
+from plastic.models.statistics import SlowTraces, batch_statistics, cross_covariance, decay_per_stimulus
 from plastic.models.support import refusal
 from plastic.models.training import Ensemble
 from plastic.rules import LPL, BarlowTwins, InfoNCE, Rule, SimCLR, SimSiam, all_rules, load_rule
@@ -127,6 +127,27 @@ def test_one_stimulus_has_no_variance_nor_has_one_and_almost_nothing() -> None:
             for key in ("statistics", "context_statistics"):
                 assert not plain(told_by[key])["variance"].any()
             assert not np.asarray(told_by["cross_covariance"]).any()
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_statistics_of_a_batch_are_those_of_numpy_from_two_stimuli_on(weighted: bool) -> None:
+    """Members count none, one, two, three or all of five stimuli; unbiased, and 0 where there are not two."""
+    random = np.random.default_rng(2)
+    x, y = random.normal(size=(2, 5, 5, 3))
+    counted = np.array([[k >= 5 - n for k in range(5)] for n in (0, 1, 2, 3, 5)])
+    weight = torch.as_tensor(counted[..., None]).double() if weighted else None
+    one, other = torch.as_tensor(x), torch.as_tensor(y)
+    seen, cross = batch_statistics(one, weight, True), cross_covariance(one, other, weight)
+    plain_seen = batch_statistics(one, weight, False)
+    for member, chosen in enumerate(counted if weighted else np.full((5, 5), True)):
+        own, number = np.concatenate([x[member, chosen], y[member, chosen]], axis=1), int(chosen.sum())
+        both = np.cov(own.T) if number > 1 else np.zeros((6, 6))
+        assert seen.count[member].item() == number
+        assert seen.mean[member, 0].tolist() == pytest.approx(own[:, :3].mean(0) if number else [0, 0, 0])
+        np.testing.assert_allclose(seen.covariance[member], both[:3, :3], atol=1e-12)
+        np.testing.assert_allclose(cross[member], both[:3, 3:], atol=1e-12)
+        for found in (seen, plain_seen):
+            np.testing.assert_allclose(found.variance[member, 0], np.diag(both)[:3], atol=1e-12)
 
 
 @pytest.mark.parametrize("streams", [1, 3])
