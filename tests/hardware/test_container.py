@@ -140,6 +140,11 @@ def absolute(folder: Path) -> None:
     rewritten(folder, files={"/etc/passwd": {"sha256": "", "bytes": 0}})
 
 
+def elsewhere(name: str) -> Callable[[Path], None]:
+    """A name that some system or other reads as a path to another place."""
+    return lambda folder: rewritten(folder, files={name: {"sha256": "", "bytes": 0}})
+
+
 def no_files(folder: Path) -> None:
     rewritten(folder, files=[1])
 
@@ -181,6 +186,7 @@ def gone(folder: Path) -> None:
         (no_version, "checksum differs"),
         (outside, "names files outside"),
         (absolute, "names files outside"),
+        *((elsewhere(name), "names files outside") for name in ("", "..\\x", "leaf//x", "./x", "leaf/../../x")),
         (no_files, "has no list of files"),
         (no_sums, "bytes and not None"),
         (missing, "lacks 'leaf/processes.py'"),

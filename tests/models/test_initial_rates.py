@@ -12,11 +12,12 @@ import torch
 from plastic.errors import PlasticError
 from plastic.models.case import Case, case_task
 from plastic.models.initial_rates import scale_to_rate
+from plastic.models.parameters import he_std, initial_parameters, lively_std, specification
 from plastic.models.reference_backend import ReferenceSimulator
 from plastic.models.step import SpikingStep
 from plastic.models.topology import tree
 from plastic.models.training import Ensemble
-from plastic.rules import CLAPP
+from plastic.rules import BP, CLAPP
 
 STEPS, EXAMPLES, RATE = 25, 40, 0.06
 
@@ -54,6 +55,30 @@ def test_members_get_the_weights_of_their_single_run() -> None:
         for name, value in alone.items():
             torch.testing.assert_close(together[name][member], value[0], rtol=1e-12, atol=0)
     assert not math.isclose(together["layer1.weight"][0].std(), together["layer1.weight"][1].std(), rel_tol=1e-6)
+
+
+def test_how_wide_weights_are_drawn() -> None:
+    network = tree(8, 4, 2, (300, 40, 50), 3)
+    assert [layer.fan_in for layer in network.layers] == [8, 600, 80]
+    std = he_std(network)
+    assert std == pytest.approx([0.5, (2 / 600) ** 0.5, (2 / 80) ** 0.5])
+    drawn = initial_parameters(specification(network, BP(), std), [5, 6])
+    widths = {f"layer{i}.weight": one for i, one in enumerate(std, 1)} | {"readout.weight": 0.1 / 50**0.5}
+    assert drawn.keys() == widths.keys()
+    for name, expected in widths.items():
+        value = drawn[name].flatten(1)
+        assert value.std(1).tolist() == pytest.approx([expected] * 2, rel=4 / (2 * value.shape[1]) ** 0.5)
+        assert (value.mean(1).abs() < 4 * expected / value.shape[1] ** 0.5).all()
+        assert abs(float(torch.corrcoef(value)[0, 1])) < 4 / value.shape[1] ** 0.5, "members are drawn apart"
+
+
+def test_lively_weights_drive_by_two_thresholds() -> None:
+    """The standard deviation of Σ_j W_ij s_j where a share of the inputs spikes: 3/√2 in every layer."""
+    network = tree(8, 4, 2, (30, 40, 20), 3)
+    for rate in (0.05, 0.4):
+        found = lively_std(network, rate)
+        for std, layer, arriving in zip(found, network.layers, (rate, 0.2, 0.2), strict=True):
+            assert std * (layer.fan_in * arriving) ** 0.5 == pytest.approx(3 / math.sqrt(2))
 
 
 def test_a_layer_that_cannot_fire_is_one_sentence() -> None:
