@@ -13,6 +13,7 @@ import snntorch as snn
 import torch
 
 from plastic.config import SURROGATES
+from plastic.errors import PlasticError
 from plastic.models import brian2_equations, reference, surrogate
 from plastic.models.brian2 import code_target
 from plastic.models.case import Case, case_task
@@ -45,6 +46,28 @@ def test_surrogates_are_their_formula_and_peak_at_one(name: str, slope: float) -
     np.testing.assert_allclose(reference.POST_FACTOR[name](x, slope), expected, atol=1e-14)
     np.testing.assert_allclose(brian2, expected, atol=1e-12)
     assert expected.max() == expected[300] == 1
+
+
+@pytest.mark.parametrize("name", surrogate.RATE)
+def test_rate_functions_are_their_formula_and_autograds_derivative(name: str) -> None:
+    formula = {
+        "relu": lambda a: max(a, 0.0),
+        "tanh": np.tanh,
+        "softplus": lambda a: np.log1p(np.exp(a)),
+        "linear": float,
+    }
+    rho, derivative = surrogate.rate_function(name)
+    a = torch.linspace(-4, 4, 80, dtype=torch.float64, requires_grad=True)  # without 0, where relu has none
+    z = rho(a)
+    np.testing.assert_allclose(z.detach(), [formula[name](x) for x in a.tolist()], rtol=1e-12)
+    (expected,) = torch.autograd.grad(z.sum(), a)
+    torch.testing.assert_close(derivative(a.detach(), z.detach()), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_functions_that_there_are_not_are_refused() -> None:
+    for make, there in ((surrogate.rate_function, surrogate.RATE), (surrogate.pseudo_derivative, SURROGATES)):
+        with pytest.raises(PlasticError, match=f"'step'; choose one of: {', '.join(there)}"):
+            make("step")
 
 
 @pytest.mark.parametrize(
