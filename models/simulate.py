@@ -176,33 +176,12 @@ def simulate(
         return {}
     untrained = ensemble.probe()
     if resume is not None:
-        folder, saved = RunFolder.open(resume := Path(resume))
-        try:
-            ensemble.restore({k: torch.as_tensor(v) for k, v in saved.items()})
-        except (KeyError, RuntimeError) as error:
-            raise PlasticError(
-                f"the {CHECKPOINT} of {str(resume)!r} does not fit its config.toml ({error}); start the run anew with "
-                f"--config {resume / 'config.toml'}."
-            ) from None
-        folder.drop_metrics_after(ensemble.stream.count)
+        folder = _taken_up(ensemble, Path(resume))
     else:
         folder = RunFolder.create(Path(out) if out else free_folder(config), config)
         folder.append_metrics({"step": 0, **_probe_row(untrained)})
     started = time.perf_counter()
-    recorder = make(folder.path, ensemble.learned)
-    steps, report = config.training.steps or 0, report or (lambda row: None)
-    course = _Course(ensemble, config, folder, recorder, report)
-    try:
-        ensemble.train(steps - ensemble.learned, course)
-        report({"step": steps, "steps": steps})
-        trained = ensemble.probe()
-    except Exception as error:
-        if not course.learned and resume is None:
-            folder.discard()
-        elif isinstance(error, PlasticError):
-            raise PlasticError(f"{str(error)[:-1]}; the run folder {str(folder.path)!r} has what was before.") from None
-        raise
-    folder.append_metrics({"step": config.training.steps, **_probe_row(trained)})
+    trained = _train(ensemble, config, folder, make(folder.path, ensemble.learned), report or (lambda row: None))
     result = {
         "rule": ensemble.settings.rule.name,
         "backend": config.backend,
@@ -216,6 +195,40 @@ def simulate(
     }
     _write_end(ensemble, config, folder, result)
     return result
+
+
+def _taken_up(ensemble: Ensemble, path: Path) -> RunFolder:
+    """The folder of a killed run; the ensemble is put where its checkpoint was written."""
+    folder, saved = RunFolder.open(path)
+    try:
+        ensemble.restore({k: torch.as_tensor(v) for k, v in saved.items()})
+    except (KeyError, RuntimeError) as error:
+        raise PlasticError(
+            f"the {CHECKPOINT} of {str(path)!r} does not fit its config.toml ({error}); start the run anew with "
+            f"--config {path / 'config.toml'}."
+        ) from None
+    folder.drop_metrics_after(ensemble.stream.count)
+    return folder
+
+
+def _train(
+    ensemble: Ensemble, config: Config, folder: RunFolder, recorder: Recorder | None, report: Report
+) -> list[dict[str, float]]:
+    """Train to the end; returns the probes there. A new folder in which nothing was learned does not stay."""
+    steps, before = config.training.steps or 0, ensemble.learned
+    course = _Course(ensemble, config, folder, recorder, report)
+    try:
+        ensemble.train(steps - before, course)
+        report({"step": steps, "steps": steps})
+        trained = ensemble.probe()
+    except Exception as error:
+        if not course.learned and not before:
+            folder.discard()
+        elif isinstance(error, PlasticError):
+            raise PlasticError(f"{str(error)[:-1]}; the run folder {str(folder.path)!r} has what was before.") from None
+        raise
+    folder.append_metrics({"step": steps, **_probe_row(trained)})
+    return trained
 
 
 def _write_end(ensemble: Ensemble, config: Config, folder: RunFolder, result: dict[str, Any]) -> None:
