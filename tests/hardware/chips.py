@@ -20,8 +20,9 @@ SURROGATE = np.round(127 / (1 + np.arange(256) / 32) ** 2).astype(np.int32)
 
 
 def two_layers(
-    rounding: Rounding, bits: int = 8, period: int = 1, plasticity: Plasticity | None = None, **constants: int
-) -> Program:
+    rounding: Rounding, bits: int = 8, period: int = 1, plasticity: Plasticity | None = None, exponent: int = 0,
+    **constants: int,
+) -> Program:  # fmt: skip
     """A tree of two positions and one above, modulated by how much activity changed, with the sign of fixation."""
     nodes: list[Node] = [Node("input", name="fixation")]
     for layer in (1, 2):
@@ -37,8 +38,8 @@ def two_layers(
     neurons = Neurons(**given, post_factor=SURROGATE, post_factor_shift=5)
     layers = [
         ChipLayer(
-            positions, fan_in, size, generator.integers(-60, 90, (positions, size, fan_in)).astype(np.int16), 0, bits,
-            neurons, dataclasses.replace(rule, seed=seed), 100 * 16, 24,
+            positions, fan_in, size, generator.integers(-60, 90, (positions, size, fan_in)).astype(np.int16),
+            exponent, bits, neurons, dataclasses.replace(rule, seed=seed), 100 * 16, 24,
         )
         for positions, fan_in, size, seed in ((2, 8, 12, 3), (1, 24, 10, 53))
     ]  # fmt: skip
@@ -54,6 +55,9 @@ class Agreement:
     rates: list[float] = field(default_factory=list)  # spikes per step of each layer
     moved: list[float] = field(default_factory=list)  # fraction of the weights of each layer that changed
     largest_tag: int = 0
+    smallest_tag: int = 0
+    membranes: tuple[int, int] = (0, 0)  # the lowest and the highest before a reset
+    weights: list[NDArray[np.int16]] = field(default_factory=list)  # in the end
     modulators: list[NDArray[np.int32]] = field(default_factory=list)
 
 
@@ -74,8 +78,11 @@ def compare(
     run = run_fixed(program, spikes, fixation, target, seed=seed, tags=True, weights_every=every)
     for stimulus, seen in enumerate(run):
         one = slice(stimulus, stimulus + 1)
-        done = emulator.stimulus(spikes[one], False, fixation[one], target[one])
+        done = emulator.stimulus(spikes[one], True, fixation[one], target[one])
         tags = emulator.tags
+        reached = np.concatenate([membrane.ravel() for membrane, _ in done.signals])
+        found.membranes = min(found.membranes[0], int(reached.min())), max(found.membranes[1], int(reached.max()))
+        found.smallest_tag = min(found.smallest_tag, *(int(tag.min()) for tag in tags))
         modulator = emulator.learn(done, fixation[one], target[one])
         found.modulators.append(modulator[0])
         found.largest_tag = max(found.largest_tag, *(int(tag.max()) for tag in tags))
@@ -87,6 +94,7 @@ def compare(
         pairs += [("tags", a[0], b) for a, b in zip(tags, seen.tags, strict=False)]
         pairs += [("weights", a[0], b) for a, b in zip(emulator.weights, seen.weights, strict=False)]
         found.differing += [(stimulus, name) for name, a, b in pairs if not np.array_equal(a, b)]
+    found.weights = emulator.weights
     found.rates = [float(rate) for rate in np.mean(rates, axis=0)]
     found.moved = [float((a != b).mean()) for a, b in zip(first, emulator.weights, strict=True)]
     return found

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from plastic.cli import main
 from plastic.experiments.chip_exact import settings, task
 from plastic.hardware.backend import ChipEnsemble, Hardware, circuit_of
 from plastic.hardware.emulator import Emulator
+from plastic.hardware.kernels import _level
 from plastic.hardware.program import ChipLayer, Program, Rounding
 from plastic.hardware.quantised import Chip
 from plastic.hardware.support import chip_options
@@ -62,6 +65,14 @@ def test_emulator_and_lava_agree_bit_for_bit(rounding: Rounding) -> None:
     assert all(moved > 0.1 for moved in found.moved), found.moved
     assert found.largest_tag == 0  # there is none
     assert max(abs(m).max() for m in found.modulators) > 40
+
+
+def test_levels_are_the_nearest_and_end_at_31() -> None:
+    for modulator in (-127, -126, -64, -1, 0, 1, 63, 126, 127):
+        for psi in range(128):
+            nearest = math.floor(Fraction(modulator * psi, 512) + Fraction(1, 2))
+            assert _level(modulator, psi) == max(-31, min(31, nearest))
+    assert math.floor(Fraction(127 * 127, 512) + Fraction(1, 2)) == 32  # the only one beyond
 
 
 def test_weights_change_in_every_step_as_the_rule_says() -> None:
