@@ -58,14 +58,14 @@ def test_invariance_of_a_class_code_is_0_and_of_the_input_is_its_share() -> None
     task = rhm_task(GRAMMAR, 500, seed=5, test_size=900)
 
     def features(member: int, examples: object, purpose: str) -> list[np.ndarray]:
-        """Layer 1: the input; layer 2: the class, found by parsing."""
+        """Layer 1: the input; layer 2: the class, found by parsing; layer 3 says the same of everything."""
         assert (member, purpose) == (0, "invariance")
         inputs = examples.inputs  # type: ignore[attr-defined]
         classes = [parse(s)[0][0] for s in inputs]
-        return [np.eye(6)[inputs].reshape(len(inputs), -1), np.eye(4)[classes]]
+        return [np.eye(6)[inputs].reshape(len(inputs), -1), np.eye(4)[classes], np.ones((len(inputs), 2))]
 
     found = invariance(SimpleNamespace(tasks=[task], features=features), 0, config)  # type: ignore[arg-type]
-    assert found[1] == [0, 0, 0]
+    assert found[1] == found[2] == [0, 0, 0]
     # both symbols of a tuple change or stay; by hand: share of input symbols that a level-1 exchange alters,
     # over the share that differs between two strings
     strings = task.test.inputs
