@@ -6,6 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import plastic.models
@@ -24,7 +25,8 @@ from plastic.rules import (
     SpikingLPL,
     load_rule,
 )
-from plastic.rules.rule import LayerShape
+from plastic.rules.returned import third_factor_of
+from plastic.rules.rule import LayerShape, Modulator, Product, Signals, ThirdFactor
 
 
 @pytest.mark.parametrize("rule", BUILT_IN, ids=lambda r: r.name)
@@ -122,3 +124,38 @@ def test_streams_and_memory_that_negatives_take(name: str) -> None:
     alone = load_rule(name, dict(batch.one_stream))
     assert alone.smallest_batch == 1
     assert alone.memory_slots == (0 if name == "clapp++" else 16)
+
+
+DENDRITE, GATE = np.ones((1, 3, 5)), np.ones((1, 3, 1))
+CURRENT = Modulator(GATE, DENDRITE)
+RETURNED = [
+    ({"m": 1}, "returned dict; return a plastic.ThirdFactor"),
+    (
+        ThirdFactor(Modulator(1.0, DENDRITE[..., :4])),
+        r"dendrite of shape \(1, 3, 4\) as its current modulator.*5 units",
+    ),
+    (ThirdFactor(CURRENT, Modulator(1.0, GATE)), r"dendrite of shape \(1, 3, 1\) as its context modulator.* 5 units"),
+    (ThirdFactor(Modulator(GATE[..., 0], DENDRITE)), r"returned a gate of shape \(1, 3\)"),
+    (ThirdFactor(CURRENT, Modulator(GATE[0], DENDRITE)), r"returned a context gate of shape \(3, 1\)"),
+    (
+        ThirdFactor(CURRENT, learn={"B": Product(GATE[..., 0], DENDRITE, DENDRITE)}),
+        r"returned a modulator of B of shape \(1, 3\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("returned", "named"), RETURNED)
+def test_what_a_third_factor_may_not_be(returned: object, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CLAPP, "third_factor", lambda self, signals, weights: returned)
+    signals = Signals(DENDRITE, DENDRITE, GATE)
+    with pytest.raises(PlasticError, match=named):
+        third_factor_of(CLAPP(), signals, {})
+    if isinstance(returned, ThirdFactor):  # where shapes are not known yet
+        assert third_factor_of(CLAPP(), signals, {}, shapes=False) is returned
+
+
+def test_what_a_third_factor_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    learn = {"B": Product(1.0, DENDRITE, DENDRITE), "C": Product(GATE, DENDRITE, DENDRITE)}
+    for one in (ThirdFactor(CURRENT), ThirdFactor(Modulator(np.float64(2), DENDRITE), CURRENT, learn)):
+        monkeypatch.setattr(CLAPP, "third_factor", lambda self, signals, weights, one=one: one)
+        assert third_factor_of(CLAPP(), Signals(DENDRITE, DENDRITE, GATE), {}) is one
