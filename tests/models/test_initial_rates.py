@@ -81,6 +81,16 @@ def test_lively_weights_drive_by_two_thresholds() -> None:
             assert std * (layer.fan_in * arriving) ** 0.5 == pytest.approx(3 / math.sqrt(2))
 
 
+def test_unmeasured_weights_count_with_the_spikes_of_the_task() -> None:
+    """One of four symbols is on, so a quarter of the input neurons spike at the rate of the coding."""
+    settings = replace(Case("clapp").settings("snntorch", "float64"), initial_rate=0.0)
+    ensemble = Ensemble(settings, [case_task(0)], [7], [0.1])
+    std = lively_std(ensemble.network, settings.spike_input.rate / 4)
+    expected = initial_parameters(specification(ensemble.network, settings.rule, std), [7])
+    for name, value in ensemble.learner.parameters.items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-12, atol=0)
+
+
 def test_a_layer_that_cannot_fire_is_one_sentence() -> None:
     weights, spikes = drawn(0)
     with pytest.raises(PlasticError, match=r"layer 1 cannot fire 0\.06 spikes per step.*--initial-rate"):

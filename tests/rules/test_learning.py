@@ -118,6 +118,19 @@ def test_each_stimulus_is_shown_with_the_label_of_the_one_before() -> None:
         assert (right == stimuli[step].fixation).all()
 
 
+def test_probes_see_responses_to_a_label_that_says_nothing() -> None:
+    task = strings()
+    network = ensemble(ForwardForward(), topology="dense")
+    found = network.features(0, task.test, "probe-test")[0]
+    assert isinstance(task.analog, np.ndarray)
+    x = task.analog[task.test.inputs].reshape(len(task.test), -1)
+    x = np.concatenate([x, np.full((len(x), task.classes), 1 / task.classes)], axis=1)
+    x /= np.sqrt((x**2).mean(1, keepdims=True))
+    expected = np.maximum(0, x @ network.learner.parameters["layer1.weight"][0].double().numpy().T)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+    assert expected.std(0).min() > 1e-3
+
+
 @pytest.mark.parametrize("rule", [SCFF(), ForwardForward(), LPL()], ids=lambda r: r.name)
 def test_a_run_that_goes_on_from_a_snapshot_is_the_same(rule: Rule) -> None:
     whole, first, second = ensemble(rule), ensemble(rule), ensemble(rule)
