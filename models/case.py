@@ -28,6 +28,7 @@ class Case:
 
     rule: str
     options: tuple[tuple[str, str], ...] = ()
+    widths: tuple[int, ...] = (12, 10)  # a layer for every level of the grammar
     topology: str = "tree"
     shared: bool = True
     streams: int = 4
@@ -44,7 +45,7 @@ class Case:
     def settings(self, backend: str, dtype: str) -> Settings:
         return Settings(
             rule=load_rule(self.rule, dict(self.options)),
-            widths=(12, 10),
+            widths=self.widths,
             topology=self.topology,
             shared=self.shared,
             spiking=self.step,
@@ -58,9 +59,9 @@ class Case:
         )
 
 
-def case_task(seed: int) -> Task:
-    """32 strings of 4 symbols out of 4, in 4 classes."""
-    grammar = RandomHierarchyModel(4, 4, 2, 2, 2, seed)
+def case_task(seed: int, levels: int = 2) -> Task:
+    """Strings of 2^levels symbols out of 4, in 4 classes: 24 to train and 8 to test on, at two levels all there are."""
+    grammar = RandomHierarchyModel(4, 4, 2, levels, 2, seed)
     return rhm_task(grammar, 24, "class", seed, 8, "onehot")
 
 
@@ -118,8 +119,8 @@ def run_case(case: Case, backend: str, dtype: str = "float64", nudge: float = 0.
     `nudge` changes the layers' initial weights by this relative amount, every other one up and down.
     """
     assert case.learning_rate is not None
-    rate = case.learning_rate / case.streams
-    ensemble = Ensemble(case.settings(backend, dtype), [case_task(case.seed)], [case.seed], [rate])
+    rate, task = case.learning_rate / case.streams, case_task(case.seed, len(case.widths))
+    ensemble = Ensemble(case.settings(backend, dtype), [task], [case.seed], [rate])
     for name, value in ensemble.learner.parameters.items():
         if nudge and name.endswith(".weight"):
             value.view(-1)[::2] *= 1 + nudge

@@ -75,6 +75,10 @@ VARIANTS |= {
 }  # fmt: skip
 VARIANTS["streams-4"] = ("clapp", {}, {"streams": 4})
 VARIANTS["traces-of-4-streams"] = ("lpl", {}, {"streams": 4, "statistics": "traces"})
+# a layer of several positions above another: what comes down from it goes to the positions that it reads
+DEEP = {"widths": (12, 10, 8)}
+VARIANTS |= {f"{name}:three-layers": (name, {}, DEEP) for name in ("clapp", "dfa", "bp", "fa", "usf", "dfa-product")}
+VARIANTS["bp:three-layers-local"] = ("bp", {}, DEEP | {"shared": False})
 for name in all_rules():
     online = dict(rule_class(name).one_stream)
     VARIANTS[f"{name}:mask-none"] = (name, online | {"mask": "none"}, {})
