@@ -11,6 +11,7 @@ import xarray
 
 import plastic
 from plastic.cli import main
+from plastic.traces import compare
 from plastic.traces.compare import _difference
 from plastic.traces.opened import Run
 
@@ -92,6 +93,27 @@ def test_what_is_no_number_in_both_runs_is_the_same_and_in_one_a_difference() ->
     assert not other["largest_difference"] <= 1e9
     assert other["first_stimulus_that_differs"] == 2
     assert _difference(run(1, 2, 3), run(1, 2, 5), whole, whole)["largest_difference"] == 2
+
+
+def test_long_runs_are_compared_in_blocks_as_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At common times and neurons alone; the block of two samples that differs most is neither the first nor last."""
+    one, other = np.zeros((2, 9, 5))
+    one[3:, 1:] = 2.0
+    other[3:, 1:] = 2.0
+    other[4, 2], one[5, 3], other[7, 1] = 1.5, 9.0, -1.0
+    one[0], other[:, 0] = 50.0, 70.0  # not common
+
+    def run(values: np.ndarray) -> xarray.DataArray:
+        steps = {"time": np.arange(9) + 100, "time_stimulus": ("time", np.arange(9) // 2 + 1)}
+        return xarray.DataArray(values, steps, ("time", "post"), attrs={"units": "a.u."})
+
+    at = [np.arange(1, 9), np.arange(1, 5)]
+    for block in (8, 12, 2_000_000):
+        monkeypatch.setattr(compare, "BLOCK", block)
+        assert _difference(run(one), run(other), at, at) == {
+            "samples": 8, "unit": "a.u.", "largest_value": 9.0, "largest_difference": 7.0,
+            "first_stimulus_that_differs": 3,
+        }  # fmt: skip
 
 
 def test_runs_with_other_records_and_weights_are_compared_in_what_they_share(

@@ -12,6 +12,7 @@ import pytest
 
 import plastic
 from plastic.cli import main
+from plastic.traces import exchange
 from plastic.traces.opened import Run
 
 RECORD = (
@@ -109,7 +110,9 @@ def test_neo_comes_back(run: Run, tmp_path: Path) -> None:
     )
 
 
-def test_csv_comes_back_to_the_last_bit(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", [exchange.BLOCK, 30])  # a long recording is written in several
+def test_csv_comes_back_to_the_last_bit(block: int, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "BLOCK", block)
     out = tmp_path / "tables"
     assert main(["export", str(run.path), str(out), "--to", "csv"]) == 0
     assert main(["export", str(run.path), str(out), "--to", "csv"]) == 0  # an earlier export is replaced
@@ -120,10 +123,20 @@ def test_csv_comes_back_to_the_last_bit(run: Run, tmp_path: Path) -> None:
         np.testing.assert_array_equal(values, flat(array))
         assert units[f"{name}.csv"] == array.attrs["units"]
         np.testing.assert_allclose([float(row[0]) / 1e3 for row in rows[1:]], seconds(run, str(name)))
+        number = [int(row[1]) for row in rows[1:]]
+        if str(array.dims[0]).startswith("stimulus"):
+            assert number == array.coords[array.dims[0]].values.tolist()
+        else:  # 20 steps each
+            assert number == [int(float(row[0])) // 20 + 1 for row in rows[1:]]
     header = next(csv.reader((out / "layer2_eligibility.csv").open()))
     assert header[:3] == ["time_ms", "stimulus", "stream0_position0_post0_pre0"]
     stimuli = list(csv.DictReader((out / "stimuli.csv").open()))
     assert [row["fixation_stream0"] == "True" for row in stimuli] == (run.traces["fixation"].values[:, 0] > 0).tolist()
+    labels = [[int(row["label_stream0"]), int(row["label_stream1"])] for row in stimuli]
+    assert labels == run.traces["label"].values.tolist()
+    assert [(int(row["start_ms"]), int(row["stop_ms"])) for row in stimuli] == [
+        (20 * n - 20, 20 * n) for n in run.traces["stimulus"].values.tolist()
+    ]
     assert json.loads((out / "about.json").read_text())["rule"] == "clapp"
 
 
