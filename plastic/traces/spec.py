@@ -74,8 +74,8 @@ class Range:
         start, colon, stop = part.partition(":")
         begin = int(start) if start else first
         end = begin + 1 if not colon else int(stop) if stop else first + size
-        if colon and not start:
-            end = min(end, first + size)
+        if stop and not start:  # so many, whatever the first is called
+            end = first + min(end, size)
         if begin < first or end > first + size or begin >= end:
             raise PlasticError(
                 f"--record asks for {axis} {part} of {where}; there are {axis} {first} to {first + size - 1}."

@@ -146,6 +146,7 @@ def test_the_dataset_is_labelled() -> None:
     assert traces.attrs["citation"] == rule_class("clapp").citation
     assert traces.attrs["rule"] == "clapp"
     assert traces["layer2_membrane"].attrs["units"] == "thresholds"
+    assert traces.attrs["threshold"] == 1
     assert traces["layer2_membrane"].dims == ("time", "stream", "position2", "post2")
     assert traces["layer1_score"].attrs["own"]
     assert {-1, 1} == set(np.unique(traces["fixation"].values).tolist())
@@ -166,6 +167,9 @@ def test_every_k_steps_and_single_neurons() -> None:
     at = [0, 9, 18, 30, 39, 48]
     np.testing.assert_array_equal(part.signal("weight", 1).values, whole.signal("weight", 1).values[at][:, :, 2:4])
     assert part.signal("weight", 1).coords["stimulus"].values.tolist() == [n + 1 for n in at]
+    twice = run(record="weight[layer=1] every 30; weight[layer=1,pre=2:4] every 10; weight every 20", out="twice")
+    assert [one.sizes["stimulus"] for one in twice.signals("weight", 1)] == [6, 3, 2]  # that with most samples first
+    np.testing.assert_array_equal(twice.signal("weight", 1), whole.signal("weight", 1).values[::10][:, :, 2:4])
     last = whole.signal("spike", 2)
     assert last.dims[0] == "stimulus"
     assert last.sizes["stimulus"] == 60

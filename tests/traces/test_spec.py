@@ -60,6 +60,18 @@ def test_spread_evenly() -> None:
     assert variables["layer1_spike"].indices[0] == (1, 3)
 
 
+def test_the_first_few_are_so_many_of_those_that_count_from_one_too() -> None:
+    """Layers and stimuli begin at 1, neurons at 0; an end alone is how many, or all if there are fewer."""
+    assert {v.layer for v in planned("spike[layer=:1]").variables.values()} == {1}
+    assert {v.layer for v in planned("spike[layer=:2]").variables.values()} == {1, 2}
+    assert {v.layer for v in planned("spike[layer=:9]").variables.values()} == {1, 2}
+    for text, steps in (("gate[stimulus=:3]", [1, 2, 3]), ("gate[stimulus=1:3]", [1, 2]), ("gate[stimulus=:99]", None)):
+        axis = planned(text).variables["layer1_gate"].axis
+        assert [n for n in range(1, 41) if axis.due(n)] == (steps or list(range(1, 41)))
+    assert planned("spike[post=:3]").variables["layer1_spike"].indices[2] == (0, 1, 2)
+    assert planned("spike[stream=:9]").variables["layer1_spike"].indices[0] == (0, 1, 2, 3)
+
+
 def test_shared_weights_have_no_position_and_own_signals_are_there() -> None:
     variables = planned("weight,own[post=:4,pre=:3]").variables
     assert variables["layer1_weight"].of == ("post", "pre")
@@ -121,6 +133,9 @@ def test_the_size_of_the_default_record_does_not_grow_with_the_run() -> None:
         plan = make_plan(default_record(steps, spiking=True), LAYERS, 4, steps, 20)
         sizes.append(sum(v.axis.samples(steps) * int(np.prod(v.shape)) for v in plan.variables.values()))
     assert sizes[0] == sizes[1] > 0
+    bout, matrices = default_record(2000, spiking=True).clauses
+    assert bout.bout is not None
+    assert bout.bout[1] == matrices.every == 100  # 20 bouts, and the matrices when each begins
 
 
 def test_two_records_of_a_signal_have_two_names() -> None:
