@@ -28,7 +28,6 @@ class Case:
 
     rule: str
     options: tuple[tuple[str, str], ...] = ()
-    widths: tuple[int, ...] = (12, 10)  # a layer for every level of the grammar
     topology: str = "tree"
     shared: bool = True
     streams: int = 4
@@ -41,6 +40,7 @@ class Case:
     weight_bound: float = float("inf")
     statistics: str | None = None  # batch or traces; None: traces for one stream
     seed: int = 0
+    widths: tuple[int, ...] = (12, 10)  # a layer for every level of the grammar
 
     def settings(self, backend: str, dtype: str) -> Settings:
         return Settings(
