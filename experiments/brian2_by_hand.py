@@ -68,7 +68,7 @@ def by_hand(
         layers.append((group, synapses, (positions, neurons, fan_in)))
         below = group
     network.schedule = ["start", "groups", "synapses", "thresholds", "resets", "end"]
-    context = [np.zeros(len(group)) for group, _, _ in layers]
+    context: list[NDArray[np.float64]] = [np.zeros(len(group)) for group, _, _ in layers]
     done = 0
 
     def learn() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -110,7 +111,7 @@ def _some(examples: Examples, count: int) -> Examples:
     return Examples(examples.inputs[:count], examples.labels[:count], latents)
 
 
-def _ratio(here: np.ndarray, there: np.ndarray, others: np.ndarray) -> float:
+def _ratio(here: NDArray[Any], there: NDArray[Any], others: NDArray[Any]) -> float:
     between = float(((here - others) ** 2).sum(1).mean())
     return float(((here - there) ** 2).sum(1).mean()) / between if between > 0 else 0.0
 
@@ -140,13 +141,13 @@ def weight_noise(ensemble: Ensemble, index: int, config: Config) -> dict[str, fl
 class Readout:
     """The linear probe of plastic.probes as a function of activity."""
 
-    def __init__(self, train: np.ndarray, labels: np.ndarray) -> None:
+    def __init__(self, train: NDArray[Any], labels: NDArray[Any]) -> None:
         self.scaler = StandardScaler().fit(train)
         ridge = Ridge(alpha=0.01 * len(train), solver="cholesky")
         self.ridge = ridge.fit(self.scaler.transform(train), np.eye(int(labels.max()) + 1)[labels])
 
-    def __call__(self, activity: np.ndarray) -> np.ndarray:
-        answers: np.ndarray = self.ridge.predict(self.scaler.transform(activity)).argmax(1)
+    def __call__(self, activity: NDArray[Any]) -> NDArray[Any]:
+        answers: NDArray[Any] = self.ridge.predict(self.scaler.transform(activity)).argmax(1)
         return answers
 
 

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 import tyro
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from plastic.config import Config, Spiking, Stimuli, Training
 from plastic.config_file import to_toml
@@ -60,7 +61,7 @@ class Spikes:
     """Keeps the spikes of every layer and stimulus of a training."""
 
     def __init__(self) -> None:
-        self.kept: list[np.ndarray] = []
+        self.kept: list[NDArray[Any]] = []
         self.traces: Traces = {}
 
     def begin(self, step: int) -> tuple[None, Traces]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plastic.data.random import generator
 
@@ -56,7 +58,7 @@ def p_star(errors: Errors, threshold: float) -> PStar:
     return PStar(value, *(None if math.isinf(bound) else float(bound) for bound in (low, high)))
 
 
-def _means(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
+def _means(values: NDArray[Any], random: np.random.Generator) -> NDArray[Any]:
     """Of RESAMPLES draws with replacement."""
     return values[random.integers(len(values), size=(RESAMPLES, len(values)))].mean(1)
 

@@ -238,11 +238,11 @@ class ChipEnsemble(Ensemble):
                 self.learner.parameters[name].copy_(torch.from_numpy(value))
 
     @torch.inference_mode()
-    def features(self, member: int, examples: Examples, purpose: str) -> list[np.ndarray]:
+    def features(self, member: int, examples: Examples, purpose: str) -> list[NDArray[Any]]:
         """As of Ensemble; on the chip as it is now, without learning."""
         if self.floats:
             return super().features(member, examples, purpose)
-        collected: list[list[np.ndarray]] = [[] for _ in self.network.layers]
+        collected: list[list[NDArray[Any]]] = [[] for _ in self.network.layers]
         for start in range(0, len(examples), PROBE_BATCH):
             inputs = examples.inputs[start : start + PROBE_BATCH]
             spikes = self.encode(inputs[None], purpose, start)[0].numpy().transpose(1, 0, 2)

@@ -170,7 +170,8 @@ class RunningCircuit:
         if self.steps is not None:
             known = [self.values[told.modulator] for told in self.circuit.layers]
             self._stimulus |= {f"modulator{i}": value for i, value in enumerate(known, 1)}
-            self._arriving, changing = quiet[1], of_a_step(self.steps)
+            self._arriving: Array = quiet[1]
+            changing = of_a_step(self.steps)
             values = evaluate(self.steps, self.arithmetic, self._stimulus, self.state, without=changing)
             self._known = {index: value for index, value in enumerate(values) if index not in changing}
             self._changes = {learned.name: np.zeros_like(self.state[learned.name]) for learned in self.steps.learned}

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass
 class LayerSpec:
     """One layer as Lava is told of it. weight: (positions, neurons, fan_in)."""
 
-    weight: np.ndarray
+    weight: NDArray[Any]
     constants: tuple[Any, ...]  # of the population's model
     rule: dict[str, Any]  # dw, dt, x1_impulse, x1_tau; empty: no learning
     seed: int = 0
@@ -28,8 +28,8 @@ class Seen:
     layer, where they were asked for, tags before they were cleared and weights after it, (positions, neurons, fan_in).
     """
 
-    spikes: np.ndarray
-    modulators: np.ndarray
+    spikes: NDArray[Any]
+    modulators: NDArray[Any]
     tags: list[Any] = field(default_factory=list)
     weights: list[Any] = field(default_factory=list)
 

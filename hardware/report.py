@@ -47,7 +47,7 @@ def report(
     program = quantised.program
     emulator = Emulator(program)
     whole, exact = emulator.features(spikes), float_spikes(simulator, parameters, spikes)
-    layers, shown = [], []
+    layers, shown = [], list[tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]]()
     for index, layer in enumerate(quantised.report):
         a, b, scale = exact[index], whole[index], program.scales[index]["weight"]
         weight = parameters[f"layer{index + 1}.weight"][0].double().numpy().ravel()

@@ -15,6 +15,7 @@ from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.process import LIF
 from lava.utils.weightutils import SignMode
+from numpy.typing import NDArray
 
 from plastic.hardware.lava_parts import LayerSpec, Seen, limit
 
@@ -26,7 +27,7 @@ class StockNetwork:
     through; then the host sets the membranes to rest.
     """
 
-    def __init__(self, layers: list[LayerSpec], spikes: np.ndarray) -> None:
+    def __init__(self, layers: list[LayerSpec], spikes: NDArray[Any]) -> None:
         stimuli, self.time_steps, inputs = spikes.shape
         self.stimuli, self.length = stimuli, self.time_steps + len(layers)
         silent = np.zeros((stimuli, len(layers), inputs), np.int32)
@@ -80,7 +81,7 @@ class StockNetwork:
         return seen
 
 
-def whole(weight: np.ndarray) -> np.ndarray:
+def whole(weight: NDArray[Any]) -> NDArray[Any]:
     """(positions, neurons, fan_in) as one matrix of a layer, zero where there is no synapse."""
     positions, neurons, fan_in = weight.shape
     matrix = np.zeros((positions, neurons, positions, fan_in), weight.dtype)
@@ -88,7 +89,7 @@ def whole(weight: np.ndarray) -> np.ndarray:
     return matrix.reshape(positions * neurons, positions * fan_in)
 
 
-def by_position(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def by_position(matrix: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """The inverse of `whole`."""
     positions, neurons, fan_in = shape
     blocks = np.asarray(matrix).reshape(positions, neurons, positions, fan_in)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from plastic.errors import PlasticError
@@ -112,7 +113,7 @@ class Brian2Simulator:
         return SnnTorchSimulator(self.network, self.rule, self.step).features(parameters, spikes)
 
     def run(
-        self, parameters: Parameters, spikes: Iterator[np.ndarray], begin: Begin, end: End, step: Step | None = None
+        self, parameters: Parameters, spikes: Iterator[NDArray[Any]], begin: Begin, end: End, step: Step | None = None
     ) -> None:
         """All stimuli in one run of Brian2. `spikes`: input spikes (time, inputs) of each stimulus.
 
@@ -165,7 +166,7 @@ class Brian2Simulator:
         return network, inputs, projections
 
 
-def _events(spikes: Iterator[np.ndarray], time_steps: int) -> tuple[np.ndarray, np.ndarray, int]:
+def _events(spikes: Iterator[NDArray[Any]], time_steps: int) -> tuple[NDArray[Any], NDArray[Any], int]:
     """All input spikes as indices and times (ms), and the number of stimuli."""
     indices, times, stimuli = [], [], 0
     for one in spikes:
@@ -176,7 +177,7 @@ def _events(spikes: Iterator[np.ndarray], time_steps: int) -> tuple[np.ndarray, 
     return np.concatenate(indices), np.concatenate(times), stimuli
 
 
-def _connections(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
+def _connections(layer: Layer) -> tuple[NDArray[Any], NDArray[Any]]:
     """Every neuron of a position to every input of its patch, ordered (position, neuron, input)."""
     position, neuron, source = np.meshgrid(
         np.arange(layer.positions), np.arange(layer.neurons), np.arange(layer.fan_in), indexing="ij"

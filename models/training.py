@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from plastic.data.coding import encode, unpack
@@ -243,10 +245,10 @@ class Ensemble:
         self.learned = self.stream.count
 
     @torch.inference_mode()
-    def features(self, member: int, examples: Examples, purpose: str) -> list[np.ndarray]:
+    def features(self, member: int, examples: Examples, purpose: str) -> list[NDArray[Any]]:
         """Activity of all units of every layer for one member: (examples, units) each."""
         alone = self._only(member)
-        collected: list[list[np.ndarray]] = [[] for _ in self.network.layers]
+        collected: list[list[NDArray[Any]]] = [[] for _ in self.network.layers]
         for start in range(0, len(examples), PROBE_BATCH):
             inputs = examples.inputs[start : start + PROBE_BATCH]
             encoded = alone._without_label(alone.encode(inputs[None], purpose, start))
@@ -277,7 +279,7 @@ class Ensemble:
         return [probe(a, b, task.train.latents, task.test.latents) for a, b in zip(train, test, strict=True)]
 
 
-def _spikes(task: Task, inputs: Inputs, how: SpikeInput, random: np.random.Generator) -> np.ndarray:
+def _spikes(task: Task, inputs: Inputs, how: SpikeInput, random: np.random.Generator) -> NDArray[Any]:
     """Inputs of one member as spikes (time, batch, neurons): those of recordings, or drawn by the coding."""
     if task.recorded_steps:
         return unpack(inputs, task.recorded_steps)

@@ -14,6 +14,8 @@ the modulator of the step before, too; in floating point (weighed) y2 is modulat
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
@@ -25,6 +27,7 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.dense.models import PyLearningDenseModelBitApproximate
+from numpy.typing import NDArray
 
 OFFSET, CLEAR = 64, 64  # y1 = 64 + modulator; y3 in the learning step
 EARLY_LEVELS, EARLY_SHIFT = 31, 9  # level = modulator · post factor >> 9
@@ -146,8 +149,8 @@ class FixedPopulation(_PopulationModel):
     y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     y2_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     y3_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    u: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
-    v: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+    u: NDArray[Any] = LavaPyType(np.ndarray, np.int32, precision=24)
+    v: NDArray[Any] = LavaPyType(np.ndarray, np.int32, precision=24)
     spikes = np.int32
 
     def _integrate(self, current):
@@ -181,8 +184,8 @@ class FloatPopulation(_PopulationModel):
     y1_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
     y2_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
     y3_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    u: np.ndarray = LavaPyType(np.ndarray, float)
-    v: np.ndarray = LavaPyType(np.ndarray, float)
+    u: NDArray[Any] = LavaPyType(np.ndarray, float)
+    v: NDArray[Any] = LavaPyType(np.ndarray, float)
     spikes = float
 
     def _integrate(self, current):
@@ -251,8 +254,8 @@ class FixedModulation(_ModulationModel):
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     x_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     m_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    raster: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    modulator: np.ndarray = LavaPyType(np.ndarray, np.int32)
+    raster: NDArray[Any] = LavaPyType(np.ndarray, np.int32)
+    modulator: NDArray[Any] = LavaPyType(np.ndarray, np.int32)
 
 
 @implements(proc=Modulation, protocol=LoihiProtocol)
@@ -264,8 +267,8 @@ class FloatModulation(_ModulationModel):
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     x_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
     m_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
-    raster: np.ndarray = LavaPyType(np.ndarray, float)
-    modulator: np.ndarray = LavaPyType(np.ndarray, float)
+    raster: NDArray[Any] = LavaPyType(np.ndarray, float)
+    modulator: NDArray[Any] = LavaPyType(np.ndarray, float)
 
 
 class _Half:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plastic.data.image_files import ImageSet, read_images
 from plastic.data.random import generator
@@ -81,6 +83,6 @@ def _with_border(examples: Examples, side: int) -> Examples:
     return replace(examples, inputs=padded.reshape(len(examples), -1))
 
 
-def _examples(pixels: np.ndarray, labels: np.ndarray, size: int, random: np.random.Generator) -> Examples:
+def _examples(pixels: NDArray[Any], labels: NDArray[Any], size: int, random: np.random.Generator) -> Examples:
     chosen = random.permutation(len(pixels))[:size]
     return Examples(pixels[chosen], labels[chosen], {"class": labels[chosen, None]})

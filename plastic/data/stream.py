@@ -57,7 +57,7 @@ class Stream:
         self.views = [copy(t.view) for t in self.tasks]  # a view may remember what it showed last
         self.inputs = np.concatenate([t.train.inputs for t in self.tasks])
         self.labels = np.concatenate([t.train.labels for t in self.tasks])
-        self.place = np.full(len(self.first), -1, dtype=np.int64)
+        self.place: NDArray[np.int64] = np.full(len(self.first), -1, dtype=np.int64)
         self.count = 0
         self._block: Stimulus | None = None  # with an axis of time before the others
 

@@ -68,8 +68,9 @@ class TraceStore:
 
 
 def _open(path: Path, mode: str) -> Any:
+    opened: Any = zarr.open_group  # zarr 2 and 3 type its mode differently
     try:
-        return zarr.open_group(str(path), mode=mode)  # type: ignore[arg-type]
+        return opened(str(path), mode=mode)
     except Exception as error:  # zarr 2 and 3 raise different ones for what is missing or damaged
         kind = type(error).__name__
         raise PlasticError(
