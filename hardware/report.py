@@ -20,6 +20,7 @@ from plastic.models.snntorch import SnnTorchSimulator
 from plastic.models.step import Traces
 
 Arrays = list[NDArray[np.float64]]
+Shown = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # rates and weights, each float and integer
 
 
 def float_spikes(simulator: SnnTorchSimulator, parameters: Parameters, spikes: NDArray[Any]) -> Arrays:
@@ -38,7 +39,7 @@ def report(
     parameters: Parameters,
     spikes: NDArray[Any],
     learned: Sequence[NDArray[Any]],
-) -> tuple[dict[str, Any], list[tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]]]:
+) -> tuple[dict[str, Any], list[Shown]]:
     """The report as plain data, and per layer float rates, integer rates, float weights and integer weights.
 
     parameters: initial, of one member; spikes: (examples, time, inputs), which both networks see untrained;
@@ -47,7 +48,8 @@ def report(
     program = quantised.program
     emulator = Emulator(program)
     whole, exact = emulator.features(spikes), float_spikes(simulator, parameters, spikes)
-    layers, shown = [], list[tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]]()
+    layers: list[dict[str, Any]] = []
+    shown: list[Shown] = []
     for index, layer in enumerate(quantised.report):
         a, b, scale = exact[index], whole[index], program.scales[index]["weight"]
         weight = parameters[f"layer{index + 1}.weight"][0].double().numpy().ravel()
@@ -81,7 +83,7 @@ def write_report(
     draw(folder / "quantisation.png", plain, shown)
 
 
-def draw(path: Path, plain: dict[str, Any], shown: Sequence[tuple[NDArray[Any], ...]]) -> None:
+def draw(path: Path, plain: dict[str, Any], shown: Sequence[Shown]) -> None:
     """Above: spikes per step of each neuron, float against integer; below: weights. One column per layer."""
     from matplotlib.figure import Figure
 

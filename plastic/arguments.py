@@ -13,7 +13,8 @@ def sentence(box: str, command: str) -> str:
     lines = [FRAME.sub("", line) for line in box.splitlines()]
     body = [line for line in lines[1:] if line.strip("─- ")]
     text = " ".join(" ".join(body).split())
-    return f"{_wrong(text, command)}; `{' '.join(['plastic', *command.split(), '--help'])}` lists what there is."
+    asked = f"plastic {command} --help" if command else "plastic --help"
+    return f"{_wrong(text, command)}; `{asked}` lists what there is."
 
 
 def _wrong(text: str, command: str) -> str:

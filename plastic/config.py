@@ -6,10 +6,11 @@ A field that is None takes a default that depends on the others (plastic.default
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import tyro
 
+from plastic.data.coding import Coding
 from plastic.errors import PlasticError
 from plastic.traces.spec import Record
 
@@ -18,7 +19,7 @@ BACKENDS = ("rate", "reference", "snntorch", "brian2", *CHIPS)
 SPIKING = ("reference", "snntorch", "brian2", *CHIPS)
 DOUBLE = ("reference", "brian2", *CHIPS)  # on the CPU, in float64 or in integers
 ONLINE = ("brian2", *CHIPS)  # one stream
-CODINGS = ("poisson", "regular", "latency")
+CODINGS = get_args(Coding)
 SURROGATES = ("fast-sigmoid", "superspike", "triangular", "atan")
 IMAGES = ("mnist5000", "mnist", "cifar10", "stl10")  # beside the digits
 EVENTS = ("nmnist", "shd", "dvsgesture")  # recordings: spikes already

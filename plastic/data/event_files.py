@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plastic.data.files import damaged, data_folder
 from plastic.errors import PlasticError
 
 
@@ -84,9 +85,9 @@ class Recordings:
             with np.errstate(invalid="raise"):  # a time that is not a number would become one
                 events, label = self._tonic[index]
         except (OSError, ValueError, TypeError, LookupError, FloatingPointError) as error:
-            raise _damaged(file, f"tonic cannot read recording {index} ({error})") from None
+            raise damaged(file, f"tonic cannot read recording {index} ({error})") from None
         if not 0 <= label < self.sensor.classes:
-            raise _damaged(file, f"the label of recording {index} is {label}, not 0 … {self.sensor.classes - 1}")
+            raise damaged(file, f"the label of recording {index} is {label}, not 0 … {self.sensor.classes - 1}")
         return *self._located(file, index, events), int(label)
 
     def _located(self, file: Path, index: int, events: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -95,14 +96,14 @@ class Recordings:
         y = events["y"].astype(np.int64) if rows > 1 else np.zeros_like(x)
         on = events["p"].astype(np.int64) if polarities > 1 else np.zeros_like(x)
         if len(x) == 0:
-            raise _damaged(file, f"recording {index} holds no events")
+            raise damaged(file, f"recording {index} holds no events")
         outside = (x < 0) | (x >= columns) | (y < 0) | (y >= rows)
         if outside.any():
             where = f"unit {x[outside][0]}" if rows == 1 else f"column {x[outside][0]}, row {y[outside][0]}"
             size = f"{columns} units" if rows == 1 else f"{columns} × {rows} pixels"
-            raise _damaged(file, f"an event is of {where}, and the sensor has {size}")
+            raise damaged(file, f"an event is of {where}, and the sensor has {size}")
         if time.min() < 0:
-            raise _damaged(file, f"recording {index} has an event before its clock's 0")
+            raise damaged(file, f"recording {index} has an event before its clock's 0")
         pooled = self.sensor.pooled
         neuron = (y // pooled * (columns // pooled) + x // pooled) * polarities + on
         return neuron, time - time.min() if self.sensor.from_first else time
@@ -111,9 +112,9 @@ class Recordings:
         """What tonic does not look at: PlasticError for a file that is cut off or lies in a folder that is no class,
         or of numbers that tonic would change."""
         if self.data == "nmnist" and (size := file.stat().st_size) % 5:
-            raise _damaged(file, f"its {size} bytes are not events of 5 bytes each")
+            raise damaged(file, f"its {size} bytes are not events of 5 bytes each")
         if self.data == "nmnist" and file.parent.name not in tuple("0123456789"):  # tonic takes the last character
-            raise _damaged(file, f"its folder is {file.parent.name!r}, not one of 0 … 9")
+            raise damaged(file, f"its folder is {file.parent.name!r}, not one of 0 … 9")
         if self.data == "dvsgesture":
             _check_gesture(file)
 
@@ -123,26 +124,23 @@ def _check_gesture(file: Path) -> None:
     try:
         table = mapped(file, mode="r")
     except (OSError, ValueError, EOFError) as error:
-        raise _damaged(file, f"numpy cannot read it ({error})") from None
+        raise damaged(file, f"numpy cannot read it ({error})") from None
     if table.ndim != 2 or table.shape[1] != 4 or table.dtype.kind not in "iuf":
-        raise _damaged(file, "it is not a table of numbers with four columns (x, y, polarity, ms)")
+        raise damaged(file, "it is not a table of numbers with four columns (x, y, polarity, ms)")
     if not np.isfinite(table).all():
-        raise _damaged(file, "it holds numbers that are not finite")
+        raise damaged(file, "it holds numbers that are not finite")
     if len(table) and not (table[:, :3].min() >= 0 and table[:, :2].max() < 128 and table[:, 2].max() <= 1):
-        raise _damaged(file, "an event is not of x and y from 0 to 127 and polarity 0 or 1")
+        raise damaged(file, "an event is not of x and y from 0 to 127 and polarity 0 or 1")
     if table.dtype.kind != "f" and len(table) and int(table[:, 3].max()) * 1000 > np.iinfo(table.dtype).max:
-        raise _damaged(file, f"its times do not fit its {table.dtype} in µs")
+        raise damaged(file, f"its times do not fit its {table.dtype} in µs")
 
 
 def _place(data: str, path: Path | None) -> Path:
     """The folder that holds both parts: the one given, or the one in it that tonic unpacks them to."""
     sensor = SENSORS[data]
-    if path is None:
-        raise PlasticError(f"--data {data} reads files that you have: add --data-path DIR, a folder with "
-                           f"{sensor.wanted}.")  # fmt: skip
-    if not path.is_dir():
-        raise PlasticError(f"there is no folder {str(path)!r}; give one to --data-path that holds {sensor.wanted}.")
-    folder = path / sensor.kind if (path / sensor.kind).is_dir() else path
+    folder = data_folder(data, path, sensor.wanted)
+    if (folder / sensor.kind).is_dir():
+        folder /= sensor.kind
     for part in sensor.parts:
         if not (folder / part).exists():
             raise PlasticError(f"there is no {part!r} in {str(folder)!r}; --data {data} reads {sensor.wanted}.")
@@ -174,8 +172,4 @@ def _opened(sensor: Sensor, place: Path, train: bool) -> Any:
         len(opened)
         return opened
     except (OSError, ValueError, LookupError) as error:
-        raise _damaged(place, f"tonic cannot read it ({error})") from None
-
-
-def _damaged(file: Path, what: str) -> PlasticError:
-    return PlasticError(f"{str(file)!r} is damaged or not what its name says: {what}; get the file again.")
+        raise damaged(place, f"tonic cannot read it ({error})") from None

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.data.coding import pack, unpack
+from plastic.data.coding import pack
 from plastic.data.event_files import SENSORS, Recordings, Sensor
 from plastic.data.random import generator
 from plastic.data.task import Examples, Task
@@ -36,8 +36,8 @@ def event_task(
     for (name, size), there in zip(sizes, map(len, parts), strict=True):
         if not 10 <= size <= there:
             raise PlasticError(f"{data} has {there} recordings for {name}; choose from 10 to {there}, not {size}.")
-    train = _examples(parts[0], train_size, steps, generator(seed, "events-train"))
-    test = _examples(parts[1], test_size, steps, generator(seed, "events-test"))
+    train, most = _examples(parts[0], train_size, steps, generator(seed, "events-train"))
+    test, most_of_test = _examples(parts[1], test_size, steps, generator(seed, "events-test"))
     counts = np.bitwise_count(train.inputs).sum(-1, dtype=np.uint32)
     return Task(
         name=data,
@@ -49,7 +49,7 @@ def event_task(
         branching=SENSORS[data].neurons,
         analog=(float(counts.mean()) / steps, max(float(counts.std()) / steps, 1e-6)),
         recorded_steps=steps,
-        most_spikes=max(int(unpack(one, steps).sum(1).max()) for part in (train, test) for one in part.inputs),
+        most_spikes=max(most, most_of_test),
     )
 
 
@@ -61,11 +61,13 @@ def spikes_of(neuron: NDArray[np.int64], time: NDArray[np.int64], sensor: Sensor
     return spikes
 
 
-def _examples(recordings: Recordings, size: int, steps: int, random: np.random.Generator) -> Examples:
-    sensor = recordings.sensor
+def _examples(recordings: Recordings, size: int, steps: int, random: np.random.Generator) -> tuple[Examples, int]:
+    """So many recordings, and the most neurons that spike in one step of any of them."""
+    sensor, most = recordings.sensor, 0
     inputs = np.empty((size, sensor.neurons, -(-steps // 8)), dtype=np.uint8)
     labels = np.empty(size, dtype=np.int64)
     for row, number in enumerate(random.permutation(len(recordings))[:size]):
         neuron, time, labels[row] = recordings[int(number)]
-        inputs[row] = pack(spikes_of(neuron, time, sensor, steps))
-    return Examples(inputs, labels, {"class": labels[:, None]})
+        spikes = spikes_of(neuron, time, sensor, steps)
+        inputs[row], most = pack(spikes), max(most, int(spikes.sum(0).max()))
+    return Examples(inputs, labels, {"class": labels[:, None]}), most

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from plastic.data.files import damaged, data_folder
 from plastic.errors import PlasticError
 
 Bytes = NDArray[np.uint8]
@@ -48,13 +49,8 @@ FOLDERS = {"mnist": ("", "MNIST/raw"), "cifar10": ("", "cifar-10-batches-bin"), 
 
 def read_images(data: str, path: Path | None) -> ImageSet:
     """The image set `data` (mnist, cifar10 or stl10) from the folder that holds its files."""
-    if path is None:
-        raise PlasticError(
-            f"--data {data} reads files that you have: add --data-path DIR, a folder with {WANTED[data]}."
-        )
-    if not path.is_dir():
-        raise PlasticError(f"there is no folder {str(path)!r}; give one to --data-path that holds {WANTED[data]}.")
-    return {"mnist": _mnist, "cifar10": _cifar10, "stl10": _stl10}[data](path)
+    folder = data_folder(data, path, WANTED[data])
+    return {"mnist": _mnist, "cifar10": _cifar10, "stl10": _stl10}[data](folder)
 
 
 def _find(data: str, path: Path, name: str) -> Path:
@@ -75,19 +71,15 @@ def _content(file: Path) -> bytes:
         raise PlasticError(f"cannot read {str(file)!r} ({error}); get the file again.") from None
 
 
-def _damaged(file: Path, what: str) -> PlasticError:
-    return PlasticError(f"{str(file)!r} is damaged or not what its name says: {what}; get the file again.")
-
-
 def _idx(file: Path, dimensions: int) -> Bytes:
     """An IDX file of bytes: 0, 0, 8, dimensions, then each size as a big-endian number, then the bytes."""
     content = _content(file)
     if len(content) < 4 + 4 * dimensions or content[:4] != bytes([0, 0, 8, dimensions]):
-        raise _damaged(file, f"it does not begin as an IDX file of bytes in {dimensions} dimensions")
+        raise damaged(file, f"it does not begin as an IDX file of bytes in {dimensions} dimensions")
     shape = tuple(int(n) for n in np.frombuffer(content, ">u4", dimensions, 4))
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
     if len(values) != int(np.prod(shape, dtype=np.int64)):
-        raise _damaged(file, f"it announces {' × '.join(map(str, shape))} bytes and holds {len(values)}")
+        raise damaged(file, f"it announces {' × '.join(map(str, shape))} bytes and holds {len(values)}")
     return values.reshape(shape)
 
 
@@ -98,7 +90,7 @@ def _mnist(path: Path) -> ImageSet:
         labels_file = _find("mnist", path, f"{part}-labels-idx1-ubyte")
         images, labels = _idx(images_file, 3), _labels(labels_file, _idx(labels_file, 1), 0)
         if images.shape[1] != images.shape[2]:
-            raise _damaged(images_file, f"its images are {images.shape[1]} × {images.shape[2]}, not square")
+            raise damaged(images_file, f"its images are {images.shape[1]} × {images.shape[2]}, not square")
         _same_number(labels_file, len(images), len(labels))
         parts.append((images, labels))
     (train, train_labels), (test, test_labels) = parts
@@ -115,7 +107,7 @@ def _cifar10(path: Path) -> ImageSet:
         file = _find("cifar10", path, name)
         values = np.frombuffer(_content(file), np.uint8)
         if len(values) == 0 or len(values) % 3073:
-            raise _damaged(file, f"its {len(values)} bytes are not images of 3073 bytes each")
+            raise damaged(file, f"its {len(values)} bytes are not images of 3073 bytes each")
         rows = values.reshape(-1, 3073)
         pixels = rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         return pixels.reshape(len(rows), -1), _labels(file, rows[:, 0], 0)
@@ -132,7 +124,7 @@ def _stl10(path: Path) -> ImageSet:
         file, labels_file = _find("stl10", path, f"{part}_X.bin"), _find("stl10", path, f"{part}_y.bin")
         values = np.frombuffer(_content(file), np.uint8)
         if len(values) == 0 or len(values) % (3 * 96 * 96):
-            raise _damaged(file, f"its {len(values)} bytes are not images of {3 * 96 * 96} bytes each")
+            raise damaged(file, f"its {len(values)} bytes are not images of {3 * 96 * 96} bytes each")
         pixels = values.reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1)
         labels = _labels(labels_file, np.frombuffer(_content(labels_file), np.uint8), 1)
         _same_number(labels_file, len(pixels), len(labels))
@@ -144,10 +136,10 @@ def _stl10(path: Path) -> ImageSet:
 def _labels(file: Path, values: Bytes, first: int) -> NDArray[np.int64]:
     labels = values.astype(np.int64) - first
     if len(labels) and not (labels.min() >= 0 and labels.max() <= 9):
-        raise _damaged(file, f"a label is {int(values[(labels < 0) | (labels > 9)][0])}, not {first} … {first + 9}")
+        raise damaged(file, f"a label is {int(values[(labels < 0) | (labels > 9)][0])}, not {first} … {first + 9}")
     return labels
 
 
 def _same_number(file: Path, images: int, labels: int) -> None:
     if images != labels:
-        raise _damaged(file, f"it has {labels} labels for {images} images")
+        raise damaged(file, f"it has {labels} labels for {images} images")

@@ -170,9 +170,9 @@ async function courses(first, last) { // of all signals of the synapse, between 
 function line(course, one, row, colour) { // a signal as a plotly trace; gaps where nothing was recorded
   const x = [], y = [], T = meta.time_steps, stands = course.clock === "stimulus" || T === 1;
   const near = stands && (state.to - state.from) / T <= MOST_LABELS; // a point per step, so that pointing finds it
+  const rests = course.clock === "step" && T > 1; // between stimuli membranes and traces return to rest
   for (let n = course.begin; n < course.end; n++) {
     const start = (course.numbers[n] - 1) * T, base = (n - course.begin) * course.steps;
-    const rests = course.clock === "step" && T > 1; // between stimuli membranes and traces return to rest
     if (n > course.begin && (rests || course.numbers[n] !== course.numbers[n - 1] + 1)) { x.push(start); y.push(null); }
     if (course.clock === "step") for (let k = 0; k < course.steps; k++) { x.push(start + k * course.every); y.push(one.y[base + k]); }
     else for (let k = 0; k < (near && start < state.to && start + T > state.from ? T : 1); k++) { x.push(start + k); y.push(one.y[base]); }
