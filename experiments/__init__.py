@@ -1,1 +1,4 @@
-"""The questions asked with plastic, and the benchmarks. Run one with python -m plastic.experiments.NAME."""
+"""The questions asked with plastic, and the benchmarks. Run one with python -m plastic.experiments.studies.NAME.
+
+sweeps/ are many runs of one question, figures/ their pictures, studies/ questions asked once, benchmarks/ what it costs.
+"""

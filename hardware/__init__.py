@@ -1,5 +1,5 @@
-"""From a rule to a chip: quantiser, integer program and its emulator, Lava, bundle and NIR.
+"""From a rule to a chip: what it runs as integers, what makes that of a float network, and what runs it.
 
-program.py is the specification; compiler.py makes a rule's third factor a circuit, quantiser.py chooses the integers,
-emulator.py runs them, lava/ and stock_network.py build Lava's processes, bundle.py writes what runs without plastic.
+program/ is the specification, compiler/ makes it, emulator/ runs it, lava/ builds Lava's processes, chip/ is the
+backends, bundle/ writes what runs without plastic. Imports plastic and plastic.models.
 """

@@ -16,7 +16,6 @@ from typing import Annotated, Any
 import tyro
 
 from plastic import __version__
-from plastic.arguments import sentence
 from plastic.commands.about import Cite, Doctor, Rules
 from plastic.commands.align import Align
 from plastic.commands.check import Check
@@ -28,10 +27,11 @@ from plastic.commands.simulate import Simulate
 from plastic.commands.sweep import Sweep
 from plastic.commands.traces import Compare, Traces
 from plastic.commands.verify import Verify
-from plastic.config import Config
-from plastic.config_file import read_config
+from plastic.config.file import read_config
+from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.rules import raised_at
+from plastic.terminal.arguments import sentence
 
 COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "align": Align,

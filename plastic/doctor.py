@@ -9,8 +9,8 @@ from importlib import metadata
 
 from rich.table import Table
 
-from plastic.console import Console
-from plastic.runs import versions
+from plastic.runs.folder import versions
+from plastic.terminal.console import Console
 
 
 @dataclass(frozen=True)

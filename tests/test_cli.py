@@ -21,13 +21,13 @@ from safetensors.numpy import load_file, save_file
 import plastic
 from plastic import cli
 from plastic.cli import main
-from plastic.config import BACKENDS, CHIPS, DOUBLE, ONLINE
-from plastic.config_file import from_toml, read_config
-from plastic.defaults import resolve
+from plastic.config.defaults import resolve
+from plastic.config.file import from_toml, read_config
+from plastic.config.settings import BACKENDS, CHIPS, DOUBLE, ONLINE
 from plastic.doctor import PARTS
-from plastic.models.support import refusal
+from plastic.models.backends.refusals import refusal
 from plastic.rules import BUILT_IN, rule_class
-from plastic.runs import RunFolder
+from plastic.runs.folder import RunFolder
 
 KEYS = ["rule", "backend", "seed", "probe_accuracy", "untrained_accuracy", "chance", "wall_seconds", "run"]
 pytestmark = pytest.mark.usefixtures("numpy_code")
@@ -53,7 +53,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that do not look at it; it takes most of a tiny run's time."""
-    monkeypatch.setattr("plastic.models.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
 
 
 def everything(folder: Path) -> dict[str, bytes | None]:
@@ -182,8 +182,8 @@ def stored(run: Path) -> dict[str, bytes]:
 KILLED = """
 import json, os, signal, sys
 from pathlib import Path
-from plastic.config_file import read_config
-from plastic.models.simulate import simulate
+from plastic.config.file import read_config
+from plastic.models.runs.simulate import simulate
 
 def report(row):
     if row["step"] >= 75:  # the checkpoint is of step 65, so that ten steps are lost
@@ -740,7 +740,7 @@ def test_settings_of_a_file_that_the_backend_does_not_read_are_kept(
 def test_an_interrupt_keeps_the_run_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from plastic.report import LiveDisplay
+    from plastic.terminal.report import LiveDisplay
 
     def stop(self: LiveDisplay, row: dict[str, Any]) -> None:
         if row["step"] >= 12:

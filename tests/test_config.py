@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plastic.config import Architecture, ChipOptions, Config, Spiking, Stimuli, Training, validate
-from plastic.config_file import from_toml, read_config, to_toml
-from plastic.defaults import resolve
+from plastic.config.defaults import resolve
+from plastic.config.file import from_toml, read_config, to_toml
+from plastic.config.settings import Architecture, ChipOptions, Config, Spiking, Stimuli, Training, validate
 from plastic.errors import PlasticError
 
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)

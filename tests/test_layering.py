@@ -61,7 +61,7 @@ def test_imports_are_seen_in_every_form() -> None:
         "import os.path\nfrom plastic import models\nfrom plastic.models.rate import X\nfrom ..models import y\n"
         "def f():\n    import importlib; importlib.import_module('hardware.x')\n"
     )
-    found = set(imported(code, "plastic.data"))
+    found = set(imported(code, "plastic.stimuli"))
     assert {"os.path", "plastic.models", "plastic.models.rate", "plastic.models.y", "hardware.x"} <= found
 
 
@@ -82,7 +82,7 @@ def test_the_command_line_reaches_down_only_where_it_simulates() -> None:
         top = ast.unparse(ast.Module([node for node in tree.body if not isinstance(node, ast.ClassDef)], []))
         assert not {name for name in imported(top) if name.startswith(below)}, path
     everywhere = {name for path in EDGE for name in imported(path.read_text())}
-    assert "plastic.models.simulate" in everywhere
+    assert "plastic.models.runs.simulate" in everywhere
 
 
 @pytest.mark.parametrize("path", sources(*FOLDERS, "tests"), ids=lambda path: str(path.relative_to(ROOT)))

@@ -85,9 +85,9 @@ def test_the_wheel_holds_one_package_with_all_modules_and_nothing_beside(wheel: 
 
 def test_the_installed_package_imports_from_its_own_environment(fresh: Path, tmp_path: Path) -> None:
     script = (
-        "import importlib.util, json, plastic, plastic.cli, plastic.models.simulate, plastic.hardware, "
+        "import importlib.util, json, plastic, plastic.cli, plastic.models.runs.simulate, plastic.hardware, "
         "plastic.experiments\n"
-        "print(json.dumps([[m.__file__ for m in (plastic, plastic.cli, plastic.models.simulate, plastic.hardware, "
+        "print(json.dumps([[m.__file__ for m in (plastic, plastic.cli, plastic.models.runs.simulate, plastic.hardware, "
         "plastic.experiments)], [n for n in ('models', 'hardware', 'experiments') if importlib.util.find_spec(n)]]))"
     )
     files, bare = json.loads(done(fresh, "-c", script, cwd=tmp_path))
@@ -132,7 +132,7 @@ def test_ruff_passes_on_the_checkout() -> None:
         ("import hardware", True),
         ("from experiments import benchmark", True),
         ("import plastic.models", False),
-        ("from plastic.models import rate", False),
+        ("from plastic.models.backends import rate", False),
         ("from plastic import models", False),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from plastic.picture import running_mean
+from plastic.pictures.run import running_mean
 
 
 def test_the_running_mean_is_that_of_the_neighbours() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from plastic.cli import parse
-from plastic.experiments.support_table import backends_page, support_table
+from plastic.experiments.studies.support_table import backends_page, support_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

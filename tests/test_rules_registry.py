@@ -13,10 +13,10 @@ import pytest
 from safetensors.numpy import load_file
 
 import plastic.rules
-from plastic.config import BACKENDS, CHIPS, ONLINE, SPIKING, Architecture, Config, Stimuli, Training
+from plastic.config.settings import BACKENDS, CHIPS, ONLINE, SPIKING, Architecture, Config, Stimuli, Training
 from plastic.errors import PlasticError
-from plastic.hardware.backend import make_chip
-from plastic.models.simulate import make_ensemble, simulate
+from plastic.hardware.chip.ensemble import make_chip
+from plastic.models.runs.simulate import make_ensemble, simulate
 from plastic.rules import BUILT_IN, READABLE, Rule, all_rules, load_rule, rule_class
 
 HEBB = '''
@@ -85,7 +85,7 @@ def rule_file(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here looks at it, and it takes most of a tiny run's time."""
-    monkeypatch.setattr("plastic.models.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
 
 
 def streams(backend: str) -> int:

@@ -1,6 +1,4 @@
-"""All that is Lava's: processes and models of neurons and modulatory circuit.
+"""Lava: the network of its processes, learning-rule strings, and runs on it. No other folder names a class of Lava's.
 
-A leaf package: it imports numpy and lava-nc alone, and nothing optional. Lava looks for the models of
-a process by importing every file beside it, so nothing else may stand here. Call
-plastic.hardware.shim.load_lava() before importing it on Python 3.11 and later.
+processes/ is a leaf of its own: Lava imports every file beside a process.
 """

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import tyro
 
-from plastic.console import Console
-from plastic.data.rhm import CITATION
 from plastic.doctor import diagnose
 from plastic.errors import PlasticError
-from plastic.report import rule_page, rule_record, rules_table
 from plastic.rules import all_rules, rule_class
+from plastic.stimuli.grammar import CITATION
+from plastic.terminal.console import Console
+from plastic.terminal.report import rule_page, rule_record, rules_table
 
 
 @dataclass(frozen=True)

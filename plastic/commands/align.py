@@ -12,12 +12,12 @@ import tyro
 from rich.progress import Progress
 from rich.table import Table
 
-from plastic.config import Architecture, Config, Stimuli, Training
-from plastic.console import Console
-from plastic.defaults import resolve
+from plastic.config.defaults import resolve
+from plastic.config.settings import Architecture, Config, Stimuli, Training
+from plastic.config.unread import refuse_unread
 from plastic.errors import PlasticError
 from plastic.rules import load_rule, rule_class
-from plastic.unread import refuse_unread
+from plastic.terminal.console import Console
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Align:
     """Print one JSON object, as the last line."""
 
     def run(self) -> int:
-        from plastic.align_picture import draw_alignment
-        from plastic.experiments.results import command_of, write_result
-        from plastic.models.align import align
-        from plastic.models.simulate import make_settings, make_task
+        from plastic.experiments.sweeps.averages import command_of, write_result
+        from plastic.models.runs.simulate import make_settings, make_task
+        from plastic.models.studies.align import align
+        from plastic.pictures.align import draw_alignment
         from plastic.traces.figure import check_name
 
         if self.comparisons < 1:

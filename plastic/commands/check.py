@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from plastic.config import Architecture, Config, choice, validate
-from plastic.console import Console
+from plastic.config.settings import Architecture, Config, choice, validate
 from plastic.errors import PlasticError
-from plastic.report import check_table
 from plastic.rules import rule_class
+from plastic.terminal.console import Console
+from plastic.terminal.report import check_table
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Check:
     """Print one JSON object, as the last line."""
 
     def run(self) -> int:
-        from plastic.models.check import check
+        from plastic.models.studies.check import check
 
         if self.stimuli < 1:
             raise PlasticError(f"--stimuli is {self.stimuli}; it must be greater than 0.")

@@ -11,9 +11,9 @@ from typing import Annotated, Any, cast
 
 import tyro
 
-from plastic.config import choice, flag
-from plastic.console import Console
+from plastic.config.settings import choice, flag
 from plastic.errors import PlasticError
+from plastic.terminal.console import Console
 
 Record = dict[str, Any]
 
@@ -23,7 +23,7 @@ class Writers:
 
     @staticmethod
     def brian2(command: Export) -> Record:
-        from plastic.models.brian2_script import export_brian2
+        from plastic.models.export.brian2.script import export_brian2
 
         return export_brian2(command.source, command.out)
 
@@ -47,14 +47,14 @@ class Writers:
 
     @staticmethod
     def nir(command: Export) -> Record:
-        from plastic.hardware.nir import export_nir
+        from plastic.models.export.nir import export_nir
 
         return export_nir(command.source, command.out, command.dt)
 
     @staticmethod
     def lava(command: Export) -> Record:
-        from plastic.hardware.bundle_export import export_lava
-        from plastic.hardware.quantised import Chip
+        from plastic.hardware.bundle.export import export_lava
+        from plastic.hardware.compiler.options import Chip
 
         chip = Chip(
             cast(Any, command.rounding), command.weight_bits, cast(Any, command.profile), command.seed,

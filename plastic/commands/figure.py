@@ -9,8 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from plastic.console import Console
-from plastic.progress import SweepDisplay
+from plastic.terminal.console import Console
+from plastic.terminal.progress import SweepDisplay
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Figure:
     """Print one JSON object, as the last line."""
 
     def run(self) -> int:
-        from plastic.experiments.figure import Order, make_figure
+        from plastic.experiments.figures.make import Order, make_figure
 
         console = Console(stderr=self.json)
         order = Order(self.name, self.sweep, self.store, self.out, self.workers, self.scheduler, self.partial)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from plastic.console import Console
 from plastic.errors import PlasticError
+from plastic.terminal.console import Console
 
 if TYPE_CHECKING:
     from plastic.traces.opened import Run

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from plastic.config import CHIPS, SPIKING, choice
-from plastic.console import Console
+from plastic.config.settings import CHIPS, SPIKING, choice
 from plastic.errors import PlasticError
 from plastic.rules import load_rule
+from plastic.terminal.console import Console
 
 if TYPE_CHECKING:
     from plastic.rules.rule import Rule
@@ -61,7 +61,7 @@ class ProbeRule:
     """Print one JSON object, as the last line."""
 
     def run(self) -> int:
-        from plastic.models.protocols import PROTOCOLS
+        from plastic.models.studies.synapse import PROTOCOLS
         from plastic.traces.figure import check_name
         from plastic.traces.protocol_figure import save_protocol
 
@@ -92,12 +92,12 @@ class ProbeRule:
 
     def _probe(self, rule: Rule) -> dict[str, Any]:
         """What was varied, an outcome for each point, and the constants of a chip."""
-        from plastic.models.protocols import probe_rule
-        from plastic.models.step import SpikingStep
+        from plastic.models.neuron.constants import SpikingStep
+        from plastic.models.studies.synapse import probe_rule
 
         step = SpikingStep(membrane_decay=self.membrane_decay, trace_decay=self.trace_decay)
         if self.backend in CHIPS:
-            from plastic.hardware.protocols import probe_on_chip
+            from plastic.hardware.chip.synapse import probe_on_chip
 
             repeats = self.repeats or (1 if self.backend == "lava" else REPEATS)
             varied, outcomes, chip = probe_on_chip(rule, self.backend, self.protocol, self.points, step, repeats)

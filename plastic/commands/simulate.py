@@ -10,13 +10,13 @@ from typing import Any
 
 import tyro
 
-from plastic.config import CHIPS, SPIKING, Config
-from plastic.config_file import read_config
-from plastic.console import Console
-from plastic.defaults import resolve
+from plastic.config.defaults import resolve
+from plastic.config.file import read_config
+from plastic.config.settings import CHIPS, SPIKING, Config
+from plastic.config.unread import refuse_unread
 from plastic.errors import PlasticError
-from plastic.report import LiveDisplay, result_table
-from plastic.unread import refuse_unread
+from plastic.terminal.console import Console
+from plastic.terminal.report import LiveDisplay, result_table
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Simulate:
 
     def run(self) -> int:
         # torch is imported here, so that `plastic rules` answers at once
-        from plastic.models.simulate import simulate
+        from plastic.models.runs.simulate import simulate
 
         if self.resume and (self.config or self.out or self.settings != Config()):
             raise PlasticError("--resume takes all settings from its run folder; leave the other options out.")
@@ -58,7 +58,7 @@ class Simulate:
         if not self.resume:
             refuse_unread(self.settings, read_config(self.config) if self.config else Config(), config)
         if self.show_equations:
-            from plastic.models.simulate import show_equations
+            from plastic.models.runs.simulate import show_equations
 
             print(show_equations(config))
             return 0
@@ -81,9 +81,9 @@ class Simulate:
     def _network(config: Config) -> Any:
         """What makes the network of a run: on a chip, or not."""
         if config.backend in CHIPS:
-            from plastic.hardware.backend import make_chip
+            from plastic.hardware.chip.ensemble import make_chip
 
             return make_chip
-        from plastic.models.simulate import make_ensemble
+        from plastic.models.runs.simulate import make_ensemble
 
         return make_ensemble

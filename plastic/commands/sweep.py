@@ -9,8 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from plastic.console import Console
-from plastic.progress import SweepDisplay
+from plastic.terminal.console import Console
+from plastic.terminal.progress import SweepDisplay
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Sweep:
     learning rate only are trained side by side; see docs/sweeps.md for the file and for many machines.
 
     Examples:
-      plastic sweep experiments/rhm_efficiency.toml --workers 2
-      plastic sweep experiments/rhm_efficiency.toml --workers 2 --resume
+      plastic sweep experiments/sweeps/rhm_efficiency.toml --workers 2
+      plastic sweep experiments/sweeps/rhm_efficiency.toml --workers 2 --resume
       plastic sweep my_sweep.toml --scheduler tcp://127.0.0.1:8786
     """
 
@@ -41,7 +41,7 @@ class Sweep:
     """Print one JSON object, as the last line."""
 
     def run(self) -> int:
-        from plastic.experiments.run_sweep import RESULTS, default_store, run_sweep
+        from plastic.experiments.sweeps.run import RESULTS, default_store, run_sweep
 
         console = Console(stderr=self.json)
         with SweepDisplay(console, self.file.stem) as display:

@@ -12,8 +12,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from plastic.commands.inspect import parse_window
-from plastic.console import Console
 from plastic.errors import PlasticError
+from plastic.terminal.console import Console
 
 if TYPE_CHECKING:
     from plastic.traces.opened import Run

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from plastic.console import Console
+from plastic.terminal.console import Console
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Verify:
     """Print one JSON object, as the last line."""
 
     def run(self) -> int:
-        from plastic.hardware.bundle import verify
-        from plastic.hardware.bundle_run import report
+        from plastic.hardware.bundle.run import report
+        from plastic.hardware.bundle.write import verify
 
         found = verify(self.bundle, self.stimuli, self.timeout)
         bundle = found.pop("bundle")

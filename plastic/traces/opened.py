@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plastic.config import SPIKING, Config
-from plastic.config_file import read_config
+from plastic.config.file import read_config
+from plastic.config.settings import SPIKING, Config
 from plastic.errors import PlasticError
 from plastic.rules.rule import Rule
-from plastic.runs import Arrays, read_arrays, read_metrics
+from plastic.runs.folder import Arrays, read_arrays, read_metrics
 from plastic.traces.plan import LayerSize, Plan
 from plastic.traces.store import STORE, open_dataset, written
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
-from plastic.runs import replace_file
+from plastic.runs.folder import replace_file
 from plastic.traces.opened import Run
 from plastic.traces.view import liveliest, typical_window
 

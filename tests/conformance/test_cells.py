@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plastic.models.case import Case, run_case
-from plastic.models.check import compare, tuned, weight_error
-from plastic.models.step import SpikingStep
-from plastic.models.support import refusal
+from plastic.models.backends.refusals import refusal
+from plastic.models.neuron.constants import SpikingStep
+from plastic.models.studies.case import Case, run_case
+from plastic.models.studies.check import compare, tuned, weight_error
 from plastic.rules import all_rules, load_rule, rule_class
 
 pytestmark = pytest.mark.usefixtures("numpy_code")

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from plastic.errors import PlasticError
-from plastic.experiments.chip_exact import FLOAT, RULES, compare_fixed, float_case
-from plastic.hardware.leak import float_refusal
-from plastic.hardware.support import chip_options, chip_refusal
+from plastic.experiments.studies.chip_exact import FLOAT, RULES, compare_fixed, float_case
+from plastic.hardware.chip.refusals import chip_options, chip_refusal
+from plastic.hardware.compiler.tag_leak import float_refusal
 from plastic.rules import all_rules, load_rule
 
 ROUNDINGS = ("stochastic", "nearest")

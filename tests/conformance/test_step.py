@@ -12,15 +12,17 @@ import pytest
 import snntorch as snn
 import torch
 
-from plastic.config import SURROGATES
+from plastic.config.settings import SURROGATES
 from plastic.errors import PlasticError
-from plastic.models import brian2_equations, reference, surrogate
-from plastic.models.brian2 import code_target
-from plastic.models.case import Case, case_task
-from plastic.models.response import Response
-from plastic.models.snntorch import SnnTorchSimulator
-from plastic.models.step import LayerTrace, SpikingStep, Traces
-from plastic.models.training import Ensemble
+from plastic.models.backends.brian2 import equations as brian2_equations
+from plastic.models.backends.brian2.simulator import code_target
+from plastic.models.backends.reference import step as reference
+from plastic.models.backends.snntorch import SnnTorchSimulator
+from plastic.models.learning.eligibility import Response
+from plastic.models.neuron import surrogate
+from plastic.models.neuron.constants import LayerTrace, SpikingStep, Traces
+from plastic.models.studies.case import Case, case_task
+from plastic.models.training.ensemble import Ensemble
 
 pytestmark = pytest.mark.usefixtures("numpy_code")
 

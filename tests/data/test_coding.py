@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from plastic.data.coding import Coding, encode
-from plastic.data.random import generator
+from plastic.stimuli.coding import Coding, encode
+from plastic.stimuli.random import generator
 
 CODINGS = get_args(Coding)
 

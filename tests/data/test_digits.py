@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from plastic.data.digits import digits_task
-from plastic.data.random import generator
-from plastic.data.stream import Stream
 from plastic.errors import PlasticError
+from plastic.stimuli.digit_images import digits_task
+from plastic.stimuli.random import generator
+from plastic.stimuli.stream import Stream
 
 
 def rows(pixels: np.ndarray, labels: np.ndarray) -> Counter[tuple[bytes, int]]:

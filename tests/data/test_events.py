@@ -18,14 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from plastic.config import EVENTS, FROM_FILES, Config, Spiking, Stimuli
-from plastic.data.coding import pack, unpack
-from plastic.data.event_files import SENSORS, Recordings
-from plastic.data.events import event_task
-from plastic.data.random import generator
-from plastic.data.stream import Stream
+from plastic.config.settings import EVENTS, FROM_FILES, Config, Spiking, Stimuli
+from plastic.config.unread import refuse_unread
 from plastic.errors import PlasticError
-from plastic.unread import refuse_unread
+from plastic.stimuli.coding import pack, unpack
+from plastic.stimuli.event_files import SENSORS, Recordings
+from plastic.stimuli.event_sets import event_task
+from plastic.stimuli.random import generator
+from plastic.stimuli.stream import Stream
 
 tonic = pytest.importorskip("tonic")
 h5py = pytest.importorskip("h5py")
@@ -389,7 +389,7 @@ def test_without_tonic_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest
     ],
 )
 def test_a_coding_is_refused_and_time_steps_are_not(backend: str, given: Spiking, named: str) -> None:
-    from plastic.defaults import resolve
+    from plastic.config.defaults import resolve
 
     config = Config(backend=backend, stimuli=Stimuli("nmnist", "somewhere"), spiking=given)
     if not named:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plastic.data.image_files import WANTED, read_images
-from plastic.data.images import image_task
-from plastic.data.random import generator
-from plastic.data.stream import Stream
 from plastic.errors import PlasticError
+from plastic.stimuli.image_files import WANTED, read_images
+from plastic.stimuli.image_sets import image_task
+from plastic.stimuli.random import generator
+from plastic.stimuli.stream import Stream
 
 RANDOM = generator(0, "test-images")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plastic.data.random import generator
+from plastic.stimuli.random import generator
 
 WORD = 2**64
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from plastic.data.random import generator
-from plastic.data.rhm import Latents, RandomHierarchyModel
 from plastic.errors import PlasticError
+from plastic.stimuli.grammar import Latents, RandomHierarchyModel
+from plastic.stimuli.random import generator
 
 Symbols = tuple[int, ...]
 Derivation = tuple[Symbols, ...]  # levels, class first

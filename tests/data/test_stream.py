@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from plastic.data.digits import digits_task
-from plastic.data.rhm import RandomHierarchyModel
-from plastic.data.stream import BLOCK, Stimulus, Stream
-from plastic.data.strings import rhm_task
-from plastic.data.task import Examples, Task
 from plastic.errors import PlasticError
+from plastic.stimuli.digit_images import digits_task
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.stream import BLOCK, Stimulus, Stream
+from plastic.stimuli.strings import rhm_task
+from plastic.stimuli.task import Examples, Task
 
 MODEL = RandomHierarchyModel(6, 6, 3, 3, 2)
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plastic.data.random import generator
-from plastic.data.rhm import RandomHierarchyModel
-from plastic.data.stream import Stream
-from plastic.data.strings import InputFormat, rhm_task, symbol_table
-from plastic.data.task import Examples
 from plastic.errors import PlasticError
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.random import generator
+from plastic.stimuli.stream import Stream
+from plastic.stimuli.strings import InputFormat, rhm_task, symbol_table
+from plastic.stimuli.task import Examples
 
 SMALL = RandomHierarchyModel(4, 3, 2, 2, 2, seed=1)  # 24 strings
 MEDIUM = RandomHierarchyModel(4, 4, 2, 3, 2, seed=2)  # 512 strings

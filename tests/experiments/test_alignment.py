@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from plastic.experiments.alignment import EQUAL, NARROWING, beside_global, optimum
+from plastic.experiments.studies.alignment import EQUAL, NARROWING, beside_global, optimum
 
 
 @pytest.mark.parametrize("f", ["softplus", "linear"])

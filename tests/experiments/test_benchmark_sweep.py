@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from plastic.config import Architecture, Config, Stimuli, Training
-from plastic.defaults import resolve
-from plastic.experiments.benchmark_sweep import packs_of_the_figure
-from plastic.experiments.plain_torch import PlainTorch
-from plastic.models.simulate import make_settings, make_task
-from plastic.models.training import Ensemble
+from plastic.config.defaults import resolve
+from plastic.config.settings import Architecture, Config, Stimuli, Training
+from plastic.experiments.benchmarks.plain_torch import PlainTorch
+from plastic.experiments.benchmarks.sweep import packs_of_the_figure
+from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.training.ensemble import Ensemble
 
 
 @pytest.mark.parametrize("rule", ["clapp", "bp", "dfa", "vicreg", "infonce", "simclr", "lpl"])

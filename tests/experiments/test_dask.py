@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from plastic.cli import main
-from plastic.experiments.run_sweep import RESULTS, run_sweep
-from plastic.experiments.store import read_rows
+from plastic.experiments.sweeps.run import RESULTS, run_sweep
+from plastic.experiments.sweeps.store import read_rows
 
 pytest.importorskip("distributed")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from plastic.cli import main
-from plastic.data.rhm import RandomHierarchyModel
-from plastic.experiments.figure import FOLDER, NAMES
-from plastic.experiments.figure_depth import analyse as analyse_depth
-from plastic.experiments.figure_depth import draw as draw_depth
-from plastic.experiments.figure_shallow import analyse
-from plastic.experiments.sweep import read_sweep
+from plastic.experiments.figures.depth import analyse as analyse_depth
+from plastic.experiments.figures.depth import draw as draw_depth
+from plastic.experiments.figures.make import FOLDER, NAMES
+from plastic.experiments.figures.shallow import analyse
+from plastic.experiments.sweeps.spec import read_sweep
+from plastic.stimuli.grammar import RandomHierarchyModel
 
 SMALL = """
 name = "rhm-efficiency"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from plastic.config import Stimuli
-from plastic.experiments import image_training
+from plastic.config.settings import Stimuli
+from plastic.experiments.studies import image_training
 
 
 def test_pairings_are_trained_once_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +20,9 @@ def test_pairings_are_trained_once_and_drawn(tmp_path: Path, monkeypatch: pytest
     image_training.main([*options, "--pairings", "class"], {"class": 4})
     path = tmp_path / "image-training.json"
     first = json.loads(path.read_text())
-    assert first["command"] == "python -m plastic.experiments.image_training --pairings class --width 2 --probes 2"
+    assert (
+        first["command"] == "python -m plastic.experiments.studies.image_training --pairings class --width 2 --probes 2"
+    )
     rows = first["pairings"]["class"]["rows"]
     assert [row["step"] for row in rows] == [0, 2, 4]
     assert all(len(row["accuracy"]) == 6 and min(row["accuracy"]) > 0 for row in rows)

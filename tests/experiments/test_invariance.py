@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from plastic.config import Config, Stimuli
-from plastic.data.random import generator
-from plastic.data.rhm import RandomHierarchyModel
-from plastic.data.strings import rhm_task
-from plastic.data.synonyms import choices_of, exchange
-from plastic.defaults import resolve
-from plastic.experiments.measures import grammar_of, invariance
+from plastic.config.defaults import resolve
+from plastic.config.settings import Config, Stimuli
+from plastic.experiments.sweeps.measures import grammar_of, invariance
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.random import generator
+from plastic.stimuli.strings import rhm_task
+from plastic.stimuli.synonyms import choices_of, exchange
 
 GRAMMAR = RandomHierarchyModel(symbols=6, classes=4, synonyms=3, levels=3, seed=5)
 

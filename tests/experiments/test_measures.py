@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.config import Architecture, Config, Stimuli, Training
-from plastic.data.random import generator
-from plastic.defaults import resolve
+from plastic.config.defaults import resolve
+from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.errors import PlasticError
-from plastic.experiments.measures import ALIGNED, MEASURES
-from plastic.experiments.packs import checkpoints
-from plastic.models.simulate import make_settings, make_task
-from plastic.models.training import Ensemble
+from plastic.experiments.sweeps.measures import ALIGNED, MEASURES
+from plastic.experiments.sweeps.pack import checkpoints
+from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.training.ensemble import Ensemble
+from plastic.stimuli.random import generator
 
 
 def config_of(rule: str, *options: str) -> Config:

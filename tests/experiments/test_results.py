@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from plastic.experiments.courses import by_task, course
-from plastic.experiments.results import command_of, median_ratio, side_by_side, write_result
+from plastic.experiments.studies.courses import by_task, course
+from plastic.experiments.sweeps.averages import command_of, median_ratio, side_by_side, write_result
 
 
 def row(arm: str, scores: list[float], **settings: Any) -> dict[str, Any]:

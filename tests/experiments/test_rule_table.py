@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from plastic.errors import PlasticError
-from plastic.experiments import rule_table
+from plastic.experiments.studies import rule_table
 from plastic.rules import all_rules
 
 HAND = "tests/rules/test_family_b.py::test_one_synapse_of_espp_by_hand"
@@ -37,7 +37,10 @@ def test_cells_are_measured_once_and_kept(run: Any, tmp_path: Path, monkeypatch:
     assert 0.5 < first["rules"]["espp"]["digits"] <= 1
     assert first["rules"]["espp"]["updates_per_second"] > 1
     assert list(first["rules"]) == ["espp"]
-    assert first["command"] == f"python -m plastic.experiments.rule_table --rhm-steps 3 --digits-steps 3 --tests {HAND}"
+    assert (
+        first["command"]
+        == f"python -m plastic.experiments.studies.rule_table --rhm-steps 3 --digits-steps 3 --tests {HAND}"
+    )
 
     monkeypatch.setattr(rule_table, "measured_errors", lambda tests: pytest.fail("measured already"))
     calls: list[str] = []
@@ -104,6 +107,6 @@ def test_tests_that_fail_give_no_errors(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_the_page_tells_the_factors_as_they_are() -> None:
-    """The part of the page that needs no measurement; `python -m plastic.experiments.rule_table` writes it anew."""
+    """The part of the page that needs no measurement; studies.rule_table writes it anew."""
     page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
     assert rule_table.factors() in page

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.config import Stimuli
-from plastic.experiments import brian2_by_hand
-from plastic.experiments.plain_snntorch import PlainNetwork
-from plastic.experiments.spiking import RUNS, beside_reference
-from plastic.experiments.spiking_cost import Steps, make
+from plastic.config.settings import Stimuli
+from plastic.experiments.benchmarks import brian2_by_hand
+from plastic.experiments.benchmarks.plain_snntorch import PlainNetwork
+from plastic.experiments.benchmarks.spiking_cost import Steps, make
+from plastic.experiments.studies.spiking import RUNS, beside_reference
 
 
 @pytest.mark.usefixtures("numpy_code")

@@ -17,11 +17,11 @@ from safetensors.numpy import load_file
 
 from plastic.cli import main
 from plastic.errors import PlasticError
-from plastic.experiments.packs import run_pack
-from plastic.experiments.run_sweep import RESULTS, run_sweep
-from plastic.experiments.store import Store, read_rows
-from plastic.experiments.sweep import PER_MEMBER, Member, flat_settings, read_sweep
-from plastic.progress import SweepProgress
+from plastic.experiments.sweeps.pack import run_pack
+from plastic.experiments.sweeps.run import RESULTS, run_sweep
+from plastic.experiments.sweeps.spec import PER_MEMBER, Member, flat_settings, read_sweep
+from plastic.experiments.sweeps.store import Store, read_rows
+from plastic.terminal.progress import SweepProgress
 
 TINY = """
 name = "tiny"

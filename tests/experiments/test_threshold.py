@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from plastic.experiments.threshold import crossing, exponent, p_star
+from plastic.experiments.sweeps.p_star import crossing, exponent, p_star
 
 
 def test_crossing_is_interpolated_in_log_p() -> None:

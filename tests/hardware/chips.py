@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.hardware.circuit import Circuit, Kept, Modulated, Node
-from plastic.hardware.emulator import Emulator
-from plastic.hardware.on_lava import run_fixed
-from plastic.hardware.program import ChipLayer, Factor, Neurons, Plasticity, Product, Program, Rounding
+from plastic.hardware.emulator.emulator import Emulator
+from plastic.hardware.lava.fixed import run_fixed
+from plastic.hardware.program.circuit import Circuit, Kept, Modulated, Node
+from plastic.hardware.program.spec import ChipLayer, Factor, Neurons, Plasticity, Product, Program, Rounding
 
 WEIGHT = (Product((Factor("t"), Factor("y1", -64)), 3, -7),)
 TAG = (Product((Factor("x1"), Factor("y2")), 3, -7), Product((Factor("t"), Factor("y3")), -1, -1))

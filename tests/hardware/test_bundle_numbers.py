@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plastic.hardware.bundle_run import Bundle, Track, beside_emulator, beside_float, digest, exact
+from plastic.hardware.bundle.run import Bundle, Track, beside_emulator, beside_float, digest, exact
 
 SHAPES = ((2, 3, 4), (1, 5, 6))  # positions, neurons, fan_in
 BITS, SCALES = (8, 6), (50.0, 20.0)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.experiments.chip_exact import settings, task
-from plastic.hardware import calibration
-from plastic.models.learning import Observation
-from plastic.models.observer import Look
-from plastic.models.training import Ensemble
+from plastic.experiments.studies.chip_exact import settings, task
+from plastic.hardware.compiler import calibration
+from plastic.models.learning.learner import Observation
+from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.observer import Look
 
 
 @pytest.mark.parametrize("decays", [(), (0.9,), (0.9, 0.5)])

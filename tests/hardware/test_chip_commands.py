@@ -11,8 +11,8 @@ from safetensors.numpy import load_file
 
 import plastic
 from plastic.cli import main
-from plastic.experiments.chip_exact import RATE
-from plastic.hardware.support import chip_options
+from plastic.experiments.studies.chip_exact import RATE
+from plastic.hardware.chip.refusals import chip_options
 from plastic.rules import all_rules, load_rule
 
 FITTING = {name: options for name in all_rules() if (options := chip_options(name)) is not None}
@@ -46,8 +46,8 @@ def whole(run: Path) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("rule", FITTING)
 def test_every_rule_that_fits_runs_on_loihi(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if rule != "clapp":  # drawing takes longer than all else
-        monkeypatch.setattr("plastic.models.simulate.draw_run", lambda path, *rest: path.write_bytes(b"\x89PNG"))
-        monkeypatch.setattr("plastic.hardware.report.draw", lambda path, *rest: path.write_bytes(b"\x89PNG"))
+        monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda path, *rest: path.write_bytes(b"\x89PNG"))
+        monkeypatch.setattr("plastic.hardware.chip.report.draw", lambda path, *rest: path.write_bytes(b"\x89PNG"))
     run = tmp_path / "run"
     assert simulate(run, rule, "--backend", "loihi", "--record", "pre_spike;weight@stimulus") == 0
     last = whole(run)

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plastic.errors import PlasticError
-from plastic.hardware import container
+from plastic.hardware.bundle import container
 
 FILES = {
     "arrays.npz": container.pack({"weight": np.arange(24, dtype=np.int16).reshape(2, 3, 4)}),

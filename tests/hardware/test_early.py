@@ -13,14 +13,14 @@ import pytest
 from chips import compare
 
 from plastic.cli import main
-from plastic.experiments.chip_exact import settings, task
-from plastic.hardware.backend import ChipEnsemble, Hardware, circuit_of
-from plastic.hardware.emulator import Emulator
-from plastic.hardware.kernels import _level
-from plastic.hardware.program import ChipLayer, Program, Rounding
-from plastic.hardware.quantised import Chip
-from plastic.hardware.support import chip_options
-from plastic.models.topology import tree
+from plastic.experiments.studies.chip_exact import settings, task
+from plastic.hardware.chip.ensemble import ChipEnsemble, Hardware, circuit_of
+from plastic.hardware.chip.refusals import chip_options
+from plastic.hardware.compiler.options import Chip
+from plastic.hardware.emulator.emulator import Emulator
+from plastic.hardware.emulator.kernels import _level
+from plastic.hardware.program.spec import ChipLayer, Program, Rounding
+from plastic.models.network.layer import tree
 from plastic.rules import all_rules, load_rule
 
 RULE = "drtp"

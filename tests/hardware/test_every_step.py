@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 
 from plastic.cli import main
 from plastic.errors import PlasticError
-from plastic.experiments.chip_exact import float_case, settings, task
-from plastic.hardware.arithmetic import ONE
-from plastic.hardware.backend import ChipEnsemble, Hardware, circuit_of
-from plastic.hardware.emulator import Emulator
-from plastic.hardware.leak import leak, tag_decay
-from plastic.hardware.observation import chip_traces
-from plastic.hardware.program import Eligibility, Program, Rounding
-from plastic.hardware.quantised import Chip
-from plastic.models.reference_stepwise import Course, Stepwise
-from plastic.models.topology import Layer, tree
-from plastic.models.training import Ensemble
+from plastic.experiments.studies.chip_exact import float_case, settings, task
+from plastic.hardware.chip.ensemble import ChipEnsemble, Hardware, circuit_of
+from plastic.hardware.chip.observation import chip_traces
+from plastic.hardware.compiler.options import Chip
+from plastic.hardware.compiler.tag_leak import leak, tag_decay
+from plastic.hardware.emulator.emulator import Emulator
+from plastic.hardware.program.arithmetic import ONE
+from plastic.hardware.program.spec import Eligibility, Program, Rounding
+from plastic.models.backends.reference.stepwise import Course, Stepwise
+from plastic.models.network.layer import Layer, tree
+from plastic.models.training.ensemble import Ensemble
 from plastic.rules import ESPP, Rule, load_rule
 from plastic.rules.rule import Array, Modulator, Moment, Signals, Summary, Synapses, ThirdFactor
 from plastic.traces.opened import open_run

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from chips import TAG, WEIGHT, Agreement, compare, stimuli, two_layers
 
-from plastic.hardware.program import Factor, Plasticity, Product
+from plastic.hardware.program.spec import Factor, Plasticity, Product
 
 CASES: dict[str, dict[str, Any]] = {
     "stochastic": {"rounding": "stochastic"},

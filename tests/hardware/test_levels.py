@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from plastic.hardware.circuit import Circuit, IntegerCircuit, Modulated, Node
+from plastic.hardware.program.circuit import Circuit, IntegerCircuit, Modulated, Node
 
 CIRCUIT = Circuit((Node("input", name="fixation"),), (Modulated(0),))
 VALUES = np.array([0, 1, 7, 100, 511, 512, 513, 4000, 90_000, 2_000_000])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from plastic.errors import PlasticError
-from plastic.hardware.arithmetic import ONE, FixedPoint, Floating
-from plastic.hardware.circuit import Circuit, Kept, Learned, Modulated, Node, evaluate
-from plastic.hardware.program import ChipLayer, Factor, Neurons, Plasticity, Product, Program
+from plastic.hardware.program.arithmetic import ONE, FixedPoint, Floating
+from plastic.hardware.program.circuit import Circuit, Kept, Learned, Modulated, Node, evaluate
+from plastic.hardware.program.spec import ChipLayer, Factor, Neurons, Plasticity, Product, Program
 
 
 def program() -> Program:

@@ -12,10 +12,10 @@ import pytest
 
 from plastic.cli import main
 from plastic.errors import PlasticError
-from plastic.hardware.program import Program
-from plastic.hardware.protocols import integer_program, probe_on_chip
-from plastic.models.protocols import STRONG, WEAK
-from plastic.models.step import SpikingStep
+from plastic.hardware.chip.synapse import integer_program, probe_on_chip
+from plastic.hardware.program.spec import Program
+from plastic.models.neuron.constants import SpikingStep
+from plastic.models.studies.synapse import STRONG, WEAK
 from plastic.rules import load_rule
 
 STEP = SpikingStep(membrane_decay=0.8, trace_decay=0.85)

@@ -11,11 +11,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from plastic.cli import main
-from plastic.hardware.backend import circuit_of
-from plastic.hardware.quantised import Chip, Quantised, Ranges
-from plastic.hardware.quantiser import quantise
-from plastic.models.step import SpikingStep
-from plastic.models.topology import dense
+from plastic.hardware.chip.ensemble import circuit_of
+from plastic.hardware.compiler.options import Chip, Quantised, Ranges
+from plastic.hardware.compiler.quantiser import quantise
+from plastic.models.network.layer import dense
+from plastic.models.neuron.constants import SpikingStep
 from plastic.rules import load_rule
 
 

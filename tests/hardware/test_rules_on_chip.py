@@ -10,12 +10,12 @@ import re
 import pytest
 
 from plastic.errors import PlasticError
-from plastic.hardware.backend import circuit_of
-from plastic.hardware.program import Factor, Product
-from plastic.hardware.rules import rule_string
-from plastic.hardware.shim import load_lava
-from plastic.hardware.support import chip_refusal
-from plastic.models.topology import dense, tree
+from plastic.hardware.chip.ensemble import circuit_of
+from plastic.hardware.chip.refusals import chip_refusal
+from plastic.hardware.lava.grammar import rule_string
+from plastic.hardware.lava.shim import load_lava
+from plastic.hardware.program.spec import Factor, Product
+from plastic.models.network.layer import dense, tree
 from plastic.rules import all_rules, load_rule
 
 

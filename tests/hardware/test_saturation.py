@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plastic.hardware.arithmetic import BOUND, FRACTION, HALF, LIMIT, ONE, FixedPoint, Floating
-from plastic.hardware.fast import Compiled
+from plastic.hardware.emulator.compiled import Compiled
+from plastic.hardware.program.arithmetic import BOUND, FRACTION, HALF, LIMIT, ONE, FixedPoint, Floating
 
 pytestmark = pytest.mark.filterwarnings("error")  # of numpy: an overflow
 compiling = settings(deadline=None)

@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 import plastic
-from plastic.config import CHIPS, Architecture, Config, Stimuli, Training
-from plastic.defaults import resolve
+from plastic.config.defaults import resolve
+from plastic.config.settings import CHIPS, Architecture, Config, Stimuli, Training
 from plastic.errors import PlasticError
-from plastic.hardware.backend import make_chip
-from plastic.models.simulate import simulate
+from plastic.hardware.chip.ensemble import make_chip
+from plastic.models.runs.simulate import simulate
 
 RECORD = "gate,dendrite,modulator,weight,weight_change,rounding,eligibility@stimulus"
 

@@ -11,13 +11,13 @@ import torch
 from torch.nn import functional as F
 
 from plastic.cli import main
-from plastic.data.rhm import RandomHierarchyModel
-from plastic.data.strings import rhm_task
 from plastic.errors import PlasticError
-from plastic.models.align import Comparison, align, cosine, updates
-from plastic.models.settings import Settings
-from plastic.models.training import Ensemble
+from plastic.models.studies.align import Comparison, align, cosine, updates
+from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.settings import Settings
 from plastic.rules import BP, DFA, BPCLAPPpp, BPInfoNCE, CLAPPpp, InfoNCE, load_rule
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.strings import rhm_task
 
 TASK = rhm_task(RandomHierarchyModel(4, 4, 3, 2, 2, 0), 60, seed=0, test_size=40)
 

@@ -16,19 +16,19 @@ import torch
 from numpy.typing import NDArray
 
 from plastic.cli import main
-from plastic.config import Architecture, Config, Stimuli, Training
-from plastic.data.stream import Stimulus
-from plastic.defaults import resolve
+from plastic.config.defaults import resolve
+from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.errors import PlasticError
-from plastic.models.brian2_script import _refuse, arrays, export_brian2, script
-from plastic.models.finished import FinishedRun, open_finished
-from plastic.models.learning import Watch
-from plastic.models.response import Eligibility, Response
-from plastic.models.simulate import make_settings, make_task
-from plastic.models.step import Traces
-from plastic.models.topology import Layer
-from plastic.models.training import Ensemble
+from plastic.models.export.brian2.script import _refuse, arrays, export_brian2, script
+from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.learning.learner import Watch
+from plastic.models.network.layer import Layer
+from plastic.models.neuron.constants import Traces
+from plastic.models.runs.finished import FinishedRun, open_finished
+from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.training.ensemble import Ensemble
 from plastic.rules import BUILT_IN
+from plastic.stimuli.stream import Stimulus
 
 pytest.importorskip("brian2")
 pytestmark = pytest.mark.usefixtures("numpy_code")
@@ -76,7 +76,7 @@ class Spikes:
 def test_the_script_gives_the_spikes_and_weights_of_the_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plastic.models.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
     assert main(["simulate", *SIZE, "--learning-rate", "0.05", *RUNS[name], "--out", str(tmp_path / "run")]) == 0
     there = tmp_path / "there"
     there.mkdir()
@@ -118,7 +118,7 @@ def test_plastic_cannot_be_imported_there(tmp_path: Path) -> None:
 
 
 def test_a_script_says_when_it_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plastic.models.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
     assert main(["simulate", *SIZE, *RUNS["clapp"], "--out", str(tmp_path / "run")]) == 0
     assert main(["export", str(tmp_path / "run"), "--to", "brian2", str(tmp_path / "again.py")]) == 0
     text = (tmp_path / "again.py").read_text()

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from plastic.errors import PlasticError
-from plastic.models.convolution import Convolution, vgg
-from plastic.models.learning import Learner
-from plastic.models.optimizer import make_optimizer
-from plastic.models.parameters import he_std, initial_parameters, specification
-from plastic.models.rate import RateSimulator
-from plastic.models.response import Eligibility
+from plastic.models.backends.rate import RateSimulator
+from plastic.models.learning.eligibility import Eligibility
+from plastic.models.learning.learner import Learner
+from plastic.models.learning.optimizer import make_optimizer
+from plastic.models.network.convolution import Convolution, vgg
+from plastic.models.network.parameters import he_std, initial_parameters, specification
 from plastic.rules import CLAPPpp
 
 

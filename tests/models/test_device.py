@@ -13,15 +13,15 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from plastic.data.digits import digits_task
-from plastic.data.rhm import RandomHierarchyModel
-from plastic.data.strings import rhm_task
-from plastic.data.task import Task
-from plastic.models.settings import Settings, SpikeInput, SpikingStep
-from plastic.models.support import refusal
-from plastic.models.training import Ensemble
-from plastic.models.update import CACHED
+from plastic.models.backends.refusals import refusal
+from plastic.models.network.outer import CACHED
+from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.settings import Settings, SpikeInput, SpikingStep
 from plastic.rules import all_rules, load_rule
+from plastic.stimuli.digit_images import digits_task
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.strings import rhm_task
+from plastic.stimuli.task import Task
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "rates": {},

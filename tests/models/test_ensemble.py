@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.data.digits import digits_task
-from plastic.data.rhm import RandomHierarchyModel
-from plastic.data.strings import rhm_task
-from plastic.data.task import Task
-from plastic.data.views import Views
-from plastic.models.metrics import layer_metrics
-from plastic.models.settings import Settings
-from plastic.models.snntorch import SpikingStep
-from plastic.models.training import Ensemble
+from plastic.models.backends.snntorch import SpikingStep
+from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.metrics import layer_metrics
+from plastic.models.training.settings import Settings
 from plastic.rules import load_rule
+from plastic.stimuli.digit_images import digits_task
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.strings import rhm_task
+from plastic.stimuli.task import Task
+from plastic.stimuli.views import Views
 
 MEMBERS = ((0, 40, 1e-3), (1, 70, 1e-3), (2, 70, 5e-3))  # seed, train size, learning rate
 

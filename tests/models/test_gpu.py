@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from plastic.models.case import Case, case_task
-from plastic.models.support import refusal
-from plastic.models.training import Ensemble
+from plastic.models.backends.refusals import refusal
+from plastic.models.studies.case import Case, case_task
+from plastic.models.training.ensemble import Ensemble
 from plastic.rules import all_rules
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from plastic.errors import PlasticError
-from plastic.models.case import Case, case_task
-from plastic.models.initial_rates import scale_to_rate
-from plastic.models.parameters import he_std, initial_parameters, lively_std, specification
-from plastic.models.reference_backend import ReferenceSimulator
-from plastic.models.step import SpikingStep
-from plastic.models.topology import tree
-from plastic.models.training import Ensemble
+from plastic.models.backends.reference.adapter import ReferenceSimulator
+from plastic.models.network.layer import tree
+from plastic.models.network.parameters import he_std, initial_parameters, lively_std, specification
+from plastic.models.neuron.constants import SpikingStep
+from plastic.models.studies.case import Case, case_task
+from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.initial_rates import scale_to_rate
 from plastic.rules import BP, CLAPP
 
 STEPS, EXAMPLES, RATE = 25, 40, 0.06

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from plastic import collapse
-from plastic.models.learning import Observation
-from plastic.models.metrics import RECENT, layer_metrics, remember
-from plastic.models.response import Eligibility, Response
-from plastic.models.topology import Layer
+from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.learning.learner import Observation
+from plastic.models.network.layer import Layer
+from plastic.models.training.metrics import RECENT, layer_metrics, remember
 from plastic.rules.rule import Modulator, ThirdFactor
 
 

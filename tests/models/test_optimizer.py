@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from plastic.errors import PlasticError
-from plastic.models.optimizer import make_optimizer
-from plastic.models.update import Outer, PerMember, Update, Whole
+from plastic.models.learning.optimizer import make_optimizer
+from plastic.models.network.outer import Outer, PerMember, Update, Whole
 
 RATES = (1e-3, 3e-2)
 
@@ -52,8 +52,8 @@ def factored(kind: str, positions: int) -> tuple[Update, torch.Tensor]:
 def test_an_update_kept_as_its_factors_is_the_tensor(
     kind: str, positions: int, cached: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plastic.models.update.CACHED", cached)
-    monkeypatch.setattr("plastic.models.optimizer.CACHED", cached)
+    monkeypatch.setattr("plastic.models.network.outer.CACHED", cached)
+    monkeypatch.setattr("plastic.models.learning.optimizer.CACHED", cached)
     update, value = factored(kind, positions)
     torch.testing.assert_close(update.value(), value)
     seen = torch.zeros_like(value)

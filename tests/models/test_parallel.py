@@ -12,13 +12,13 @@ import torch
 from safetensors.torch import load_file
 
 from plastic.cli import main
-from plastic.data.rhm import RandomHierarchyModel
-from plastic.data.strings import rhm_task
 from plastic.errors import PlasticError
-from plastic.models.parallel import Share
-from plastic.models.settings import Settings
-from plastic.models.training import Ensemble
+from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.processes import Share
+from plastic.models.training.settings import Settings
 from plastic.rules import load_rule
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.strings import rhm_task
 
 COMMON = [
     *("--backend", "rate", "--levels", "2", "--train-size", "64", "--test-size", "50", "--width", "12"),

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.data.rhm import RandomHierarchyModel
-from plastic.data.stream import Stream
-from plastic.data.strings import rhm_task
-from plastic.models.rate import RateSimulator
-from plastic.models.settings import Settings
-from plastic.models.training import Ensemble
+from plastic.models.backends.rate import RateSimulator
+from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.settings import Settings
 from plastic.rules import load_rule
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.stream import Stream
+from plastic.stimuli.strings import rhm_task
 
 SEED, BATCH, STIMULI, CLASSES = 3, 5, 12, 4
 

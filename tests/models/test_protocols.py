@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from plastic.cli import main
-from plastic.models.protocols import STRONG, WEAK, Outcome, probe_rule
-from plastic.models.step import SpikingStep
+from plastic.models.neuron.constants import SpikingStep
+from plastic.models.studies.synapse import STRONG, WEAK, Outcome, probe_rule
 from plastic.rules import load_rule
 
 pytestmark = pytest.mark.usefixtures("numpy_code")

@@ -15,19 +15,19 @@ from sklearn.datasets import load_digits
 
 from plastic import open_run
 from plastic.cli import main
-from plastic.config_file import read_config
-from plastic.data.coding import unpack
-from plastic.data.events import event_task
-from plastic.data.stream import Stimulus, Stream
+from plastic.config.file import read_config
 from plastic.errors import PlasticError
-from plastic.hardware.quantised import Chip
-from plastic.hardware.quantiser import check_fits
-from plastic.models.learning import Watch
-from plastic.models.settings import Settings, SpikeInput, build_network
-from plastic.models.simulate import make_task
-from plastic.models.step import SpikingStep, Traces
-from plastic.models.training import Ensemble
+from plastic.hardware.compiler.options import Chip
+from plastic.hardware.compiler.quantiser import check_fits
+from plastic.models.learning.learner import Watch
+from plastic.models.neuron.constants import SpikingStep, Traces
+from plastic.models.runs.simulate import make_task
+from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.settings import Settings, SpikeInput, build_network
 from plastic.rules import load_rule
+from plastic.stimuli.coding import unpack
+from plastic.stimuli.event_sets import event_task
+from plastic.stimuli.stream import Stimulus, Stream
 
 pytest.importorskip("tonic")
 

@@ -11,12 +11,12 @@ import torch
 from safetensors.numpy import load_file
 
 from plastic.cli import main
-from plastic.data.digits import digits_task
-from plastic.models.metrics import layer_metrics
-from plastic.models.settings import Settings
-from plastic.models.support import refusal
-from plastic.models.training import Ensemble
+from plastic.models.backends.refusals import refusal
+from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.metrics import layer_metrics
+from plastic.models.training.settings import Settings
 from plastic.rules import all_rules, load_rule
+from plastic.stimuli.digit_images import digits_task
 
 TINY = ["--backend", "rate", "--steps", "24", "--width", "2", "--batch", "8", "--probes", "1"]
 

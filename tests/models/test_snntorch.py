@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.models.learning import Learner, Observation
-from plastic.models.optimizer import make_optimizer
-from plastic.models.parameters import initial_parameters, specification
-from plastic.models.snntorch import Replay, SnnTorchSimulator, SpikingStep, Traces
-from plastic.models.topology import Network, dense, tree
+from plastic.models.backends.snntorch import Replay, SnnTorchSimulator, SpikingStep, Traces
+from plastic.models.learning.learner import Learner, Observation
+from plastic.models.learning.optimizer import make_optimizer
+from plastic.models.network.layer import Network, dense, tree
+from plastic.models.network.parameters import initial_parameters, specification
 from plastic.rules import BP, CLAPP, Rule
 
 STEP = SpikingStep(membrane_decay=math.exp(-1 / 12), trace_decay=math.exp(-1 / 7), threshold=1.1, slope=3.0)
@@ -122,7 +122,7 @@ def test_chunks_of_time_do_not_change_learning(rule: Rule, shared: bool) -> None
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_long_stimulus_is_replayed_for_open_gates_only(shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plastic.models.update.WORTHWHILE", 0)  # closed gates are left out in small networks too
+    monkeypatch.setattr("plastic.models.network.outer.WORTHWHILE", 0)  # closed gates are left out in small networks too
     network = tree(4, 3, 2, (6, 5), 3, shared)
     simulator, parameters = make(network, CLAPP())
     spikes = input_spikes(network)

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from plastic.errors import PlasticError
-from plastic.models.case import Case, case_task
-from plastic.models.recall import recalled
-from plastic.models.reference_recall import recalled as recalled_by_reference
-from plastic.models.statistics import SlowTraces, batch_statistics, cross_covariance, decay_per_stimulus
-from plastic.models.support import refusal
-from plastic.models.training import Ensemble
+from plastic.models.backends.reference.memory import recalled as recalled_by_reference
+from plastic.models.backends.refusals import refusal
+from plastic.models.learning.memory import recalled
+from plastic.models.learning.statistics import SlowTraces, batch_statistics, cross_covariance, decay_per_stimulus
+from plastic.models.studies.case import Case, case_task
+from plastic.models.training.ensemble import Ensemble
 from plastic.rules import LPL, BarlowTwins, InfoNCE, Rule, SimCLR, SimSiam, all_rules, load_rule
 
 pytestmark = pytest.mark.usefixtures("numpy_code")

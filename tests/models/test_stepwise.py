@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from plastic.errors import PlasticError
-from plastic.models.case import Case, case_task
-from plastic.models.learning import Learner
-from plastic.models.parameters import initial_parameters, specification
-from plastic.models.snntorch import SnnTorchSimulator
-from plastic.models.step import SpikingStep, Traces
-from plastic.models.support import refusal
-from plastic.models.topology import Network, dense
-from plastic.models.training import Ensemble
+from plastic.models.backends.refusals import refusal
+from plastic.models.backends.snntorch import SnnTorchSimulator
+from plastic.models.learning.learner import Learner
+from plastic.models.network.layer import Network, dense
+from plastic.models.network.parameters import initial_parameters, specification
+from plastic.models.neuron.constants import SpikingStep, Traces
+from plastic.models.studies.case import Case, case_task
+from plastic.models.training.ensemble import Ensemble
 from plastic.rules import ESPP, EProp, Rule, SpikingLPL
 from plastic.rules.rule import Moment
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plastic.errors import PlasticError
-from plastic.models.topology import Layer, dense, tree
+from plastic.models.network.layer import Layer, dense, tree
 
 sizes = st.integers(1, 5)
 

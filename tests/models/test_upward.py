@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.models.reference_recall import Above
-from plastic.models.topology import Layer
-from plastic.models.upward import Upward
+from plastic.models.backends.reference.memory import Above
+from plastic.models.learning.feedback import Upward
+from plastic.models.network.layer import Layer
 
 BATCH = 3
 

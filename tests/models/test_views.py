@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.data.random import generator
-from plastic.data.views import BRIGHTNESS, CONTRAST, HEIGHT, MIRROR, SATURATION, WIDTH, Views
-from plastic.models.views import view
+from plastic.models.training.views import view
+from plastic.stimuli.random import generator
+from plastic.stimuli.views import BRIGHTNESS, CONTRAST, HEIGHT, MIRROR, SATURATION, WIDTH, Views
 
 
 def by_hand(image: np.ndarray, how: np.ndarray) -> np.ndarray:

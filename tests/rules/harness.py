@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from plastic.models.convolution import Convolution
-from plastic.models.learning import Learner, Observation
-from plastic.models.parameters import he_std, initial_parameters, specification
-from plastic.models.rate import RateSimulator
-from plastic.models.topology import Network, dense, tree
-from plastic.models.update import Update
+from plastic.models.backends.rate import RateSimulator
+from plastic.models.learning.learner import Learner, Observation
+from plastic.models.network.convolution import Convolution
+from plastic.models.network.layer import Network, dense, tree
+from plastic.models.network.outer import Update
+from plastic.models.network.parameters import he_std, initial_parameters, specification
 from plastic.rules import Rule, Signals
 from plastic.rules.rule import Modulator, ThirdFactor
 

@@ -47,7 +47,7 @@ def test_names_are_unique() -> None:
 
 
 def test_no_simulator_knows_a_rule() -> None:
-    code = "\n".join(path.read_text(encoding="utf-8") for path in Path(plastic.models.__file__).parent.glob("*.py"))
+    code = "\n".join(path.read_text(encoding="utf-8") for path in Path(plastic.models.__file__).parent.rglob("*.py"))
     for rule in BUILT_IN:
         assert not re.search(rf"\b{rule.__name__}\b", code), rule.__name__
         assert f'"{rule.name}"' not in code or rule.name == "none", rule.name  # "none" is also a mask

@@ -25,8 +25,8 @@ from harness import (
 from torch import Tensor
 
 from plastic.errors import PlasticError
-from plastic.models.convolution import Convolution
-from plastic.models.topology import Layer, dense
+from plastic.models.network.convolution import Convolution
+from plastic.models.network.layer import Layer, dense
 from plastic.rules import BP, DFA, DRTP, FA, SDFA, USF, DFAProduct, EProp, LastLayer, NoLearning, Rule
 
 MASKS = ["sample", "batch", "none"]

@@ -28,12 +28,12 @@ from harness import (
 from torch import Tensor
 
 from plastic.errors import PlasticError
-from plastic.models.learning import Learner
-from plastic.models.rate import RateSimulator
-from plastic.models.response import Held
-from plastic.models.support import refusal
-from plastic.models.topology import dense
-from plastic.models.update import Update
+from plastic.models.backends.rate import RateSimulator
+from plastic.models.backends.refusals import refusal
+from plastic.models.learning.eligibility import Held
+from plastic.models.learning.learner import Learner
+from plastic.models.network.layer import dense
+from plastic.models.network.outer import Update
 from plastic.rules import (
     CLAPP,
     ESPP,

@@ -15,12 +15,12 @@ import torch
 from harness import assert_by_hand, assert_equal_to_gradient, under_test
 from torch import Tensor
 
-from plastic.models.learning import Learner, Observation
-from plastic.models.parameters import he_std, initial_parameters, specification
-from plastic.models.rate import RateSimulator
-from plastic.models.response import Eligibility
-from plastic.models.topology import Layer, Network, dense, tree
-from plastic.models.update import Update, open_rows
+from plastic.models.backends.rate import RateSimulator
+from plastic.models.learning.eligibility import Eligibility
+from plastic.models.learning.learner import Learner, Observation
+from plastic.models.network.layer import Layer, Network, dense, tree
+from plastic.models.network.outer import Update, open_rows
+from plastic.models.network.parameters import he_std, initial_parameters, specification
 from plastic.rules import BP, CLAPP, DFA, Rule
 
 BATCH, CLASSES = 60, 5
@@ -150,8 +150,8 @@ def test_leaving_out_closed_gates_is_exact(form: str, monkeypatch: pytest.Monkey
         chosen.extend(len(own) for own in found or [])
         return found
 
-    monkeypatch.setattr("plastic.models.update.WORTHWHILE", 0)
-    monkeypatch.setattr("plastic.models.response.open_rows", rows)
+    monkeypatch.setattr("plastic.models.network.outer.WORTHWHILE", 0)
+    monkeypatch.setattr("plastic.models.learning.eligibility.open_rows", rows)
     for topology in NETWORKS:
         test_clapp_is_the_gradient_of_its_hinge_loss(form, topology, "relu")
     assert chosen, "no layer left anything out"
@@ -161,7 +161,7 @@ def test_leaving_out_closed_gates_is_exact(form: str, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("shape", [(3, 1, 1), ()])
 def test_one_gate_may_stand_for_all_stimuli(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule of one's own may gate a whole member; every stimulus is then credited, or none."""
-    monkeypatch.setattr("plastic.models.update.WORTHWHILE", 0)
+    monkeypatch.setattr("plastic.models.network.outer.WORTHWHILE", 0)
     draw = functools.partial(torch.randn, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     post, pre, dendrite = draw(3, 1, BATCH, 1, 6), draw(3, 1, BATCH, 1, 4), draw(3, BATCH, 1, 6)
     gate = torch.ones(shape, dtype=torch.float64)

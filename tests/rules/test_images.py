@@ -9,7 +9,7 @@ from harness import LATERAL, NETWORKS, Case, assert_equal_to_gradient, assert_mi
 from torch import Tensor
 from torch.nn import functional as F
 
-from plastic.models.update import open_rows
+from plastic.models.network.outer import open_rows
 from plastic.rules import BP, CLAPP, DFA
 
 
@@ -73,8 +73,8 @@ def test_leaving_out_closed_gates_is_exact(form: str, monkeypatch: pytest.Monkey
         left_out.extend(len(own) for own in found or [])
         return found
 
-    monkeypatch.setattr("plastic.models.update.WORTHWHILE", 0)
-    monkeypatch.setattr("plastic.models.response.open_rows", rows)
+    monkeypatch.setattr("plastic.models.network.outer.WORTHWHILE", 0)
+    monkeypatch.setattr("plastic.models.learning.eligibility.open_rows", rows)
     test_clapp_is_the_gradient_of_its_hinge_loss(form, "convolution-grid")
     assert left_out
 

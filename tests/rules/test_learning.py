@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.data.rhm import RandomHierarchyModel
-from plastic.data.stream import Stimulus, Stream
-from plastic.data.strings import rhm_task
-from plastic.data.task import Task
 from plastic.errors import PlasticError
-from plastic.models.learning import Observation, Watch
-from plastic.models.metrics import layer_metrics
-from plastic.models.settings import Settings, SpikeInput
-from plastic.models.snntorch import SpikingStep
-from plastic.models.support import refusal
-from plastic.models.training import Ensemble
+from plastic.models.backends.refusals import refusal
+from plastic.models.backends.snntorch import SpikingStep
+from plastic.models.learning.learner import Observation, Watch
+from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.metrics import layer_metrics
+from plastic.models.training.settings import Settings, SpikeInput
 from plastic.rules import LPL, SCFF, DFAProduct, EProp, ForwardForward, NoLearning, Rule, SimSiam, all_rules, load_rule
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.stream import Stimulus, Stream
+from plastic.stimuli.strings import rhm_task
+from plastic.stimuli.task import Task
 
 LEARNING_AS_RATES = [n for n, rule in all_rules().items() if n != "none" and refusal(rule(), "rate", 128) is None]
 SPIKING_ALONE = {"lpl-spiking": {"priming": "1"}}  # begins to learn at once

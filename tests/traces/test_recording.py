@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import plastic
-from plastic.config import Architecture, Config, Stimuli, Training
+from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.errors import PlasticError
-from plastic.models.simulate import simulate
-from plastic.models.support import refusal
+from plastic.models.backends.refusals import refusal
+from plastic.models.runs.simulate import simulate
 from plastic.rules import BUILT_IN, rule_class
 from plastic.traces.opened import Run
 from plastic.traces.view import Synapse, liveliest, typical_window, view
@@ -25,7 +25,7 @@ EVERYTHING = f"{FACTORS},weight,weight_change,own[stream=all]"
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numpy_code: None) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("plastic.models.simulate.draw_run", lambda *_: None)  # it takes longer than these runs
+    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *_: None)  # it takes longer than these runs
 
 
 def run(backend: str = "snntorch", record: str | None = EVERYTHING, out: str = "run", **changes: Any) -> Run:

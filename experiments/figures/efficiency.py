@@ -1,0 +1,197 @@
+"""Test error against the number of training strings, P*, and how P* scales with m and L."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.palette import color, line, mark
+from plastic.experiments.sweeps.p_star import exponent, p_star
+from plastic.experiments.sweeps.store import Row
+
+CLASSES, SYMBOLS = 8, 8
+CHANCE_ERROR = 1 - 1 / CLASSES
+THRESHOLD = CHANCE_ERROR / 10
+STANDARD = 4  # the m of the curves
+Curves = dict[str, dict[str, dict[int, list[float]]]]  # task → arm → P → error of each seed
+
+
+def label(levels: int, synonyms: int) -> str:
+    return f"L={levels}" if synonyms == STANDARD else f"L={levels}, m={synonyms}"
+
+
+def analyse(rows: Sequence[Row]) -> Content:
+    """Points, P* with intervals, ratios to backpropagation, exponents."""
+    curves: Curves = {}
+    for row in rows:
+        s = row["settings"]
+        levels, synonyms = s.get("levels", 3), s.get("synonyms", STANDARD)
+        sizes = curves.setdefault(label(levels, synonyms), {}).setdefault(row["arm"], {})
+        sizes.setdefault(s["train_size"], []).append(round(top_error(row), 6))
+    found = thresholds(curves)
+    values = found["p_star"]
+    return {
+        "definition": "P*: smallest P with a test error of the top layer's linear probe below a tenth of chance error "
+        f"({THRESHOLD}), interpolated in log P on the mean over seeds; interval: 95 % bootstrap over seeds, a bound of "
+        "null lies beyond the largest P",
+        **found,
+        "p_star_over_bp": {task: ratios_to_bp(arms) for task, arms in values.items()},
+        "p_star_theory": {task: CLASSES * m**levels for task in curves for levels, m in [_numbers(task)]},
+        "scaling": _scaling(values),
+    }
+
+
+def thresholds(curves: Curves) -> Content:
+    """P* with its interval for every task (or other label) and arm, and the errors that they are of, by P."""
+    stars = {task: {arm: p_star(sizes, THRESHOLD) for arm, sizes in arms.items()} for task, arms in curves.items()}
+    return {
+        "p_star": {task: {arm: _rounded(star.value) for arm, star in arms.items()} for task, arms in stars.items()},
+        "p_star_interval": {
+            task: {arm: [_rounded(star.low), _rounded(star.high)] for arm, star in arms.items()}
+            for task, arms in stars.items()
+        },
+        "points": {
+            task: {arm: {str(p): sizes[p] for p in sorted(sizes)} for arm, sizes in arms.items()}
+            for task, arms in curves.items()
+        },
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
+def ratios_to_bp(stars: dict[str, float | None]) -> dict[str, float | None]:
+    """P* of every arm over that of bp; None where one of them is not reached."""
+    base = stars.get("bp")
+    return {arm: None if base is None or star is None else round(star / base, 3) for arm, star in stars.items()}
+
+
+def _numbers(task: str) -> tuple[int, int]:
+    """L and m of a task's label."""
+    levels, _, synonyms = task.removeprefix("L=").partition(", m=")
+    return int(levels), int(synonyms or STANDARD)
+
+
+def _scaling(values: dict[str, dict[str, float | None]]) -> Content:
+    """P* against m at each L, and against L at the standard m: what is there, and fitted exponents."""
+    found: Content = {}
+    for levels in sorted({_numbers(task)[0] for task in values}):
+        for arm in sorted({arm for arms in values.values() for arm in arms}):
+            points = sorted(
+                (m, star) for task, arms in values.items() for task_levels, m in [_numbers(task)]
+                if task_levels == levels and (star := arms.get(arm)) is not None
+            )  # fmt: skip
+            if fit := exponent([m for m, _ in points], [star for _, star in points]):
+                entry = {"points": dict(points), "exponent": round(fit[0], 3), "standard_error": round(fit[1], 3)}
+                found.setdefault(f"P* against m at L={levels} (theory: {levels})", {})[arm] = entry
+    for arm, star in values.get("L=3", {}).items():
+        lower = values.get("L=2", {}).get(arm)
+        if star is not None and lower is not None:
+            ratio = {"ratio": round(star / lower, 2), "theory": STANDARD}
+            found.setdefault(f"P*(L=3) / P*(L=2) at m={STANDARD}", {})[arm] = ratio
+    return found
+
+
+def draw(content: Content) -> Figure:
+    """Error against P at L = 2 and 3; P* of every rule; P* against m."""
+    figure = Figure(figsize=(14, 8.4), layout="constrained")
+    axes: Any = figure.subplots(2, 2)
+    for axis, task in zip(axes[0], _shown(content), strict=False):
+        _curves(axis, content, task)
+    _table(axes[1, 0], content)
+    _against_m(axes[1, 1], content)
+    missing = content["networks_in_all"] - content["networks"]
+    note = f"  ({missing} of {content['networks_in_all']} networks are not trained yet)" if missing else ""
+    figure.suptitle(f"Random Hierarchy Model, v = n_c = {CLASSES}, s = 2, rate networks{note}", fontsize=12)
+    return figure
+
+
+def _shown(content: Content) -> list[str]:
+    """L = 2 and 3 at the standard m, or the first two tasks where there is neither."""
+    standard = ["L=2", "L=3"]
+    return standard if any(task in content["points"] for task in standard) else list(content["points"])[:2]
+
+
+def draw_errors(axis: Axes, arms: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    """Mean and standard deviation of the errors of every arm against P."""
+    for number, (arm, sizes) in enumerate(arms.items()):
+        p = [int(size) for size in sizes]
+        mean = np.array([np.mean(errors) for errors in sizes.values()])
+        spread = np.array([np.std(errors, ddof=1) if len(errors) > 1 else 0.0 for errors in sizes.values()])
+        axis.plot(p, mean, line(arm), color=color(arm, number), marker=mark(arm), ms=4, label=arm)
+        axis.fill_between(p, mean - spread, mean + spread, color=color(arm, number), alpha=0.15, lw=0)
+
+
+def _curves(axis: Axes, content: Content, task: str) -> None:
+    draw_errors(axis, content["points"].get(task, {}))
+    if task in content["p_star_theory"]:
+        axis.axvline(content["p_star_theory"][task], color="#777777", lw=1, ls=":")
+        axis.annotate(
+            f" n_c m^L = {content['p_star_theory'][task]}", (content["p_star_theory"][task], 0.89), fontsize=8
+        )
+    axis.axhline(THRESHOLD, color="#777777", lw=1, ls="--")
+    axis.annotate(
+        "a tenth of chance error", (0.01, THRESHOLD), xycoords=("axes fraction", "data"), fontsize=8, va="bottom"
+    )
+    axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 1.1))
+    sizes = sorted({int(p) for own in content["points"].get(task, {}).values() for p in own})
+    axis.set_xticks(sizes, [str(p) for p in sizes], fontsize=8)
+    axis.minorticks_off()
+    full = task if ", m=" in task else f"{task}, m={STANDARD}"
+    axis.set_title(f"{full}: mean and standard deviation over seeds", fontsize=10)
+    if content["points"].get(task):
+        axis.legend(fontsize=8, loc="upper right", ncols=2, bbox_to_anchor=(1, 0.95))
+
+
+def _table(axis: Axes, content: Content) -> None:
+    """P* with its interval, a row per rule."""
+    tasks = [task for task in _shown(content) if task in content["p_star"]]
+    named = dict.fromkeys(arm for task in tasks for arm in content["p_star"][task])
+    arms = sorted(named, key=lambda arm: arm == "none")
+    last = {task: max(int(p) for sizes in content["points"][task].values() for p in sizes) for task in tasks}
+    for number, arm in enumerate(arms):
+        for task, filled in zip(tasks, ("none", "full"), strict=False):
+            sizes = content["points"][task].get(arm, {})
+            if arm not in content["p_star"][task] or str(last[task]) not in sizes:
+                continue  # not there, or not to the end
+            star, theory = content["p_star"][task][arm], content["p_star_theory"][task]
+            low, high = content["p_star_interval"][task][arm]
+            y = number + (0.15 if filled == "full" else -0.15)
+            if star is None:
+                axis.plot(last[task] / theory, y, marker=">", color=color(arm, number), fillstyle=filled, ms=8)
+                continue
+            axis.plot(star / theory, y, marker="o", color=color(arm, number), fillstyle=filled)
+            ends = [(low or star) / theory, (high or last[task]) / theory]
+            axis.plot(ends, [y, y], color=color(arm, number), lw=1.5)
+    axis.set_yticks(range(len(arms)), arms)
+    axis.axvline(1, color="#777777", lw=1, ls=":")
+    axis.set(xscale="log", xlabel="P* / (n_c m^L)", ylim=(len(arms) - 0.5, -0.5))
+    names = ", ".join(f"{kind}: {task}" for task, kind in zip(tasks, ("open", "filled"), strict=False))
+    axis.set_title(f"P* and 95 % interval; {names}; ▶ not reached by the largest P", fontsize=10)
+
+
+def _against_m(axis: Axes, content: Content) -> None:
+    drawn = False
+    for key, arms in content["scaling"].items():
+        if not key.startswith("P* against m"):
+            continue
+        for number, (arm, entry) in enumerate(arms.items()):
+            m = np.array([float(x) for x in entry["points"]])
+            star = list(entry["points"].values())
+            name = f"{arm}: exponent {entry['exponent']:.2f} ± {entry['standard_error']:.2f}"
+            axis.plot(m, star, "-", marker=mark(arm), color=color(arm, number), label=name)
+            drawn = True
+        levels = int(key.split("L=")[1].split()[0])
+        m = np.array([2.0, 8.0])
+        axis.plot(m, CLASSES * m**levels, ":", color="#777777", label=f"n_c m^{levels}")
+    axis.set(xlabel="synonyms m", ylabel="P*", xscale="log", yscale="log")
+    axis.set_title("P* against m" if drawn else "P* against m: not enough points yet", fontsize=10)
+    if drawn:
+        axis.set_xticks([2, 3, 4, 6, 8], ["2", "3", "4", "6", "8"])
+        axis.legend(fontsize=8)

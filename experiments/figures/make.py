@@ -1,0 +1,130 @@
+"""plastic figure: from a sweep file to a small JSON, a picture, and the command that made both."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from matplotlib.figure import Figure as Picture
+
+from plastic.errors import PlasticError
+from plastic.experiments.sweeps.averages import write_result
+from plastic.experiments.sweeps.run import default_store, rows_of, run_sweep
+from plastic.experiments.sweeps.spec import Sweep, flat_settings, read_sweep
+from plastic.experiments.sweeps.store import Row
+from plastic.terminal.progress import SweepProgress
+
+Content = dict[str, Any]
+FOLDER = Path(__file__).parents[1] / "sweeps"
+NAMES = {  # figure → module, sweep file
+    "rhm-efficiency": ("efficiency", "rhm_efficiency.toml"),
+    "synonyms": ("synonyms", "rhm_efficiency.toml"),  # of the same networks
+    "shallow": ("shallow", "shallow.toml"),
+    "depth": ("depth", "depth.toml"),
+    "masking": ("masking", "masking.toml"),
+    "pairings": ("pairings", "pairings.toml"),
+    "spiking": ("spiking", "spiking.toml"),
+    "all-valid": ("valid", "all_valid.toml"),
+    "robustness": ("robustness", "robustness.toml"),
+}
+DRAWN = {  # measures beside the probe
+    "synonyms": ("invariance",),
+    "masking": ("alignment", "invariance"),
+    "robustness": ("weight_noise",),
+}
+
+
+class Module(Protocol):
+    """What a figure's module offers."""
+
+    def analyse(self, rows: Sequence[Row]) -> Content:
+        """The numbers of the figure, as plain JSON data."""
+        ...
+
+    def draw(self, content: Content) -> Picture:
+        """The picture of those numbers."""
+        ...
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of a figure."""
+
+    name: str
+    sweep: Path | None = None  # default: the file that comes with plastic
+    store: Path | None = None
+    out: Path = Path("docs/results")
+    workers: int = 1
+    scheduler: str | None = None
+    partial: bool = False  # draw what is there, train nothing
+
+    @property
+    def file(self) -> Path:
+        return self.sweep or FOLDER / NAMES[self.name][1]
+
+    @property
+    def command(self) -> str:
+        """As it is recorded in the result: what the numbers depend on."""
+        return f"plastic figure {self.name}" + ("" if self.sweep is None else f" --sweep {self.sweep}")
+
+
+def make_figure(order: Order, report: Callable[[SweepProgress], None] = lambda progress: None) -> Path:
+    """Train what is missing (or nothing, with `partial`), then write NAME.json and NAME.png.
+
+    Returns the JSON file. Raises PlasticError for an unknown figure and where there is nothing to draw.
+    """
+    if order.name not in NAMES:
+        raise PlasticError(f"no figure {order.name!r}; choose one of: {', '.join(NAMES)}.")
+    module = cast(Module, importlib.import_module(f"plastic.experiments.figures.{NAMES[order.name][0]}"))
+    sweep = read_sweep(order.file)
+    if lacking := [measure for measure in DRAWN.get(order.name, ()) if measure not in sweep.measures]:
+        raise PlasticError(
+            f"the figure {order.name!r} draws {' and '.join(lacking)}, which {str(order.file)!r} does not measure; add "
+            "it to its measures."
+        )
+    folder = order.store or default_store(sweep)
+    if order.partial:
+        rows = rows_of(sweep, folder)
+    else:
+        sweep, rows = run_sweep(order.file, folder, order.workers, order.scheduler, resume=True, report=report)
+    whole = [row for row in rows if "course" in row]
+    if not whole:
+        raise PlasticError(
+            f"there is no result in {str(folder)!r} to draw; leave --partial out to train what is missing."
+        )
+    content = module.analyse(whole)
+    path = order.out / f"{order.name}.json"
+    write_result(path, order.command, {"question": sweep.question, **content, **_whole(sweep, rows)})
+    module.draw(json.loads(path.read_text(encoding="utf-8"))).savefig(path.with_suffix(".png"), dpi=110)
+    return path
+
+
+def _whole(sweep: Sweep, rows: Sequence[Row]) -> Content:
+    """Which members are missing or failed, the settings, and what the training took."""
+    members = sweep.members()
+    there = {row["key"] for row in rows}
+    missing: dict[str, int] = {}
+    for member in members:
+        if member.key not in there:
+            s = flat_settings(member.config)
+            label = f"{member.arm}, L={s['levels']}, m={s['synonyms']}, P={s['train_size']}"
+            missing[label] = missing.get(label, 0) + 1
+    failed = [{"arm": row["arm"], "settings": row["settings"], "why": row["failed"]} for row in rows if "failed" in row]
+    return {
+        "networks": len(rows),
+        "networks_in_all": len(members),
+        "missing": missing,
+        "failed": failed,
+        "settings": {"all": sweep.settings, "arms": {arm.name: arm.settings for arm in sweep.arms}},
+        "training_seconds": round(sum(row["seconds"]["training"] for row in rows), 1),
+        "seconds_in_all": round(sum(row["seconds"]["all"] for row in rows), 1),
+    }
+
+
+def top_error(row: Row) -> float:
+    """Test error of the class probe on the top layer at the end of training."""
+    return 1 - float(row["course"][-1]["probe"][-1]["class"])

@@ -1,0 +1,69 @@
+"""Test error of spiking networks against the number of training strings; points of other backends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from plastic.experiments.figures.efficiency import THRESHOLD
+from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.palette import color, mark
+from plastic.experiments.sweeps.p_star import p_star
+from plastic.experiments.sweeps.store import Row
+
+THEORY = 8 * 4**2
+
+
+def analyse(rows: Sequence[Row]) -> Content:
+    """Error of every seed by backend, rule and P; P* of those with several sizes."""
+    found: dict[str, dict[str, dict[int, list[float]]]] = {}
+    for row in rows:
+        s = row["settings"]
+        backend, rule = s["backend"], s["rule"]
+        found.setdefault(backend, {}).setdefault(rule, {}).setdefault(s["train_size"], []).append(
+            round(top_error(row), 6)
+        )
+    curves = {rule: sizes for rule, sizes in found.get("snntorch", {}).items() if len(sizes) > 1}
+    stars = {rule: p_star(sizes, THRESHOLD) for rule, sizes in curves.items()}
+    return {
+        "p_star": {rule: star.value and round(star.value, 1) for rule, star in stars.items()},
+        "p_star_interval": {
+            rule: [bound and round(bound, 1) for bound in (star.low, star.high)] for rule, star in stars.items()
+        },
+        "errors": {
+            backend: {rule: {str(p): sizes[p] for p in sorted(sizes)} for rule, sizes in rules.items()}
+            for backend, rules in found.items()
+        },
+    }
+
+
+def draw(content: Content) -> Figure:
+    """Error against P: lines on snnTorch, single marks for the other backends."""
+    figure = Figure(figsize=(7.4, 5.2), layout="constrained")
+    axis: Any = figure.subplots()
+    others = iter(("*", "p", "h"))
+    for backend, rules in content["errors"].items():
+        shape = None if backend == "snntorch" else next(others)
+        for number, (rule, sizes) in enumerate(rules.items()):
+            p = [int(size) for size in sizes]
+            mean = [np.mean(errors) for errors in sizes.values()]
+            name = rule if shape is None else f"{rule} on {backend}"
+            style = "" if shape is not None else "--" if rule == "none" else "-"
+            marker, size = shape or mark(rule), 12 if shape is not None else 5
+            axis.plot(p, mean, style, marker=marker, ms=size, color=color(rule, number), label=name)
+            for at, errors in zip(p, sizes.values(), strict=True):
+                axis.plot([at] * len(errors), errors, ".", ms=3, color=color(rule, number))
+    axis.axhline(THRESHOLD, color="#777777", ls="--", lw=1)
+    axis.axvline(THEORY, color="#777777", ls=":", lw=1)
+    axis.annotate(" n_c m^L", (THEORY, 0.9), fontsize=8)
+    axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 0.95))
+    axis.set_title("Spiking networks, RHM v = n_c = 8, m = 4, L = 2 (dots: seeds)", fontsize=10)
+    ticks = sorted({int(p) for rules in content["errors"].values() for sizes in rules.values() for p in sizes})
+    axis.set_xticks(ticks, [str(p) for p in ticks])
+    axis.minorticks_off()
+    axis.annotate("a tenth of chance error", (ticks[0], THRESHOLD), fontsize=8, va="bottom", color="#777777")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
+    return figure

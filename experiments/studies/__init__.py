@@ -1,0 +1,1 @@
+"""Questions asked once: python -m plastic.experiments.studies.NAME."""

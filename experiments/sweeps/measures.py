@@ -1,0 +1,159 @@
+"""What a sweep can measure of a trained network, by name.
+
+Each takes the ensemble, the member's index and its config, and returns plain JSON data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+from plastic.config.settings import Config
+from plastic.errors import PlasticError
+from plastic.models.backends.rate import RateSimulator
+from plastic.models.learning.learner import Learner
+from plastic.models.network.outer import Update
+from plastic.models.network.parameters import Parameters, needs_readout
+from plastic.models.training.ensemble import Ensemble
+from plastic.rules import BP, Rule
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.random import generator
+from plastic.stimuli.synonyms import exchange
+from plastic.stimuli.task import Examples
+
+Measure = Callable[[Ensemble, int, Config], Any]
+NOISE = (0.0, 0.05, 0.1, 0.2, 0.4)  # standard deviation, in root mean squares of the layer's weights
+ALIGNED = 1024  # training strings that weight changes are compared on
+EXCHANGED = 1000  # test strings whose synonyms are exchanged
+
+
+def probe(ensemble: Ensemble, index: int, config: Config) -> list[dict[str, float]]:
+    """Linear-probe test accuracy per layer: latent level → accuracy."""
+    del config
+    return [{k: round(v, 6) for k, v in layer.items()} for layer in ensemble.probe(index)]
+
+
+def grammar_of(config: Config) -> RandomHierarchyModel:
+    """The grammar that a resolved config draws its strings from."""
+    s = config.stimuli
+    assert s.levels is not None
+    return RandomHierarchyModel(s.symbols, s.classes, s.synonyms, s.levels, s.branching, config.seed)
+
+
+def invariance(ensemble: Ensemble, index: int, config: Config) -> list[list[float]]:
+    """S_{k,l}: rows are layers k, columns levels l = 1 … L, level 1 being the input tuples.
+
+    S = ⟨‖f_k(x) − f_k(P_l x)‖²⟩ / ⟨‖f_k(x) − f_k(y)‖²⟩, where P_l rewrites every level-l tuple by a
+    random synonym and y is another string (Cagnetta et al. 2024). 1: as sensitive to synonyms as to
+    anything else; 0: invariant. Averaged over test strings.
+    """
+    task, grammar = ensemble.tasks[index], grammar_of(config)
+    test = _some(task.test, EXCHANGED)
+    latents = (*test.latents.values(), test.inputs)
+    here = ensemble.features(index, test, "invariance")
+    random = generator(config.seed, "invariance")
+    others = random.permutation(len(test))
+    columns = []
+    for level in range(1, grammar.levels + 1):
+        swapped = Examples(exchange(grammar, latents, level, random), test.labels, test.latents)
+        there = ensemble.features(index, swapped, "invariance")
+        columns.append([_ratio(a, b, a[others]) for a, b in zip(here, there, strict=True)])
+    return [[round(value, 6) for value in row] for row in zip(*columns, strict=True)]
+
+
+def alignment(ensemble: Ensemble, index: int, config: Config) -> list[float | None]:
+    """Cosine between the rule's weight changes and those of backpropagation, layer by layer.
+
+    At the present weights (readout included), on the same training strings; for rate networks and
+    rules that have a readout. None where a layer's change is zero.
+    """
+    name, settings = config.rule, ensemble.settings
+    if settings.spiking is not None or not needs_readout(settings.rule):
+        raise PlasticError(f"the measure alignment is for rate networks and rules with an output error, not {name!r}.")
+    task = ensemble.tasks[index]
+    chosen = generator(config.seed, "alignment").permutation(len(task.train))[:ALIGNED]
+    inputs = ensemble.encode(task.train.inputs[None, chosen], "alignment", 0)
+    target = inputs.new_tensor(np.eye(ensemble.network.classes)[task.train.labels[None, chosen]])
+    parameters = {k: v[index : index + 1] for k, v in ensemble.learner.parameters.items()}
+    own, exact = (_changes(ensemble, rule, parameters, inputs, target) for rule in (settings.rule, BP()))
+    return [_cosine(own[key], exact[key]) for key in own if key.endswith(".weight") and key in exact]
+
+
+def _changes(
+    ensemble: Ensemble, rule: Rule, parameters: Parameters, inputs: torch.Tensor, target: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """What the rule would add to every weight, which stays as it is."""
+    asked: dict[str, torch.Tensor] = {}
+
+    def optimizer(name: str, weight: torch.Tensor, update: Update, state: dict[str, torch.Tensor]) -> None:
+        del weight, state
+        asked[name] = update.value().double().flatten()
+
+    learner = Learner(ensemble.network, rule, parameters, optimizer, frozenset(parameters))
+    simulator = RateSimulator(ensemble.network, rule, ensemble.settings.activation)
+    learner.learn(simulator.respond(parameters, inputs), torch.ones_like(target[..., :1]), target)
+    return asked
+
+
+def _cosine(a: torch.Tensor, b: torch.Tensor) -> float | None:
+    norms = float(a.norm() * b.norm())
+    return None if norms == 0 else round(float(a @ b) / norms, 6)
+
+
+def _some(examples: Examples, count: int) -> Examples:
+    latents = {k: v[:count] for k, v in examples.latents.items()}
+    return Examples(examples.inputs[:count], examples.labels[:count], latents)
+
+
+def _ratio(here: NDArray[Any], there: NDArray[Any], others: NDArray[Any]) -> float:
+    between = float(((here - others) ** 2).sum(1).mean())
+    return float(((here - there) ** 2).sum(1).mean()) / between if between > 0 else 0.0
+
+
+def weight_noise(ensemble: Ensemble, index: int, config: Config) -> dict[str, float]:
+    """Test accuracy of the class when every weight is disturbed, at the top layer.
+
+    Noise is Gaussian, its standard deviation a share of the root mean square of the layer's weights. The
+    probe was fitted before the noise and does not know of it.
+    """
+    task, found = ensemble.tasks[index], {}
+    readout = Readout(ensemble.features(index, task.train, "probe-train")[-1], task.train.labels)
+    weights = {k: v for k, v in ensemble.learner.parameters.items() if k.endswith(".weight")}
+    for share in NOISE:
+        random, kept = generator(config.seed, "weight-noise"), {k: v[index].clone() for k, v in weights.items()}
+        for name in sorted(weights):
+            own = weights[name][index]
+            noise = torch.as_tensor(random.standard_normal(own.shape)).to(own)
+            own += share * own.square().mean().sqrt() * noise
+        answers = readout(ensemble.features(index, task.test, "probe-test")[-1])
+        found[str(share)] = round(float(np.mean(answers == task.test.labels)), 6)
+        for name, value in kept.items():
+            weights[name][index] = value
+    return found
+
+
+class Readout:
+    """The linear probe of plastic.probes as a function of activity."""
+
+    def __init__(self, train: NDArray[Any], labels: NDArray[Any]) -> None:
+        self.scaler = StandardScaler().fit(train)
+        ridge = Ridge(alpha=0.01 * len(train), solver="cholesky")
+        self.ridge = ridge.fit(self.scaler.transform(train), np.eye(int(labels.max()) + 1)[labels])
+
+    def __call__(self, activity: NDArray[Any]) -> NDArray[Any]:
+        answers: NDArray[Any] = self.ridge.predict(self.scaler.transform(activity)).argmax(1)
+        return answers
+
+
+MEASURES: dict[str, Measure] = {
+    "probe": probe,
+    "invariance": invariance,
+    "alignment": alignment,
+    "weight_noise": weight_noise,
+}

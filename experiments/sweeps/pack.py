@@ -1,0 +1,99 @@
+"""Train one pack of members side by side, and measure each of them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from plastic.config.settings import CHIPS, Config
+from plastic.errors import PlasticError
+from plastic.experiments.sweeps.measures import MEASURES
+from plastic.experiments.sweeps.spec import Member, Pack, changed_settings
+from plastic.experiments.sweeps.store import Row
+from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.training.allocator import keep_freed_memory
+from plastic.models.training.ensemble import Ensemble
+
+
+def pack_as_data(pack: Pack) -> list[dict[str, Any]]:
+    """A pack as plain data, to send it to another process or machine."""
+    return [{"arm": m.arm, "said": dict(m.said), "measures": list(m.measures)} for m in pack]
+
+
+def pack_of_data(data: list[dict[str, Any]]) -> Pack:
+    """The inverse of `pack_as_data`."""
+    return tuple(Member.of(m["arm"], m["said"], tuple(m["measures"])) for m in data)
+
+
+def run_pack_data(data: list[dict[str, Any]]) -> list[Row]:
+    """`run_pack` of what `pack_as_data` made."""
+    return run_pack(pack_of_data(data))
+
+
+def run_pack(pack: Pack) -> list[Row]:
+    """One row per member: key, arm, settings, and the measures along the course of training.
+
+    A network that diverges gets a row that says so, in place of measures. Linear algebra runs on as
+    many threads as the settings say, so that the numbers do not depend on the machine's cores.
+    """
+    config = pack[0].config
+    torch.set_num_threads(config.threads)
+    keep_freed_memory()
+    with threadpool_limits(config.threads):
+        started = time.perf_counter()
+        ensemble = _network(pack)
+        courses: list[list[Row]] = [[] for _ in pack]
+        failed: dict[int, str] = {}
+        training_seconds = 0.0
+        for stop in checkpoints(config):
+            began = time.perf_counter()
+            if ensemble.settings.rule.learns:
+                ensemble.train(stop - ensemble.learned)
+            training_seconds += time.perf_counter() - began
+            for index, member in enumerate(pack):
+                if index not in failed:
+                    try:
+                        courses[index].append({"step": stop, **measured(ensemble, index, member)})
+                    except PlasticError as error:
+                        failed[index] = str(error)
+        each = round((time.perf_counter() - started) / len(pack), 3)
+    rows: list[Row] = []
+    for index, member in enumerate(pack):
+        outcome: Row = {"failed": failed[index]} if index in failed else {"course": courses[index]}
+        settings = {"rule": member.config.rule, "backend": member.config.backend, **changed_settings(member.config)}
+        settings["seed"] = member.config.seed
+        seconds = {"all": each, "training": round(training_seconds / len(pack), 3)}
+        rows.append({"key": member.key, "arm": member.arm, "settings": settings, **outcome, "seconds": seconds})
+    return rows
+
+
+def _network(pack: Pack) -> Ensemble:
+    """All members of the pack in one; of a chip there is one member."""
+    config = pack[0].config
+    if config.backend in CHIPS:
+        from plastic.hardware.chip.ensemble import make_chip
+
+        return make_chip(config)
+    return Ensemble(
+        make_settings(config),
+        [make_task(m.config) for m in pack],
+        [m.config.seed for m in pack],
+        [m.config.training.learning_rate or 0.0 for m in pack],
+    )
+
+
+def checkpoints(config: Config) -> list[int]:
+    """Steps after which a member is measured: `probes` times along the way, and at the end."""
+    steps, probes = config.training.steps or 0, config.training.probes
+    return sorted({round(steps * k / (probes + 1)) for k in range(1, probes + 2)} | ({0} if probes else set()))
+
+
+def measured(ensemble: Ensemble, index: int, member: Member) -> Row:
+    """All measures of one member, by name; PlasticError where it diverged. A spiking network then falls silent,
+    which is a finite activity, so its weights are looked at."""
+    if not all(bool(v[index].isfinite().all()) for v in ensemble.learner.parameters.values()):
+        raise PlasticError("the network diverged: its weights are not finite; lower --learning-rate.")
+    return {name: MEASURES[name](ensemble, index, member.config) for name in member.measures}

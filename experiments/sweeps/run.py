@@ -1,0 +1,94 @@
+"""A sweep from its file to its store."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from plastic.errors import PlasticError
+from plastic.experiments.sweeps.schedule import OnScheduler, in_processes, in_this_process
+from plastic.experiments.sweeps.spec import Pack, Sweep, read_sweep
+from plastic.experiments.sweeps.store import Row, Store, read_rows
+from plastic.terminal.progress import SweepProgress
+
+RESULTS = "results.jsonl"
+Rows = Iterator[list[Row]]
+
+
+def default_store(sweep: Sweep) -> Path:
+    """Where a sweep's results go by themselves."""
+    return Path("runs") / "sweeps" / sweep.name
+
+
+def run_sweep(
+    file: Path,
+    out: Path | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    resume: bool = False,
+    report: Callable[[SweepProgress], None] = lambda progress: None,
+) -> tuple[Sweep, list[Row]]:
+    """Train what is missing of the sweep in `file`, and give all its rows, in the order of the file.
+
+    `out` is the folder of the store (results.jsonl, and a copy of the file). Without `resume` there
+    must be no results in it yet. Raises PlasticError before anything is written for a sweep, folder
+    or scheduler that cannot be.
+    """
+    if workers < 1:
+        raise PlasticError(f"--workers is {workers}; it must be at least 1.")
+    sweep = read_sweep(file)
+    folder = out or default_store(sweep)
+    if not resume and read_rows(folder / RESULTS):
+        raise PlasticError(
+            f"{str(folder)!r} has results already; add --resume to do only what is missing, or choose another --out."
+        )
+    packs = sweep.packs()
+    with _source(workers, scheduler) as (source, dashboard), Store(folder / RESULTS) as store:
+        if file.resolve() != (folder / "sweep.toml").resolve():
+            shutil.copyfile(file, folder / "sweep.toml")
+        missing = [pack for pack in packs if any(m.key not in store.keys for m in pack)]
+        _collect(source(missing), store, missing, packs, report, dashboard)
+    return sweep, rows_of(sweep, folder)
+
+
+def rows_of(sweep: Sweep, folder: Path) -> list[Row]:
+    """The rows of the sweep's members that are in the store, in the order of the sweep's file."""
+    found = {row["key"]: row for row in read_rows(folder / RESULTS)}
+    return [found[member.key] for member in sweep.members() if member.key in found]
+
+
+@contextmanager
+def _source(workers: int, scheduler: str | None) -> Iterator[tuple[Callable[[Sequence[Pack]], Rows], str]]:
+    if scheduler is not None:
+        cluster = OnScheduler(scheduler)
+        try:
+            yield cluster.run, cluster.dashboard
+        finally:
+            cluster.close()
+    elif workers > 1:
+        yield lambda packs: in_processes(packs, workers), ""
+    else:
+        yield in_this_process, ""
+
+
+def _collect(
+    source: Rows, store: Store, missing: list[Pack], packs: list[Pack], report: Callable[[SweepProgress], None],
+    dashboard: str,
+) -> None:  # fmt: skip
+    """Every finished pack into the store at once."""
+    work = {member.key: member.stimuli for pack in missing for member in pack}
+    in_all = sum(len(pack) for pack in packs)
+    done = 0
+
+    def tell() -> None:
+        known = {member.key for pack in packs for member in pack}
+        report(SweepProgress(len(known & store.keys), in_all, done, sum(work.values()), dashboard))
+
+    tell()
+    for rows in source:
+        for row in rows:
+            store.append(row)
+            done += work[row["key"]]
+        tell()

@@ -1,0 +1,238 @@
+"""A sweep as data: arms × grids of run settings, read from TOML into typed values.
+
+An arm is a rule with its options; a grid lists values of any settings of `plastic simulate`. Every
+arm meets every grid, and each combination is a `Member`: one network to train. Members that differ
+in nothing but seed, data and learning rate are packed together and trained side by side. The packs
+follow from the file alone, so a member's numbers do not depend on how often the sweep was killed, on
+how many workers it had, or on what was there already.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plastic.config.defaults import resolve
+from plastic.config.file import SECTIONS, from_table
+from plastic.config.settings import DOUBLE, Config
+from plastic.errors import PlasticError
+from plastic.experiments.sweeps.measures import MEASURES
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.strings import checked_test_size
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TOP_FIELDS = {f.name for f in dataclasses.fields(Config)} - set(SECTIONS)
+SECTION_OF = {f.name: section for section, cls in SECTIONS.items() for f in dataclasses.fields(cls)}
+PER_MEMBER = ("seed", "train_size", "test_size", "learning_rate", "pairing", "synonyms")  # may differ in a pack
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One line of the figure: settings under a name."""
+
+    name: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Settings with one or several values each; `arms` limits it to some of them."""
+
+    settings: dict[str, tuple[Any, ...]]
+    arms: tuple[str, ...] = ()
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Every combination, the last setting fastest."""
+        for values in itertools.product(*self.settings.values()):
+            yield dict(zip(self.settings, values, strict=True))
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network to train: its arm, what the file says of it, its complete settings, what is measured."""
+
+    arm: str
+    said: tuple[tuple[str, Any], ...]
+    config: Config
+    measures: tuple[str, ...]
+
+    @classmethod
+    def of(cls, arm: str, said: dict[str, Any], measures: tuple[str, ...]) -> Member:
+        """With all defaults filled in. PlasticError for settings that cannot be."""
+        config = _checked(resolve(from_table(_nested({"record": "none", **said}), f"arm {arm!r}")))
+        return cls(arm, tuple(said.items()), config, measures)
+
+    @property
+    def key(self) -> str:
+        """The same for the same arm, settings and measures; what the file leaves to the defaults does not enter."""
+        content = [self.arm, dict(self.said), self.measures]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def stimuli(self) -> int:
+        """How much work it is, roughly: stimuli to be shown."""
+        training = self.config.training
+        return (training.steps or 0) * (training.batch or 1) * (self.config.network.width or 128)
+
+
+Pack = tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep file says."""
+
+    name: str
+    question: str
+    arms: tuple[Arm, ...]
+    grids: tuple[Grid, ...]
+    settings: dict[str, Any]
+    measures: tuple[str, ...] = ("probe",)
+    pack: int = 10
+
+    def members(self) -> list[Member]:
+        """Every network of the sweep, once. PlasticError for settings that cannot be."""
+        found: dict[str, Member] = {}
+        for grid in self.grids:
+            arms = [arm for arm in self.arms if not grid.arms or arm.name in grid.arms]
+            for arm, point in itertools.product(arms, grid.points()):
+                try:
+                    member = Member.of(arm.name, {**self.settings, **arm.settings, **point}, self.measures)
+                except PlasticError as error:
+                    raise PlasticError(f"arm {arm.name!r} of sweep {self.name!r}: {error}") from None
+                found.setdefault(member.key, member)
+        return list(found.values())
+
+    def packs(self) -> list[Pack]:
+        """Members that can be trained side by side, together; the same packs whenever it is asked."""
+        groups: dict[str, list[Member]] = {}
+        for member in self.members():
+            groups.setdefault(_shared(member), []).append(member)
+        packs: list[Pack] = []
+        for group in groups.values():
+            alone = group[0].config.backend in DOUBLE
+            size = 1 if alone else math.ceil(len(group) / math.ceil(len(group) / self.pack))
+            packs += [tuple(group[i : i + size]) for i in range(0, len(group), size)]
+        return packs
+
+
+def _checked(config: Config) -> Config:
+    """The same; PlasticError where there is no such Random Hierarchy Model, or too few strings in it."""
+    s = config.stimuli
+    if s.data == "rhm":
+        assert s.levels is not None
+        assert s.train_size is not None
+        grammar = RandomHierarchyModel(s.symbols, s.classes, s.synonyms, s.levels, s.branching)
+        checked_test_size(grammar, s.train_size, s.test_size)
+    return config
+
+
+def _shared(member: Member) -> str:
+    """What all members of a pack have in common, as text."""
+    flat = {k: v for k, v in flat_settings(member.config).items() if k not in PER_MEMBER}
+    return json.dumps([member.arm, flat], sort_keys=True)
+
+
+def flat_settings(config: Config) -> dict[str, Any]:
+    """The settings by the names that they have on the command line."""
+    flat: dict[str, Any] = {}
+    for name, value in dataclasses.asdict(config).items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def changed_settings(config: Config) -> dict[str, Any]:
+    """Of a resolved config, what is not as in `Config()`, by the names of the command line."""
+    defaults = flat_settings(Config())
+    return {k: v for k, v in flat_settings(config).items() if v != defaults[k] and k != "record"}
+
+
+def _nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """Settings by their names on the command line, as the table of a run's config."""
+    table: dict[str, Any] = {}
+    for name, value in flat.items():
+        if name in TOP_FIELDS:
+            table[name] = value
+        elif name in SECTION_OF:
+            table.setdefault(SECTION_OF[name], {})[name] = value
+        else:
+            known = ", ".join(sorted([*TOP_FIELDS, *SECTION_OF]))
+            raise PlasticError(f"unknown setting {name!r}; a sweep sets the options of `plastic simulate`: {known}.")
+    return table
+
+
+def read_sweep(path: Path) -> Sweep:
+    """The sweep of a TOML file; PlasticError with a remedy for anything else."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlasticError(
+            f"cannot read the sweep {str(path)!r} ({error}); give a TOML file, see docs/sweeps.md."
+        ) from None
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
+        raise PlasticError(f"the sweep {str(path)!r} is not valid TOML: {error}; see docs/sweeps.md.") from None
+    sweep = _sweep(table, str(path))
+    if not sweep.members():
+        raise PlasticError(f"the sweep {str(path)!r} has no member; give it at least one [[arm]] and one [[grid]].")
+    return sweep
+
+
+def _sweep(table: dict[str, Any], where: str) -> Sweep:
+    known: dict[str, type] = {
+        "name": str, "question": str, "arm": list, "grid": list, "settings": dict, "measures": list, "pack": int,
+    }  # fmt: skip
+    for key, value in table.items():
+        if key not in known:
+            raise PlasticError(f"unknown entry {key!r} in {where}; a sweep has: {', '.join(known)}.")
+        if not isinstance(value, known[key]) or isinstance(value, bool):
+            raise PlasticError(f"{key!r} in {where} must be {_kind(known[key])}.")
+    missing = [key for key in ("name", "arm", "grid") if key not in table]
+    if missing:
+        raise PlasticError(f"{where} has no {missing[0]!r}; a sweep needs a name, [[arm]] and [[grid]].")
+    if Path(table["name"]).name != table["name"] or table["name"] in ("", ".."):
+        raise PlasticError(f"'name' in {where} is {table['name']!r}; it names a folder, so write a plain word.")
+    arms = tuple(_arm(entry, where) for entry in table["arm"])
+    names = [arm.name for arm in arms]
+    if len(set(names)) < len(names):
+        raise PlasticError(f"two arms in {where} have the same name; names must differ: {', '.join(names)}.")
+    measures = tuple(table.get("measures", ["probe"]))
+    if unknown := [name for name in measures if name not in MEASURES]:
+        raise PlasticError(f"unknown measure {unknown[0]!r} in {where}; choose from: {', '.join(MEASURES)}.")
+    if (pack := table.get("pack", 10)) < 1:
+        raise PlasticError(f"'pack' in {where} is {pack}; it must be at least 1.")
+    grids = tuple(_grid(entry, names, where) for entry in table["grid"])
+    return Sweep(table["name"], table.get("question", ""), arms, grids, table.get("settings", {}), measures, pack)
+
+
+def _kind(kind: type) -> str:
+    return {str: "text", list: "a list", dict: "a table", int: "a whole number"}[kind]
+
+
+def _arm(entry: Any, where: str) -> Arm:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        raise PlasticError(f'an [[arm]] in {where} has no name; write name = "…".')
+    return Arm(entry["name"], {k: v for k, v in entry.items() if k != "name"})
+
+
+def _grid(entry: Any, names: list[str], where: str) -> Grid:
+    if not isinstance(entry, dict):
+        raise PlasticError(f"a [[grid]] in {where} must be a table of settings.")
+    arms = tuple(entry.get("arms", ()))
+    if unknown := [name for name in arms if name not in names]:
+        raise PlasticError(f"a [[grid]] in {where} names the arm {unknown[0]!r}, which is none of: {', '.join(names)}.")
+    lists = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in entry.items() if k != "arms"}
+    if empty := [k for k, v in lists.items() if not v]:
+        raise PlasticError(f"{empty[0]!r} of a [[grid]] in {where} has no values.")
+    return Grid(lists, arms)

@@ -1,0 +1,4 @@
+"""A program with its stimuli as a folder that runs on Lava without plastic.
+
+Begin with write.py.
+"""

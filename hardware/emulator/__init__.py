@@ -1,0 +1,4 @@
+"""The integer emulator: bit for bit what Lava's fixed point does.
+
+Begin with emulator.py.
+"""

@@ -1,0 +1,62 @@
+"""An integer program on Lava's processes, in the bit-accurate fixed point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plastic.hardware.emulator.emulator import integer_circuit
+from plastic.hardware.lava.grammar import rule_string
+from plastic.hardware.lava.parts import LayerSpec
+from plastic.hardware.lava.shim import load_lava
+from plastic.hardware.program.spec import ChipLayer, Program
+
+PATIENCE = 120  # seconds that Lava may take for one stimulus
+
+
+def run_fixed(
+    program: Program, spikes: NDArray[Any], fixation: NDArray[Any], target: NDArray[Any], *, seed: int = 0,
+    tags: bool = False, weights_every: int = 1, timeout: int = PATIENCE,
+) -> Iterator[Any]:  # fmt: skip
+    """What each stimulus does on Lava (plastic.hardware.lava.network.Seen); one chip.
+
+    spikes: (stimuli, time, inputs) of 0 and 1; fixation: ±1 (stimuli,); target: one-hot (stimuli, classes);
+    seed: added to the seeds of the program.
+    """
+    load_lava()
+    layers = [_layer(layer, seed) for layer in program.layers]
+    network: Any
+    if program.profile == "hw-2f":
+        from plastic.hardware.lava.stock import StockNetwork
+
+        network = StockNetwork(layers, spikes)
+        yield from network.run(tags, weights_every, timeout)
+        return
+    from plastic.hardware.lava.network import LavaNetwork
+
+    network = LavaNetwork(
+        layers, integer_circuit(program, [seed]), spikes, fixation, target,
+        rounding=program.rounding, period=program.learning_period, early=program.eligibility == "none",
+        stepwise=program.steps is not None,
+    )  # fmt: skip
+    yield from network.run(tags, weights_every, timeout)
+
+
+def _layer(layer: ChipLayer, seed: int) -> LayerSpec:
+    c, rule = layer.constants, layer.plasticity
+    constants = (c.current_decay, c.membrane_decay, c.threshold, c.post_factor, c.post_factor_shift)
+    learning: dict[str, Any] = {}
+    if rule is not None:
+        learning = {
+            "dw": rule_string(rule.weight_change),
+            "dt": rule_string(rule.tag_change),
+            "x1_impulse": rule.trace_impulse,
+            "x1_tau": rule.trace_tau,
+        }
+    first = rule.seed + seed if rule is not None else 0
+    return LayerSpec(
+        layer.weight.astype(np.int32), constants, learning, first, layer.weight_exponent, layer.weight_bits
+    )

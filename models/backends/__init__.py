@@ -1,0 +1,4 @@
+"""What runs a network: one folder or file for each simulator.
+
+Imports network, neuron and learning.
+"""

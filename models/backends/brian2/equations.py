@@ -1,0 +1,148 @@
+"""The canonical step as text: the equations that Brian2 is given. Needs no Brian2.
+
+Slots of a step, in this order (Brian2's standard schedule with `synapses` before `thresholds`, so
+that a spike arrives one step after it was emitted):
+
+    groups             membranes and traces decay
+    synapses           spikes of the step before arrive: u_post += w, pre_trace += 1
+    after_synapses     first step of a stimulus: everything returns to rest
+    before_thresholds  psi, before the reset
+    thresholds         spikes
+    after_thresholds   with trace_timing = emitted: pre_trace += 1 instead
+    before_resets      eligibility += psi_post * pre_trace (of stepwise rules: filtered, and times g_post)
+    resets             u = 0
+    end                last step of a stimulus: third factor, weights
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from plastic.models.neuron.constants import SpikingStep
+from plastic.rules.rule import Rule
+
+SCHEDULE = ["start", "groups", "synapses", "thresholds", "resets", "end"]
+
+POST_FACTOR = {
+    "fast-sigmoid": "1 / (1 + slope * abs(u - theta))**2",
+    "superspike": "1 / (1 + slope * abs(u - theta))**2",
+    "triangular": "clip(1 - slope * abs(u - theta), 0, 1)",
+    "atan": "1 / (1 + (slope * (u - theta))**2)",
+}
+
+
+@dataclass(frozen=True)
+class Equations:
+    """The equations of neurons and synapses, as Brian2 reads them."""
+
+    step: SpikingStep
+    time_steps: int
+    mask: str  # which ψ enters; one stream has no batch to average over
+    sums_post: bool  # rules that read the layer above need the mean ψ
+    counts_arrivals: bool = False  # for rules that read the activity of a layer's inputs
+    filters: tuple[float, ...] | None = None  # decays per step, of stepwise rules; None: of others
+
+    always = """du/dt = -u / tau_m : 1  # membrane, in thresholds
+psi : 1                 # post factor
+count : 1               # spikes since the stimulus began
+post_sum : 1            # sum of psi since the stimulus began"""
+    arrivals = "arrivals : 1            # spikes that arrived since the stimulus began"
+    threshold = "u > theta"
+    reset = "u = 0\ncount += 1"
+    weighed = "g : 1                   # third factor of this step"
+    unfiltered = """w : 1  # weight, in thresholds
+dpre_trace/dt = -pre_trace / tau_x : 1 (clock-driven)
+eligibility : 1"""
+
+    @property
+    def neuron(self) -> str:
+        arrivals = f"\n{self.arrivals}" if self.counts_arrivals else ""
+        return self.always + arrivals + ("" if self.filters is None else f"\n{self.weighed}")
+
+    @property
+    def synapse(self) -> str:
+        return "\n".join([self.unfiltered, *(f"{name} : 1" for name in self.filtered)])
+
+    @property
+    def filtered(self) -> list[str]:
+        """Names of the filtered eligibilities of a synapse, one behind the other."""
+        return [f"filtered_{n}" for n in range(1, len(self.filters or ()) + 1)]
+
+    @property
+    def synapse_at_rest(self) -> str:
+        return "\n".join(f"{name} = 0" for name in ("pre_trace", "eligibility", *self.filtered))
+
+    @property
+    def neuron_at_rest(self) -> str:
+        return "u = 0\ncount = 0\npost_sum = 0" + ("\narrivals = 0" if self.counts_arrivals else "")
+
+    @property
+    def post_factor(self) -> str:
+        statement = f"psi = {POST_FACTOR[self.step.surrogate]}"
+        return statement + ("\npost_sum += psi" if self.sums_post else "")
+
+    @property
+    def on_pre(self) -> dict[str, str]:
+        """By pathway: `arrive` in the slot synapses, `emit` after the thresholds."""
+        arrive = "u_post += w" + ("\narrivals_post += 1" if self.counts_arrivals else "")
+        if self.step.trace_timing == "emitted":
+            return {"arrive": arrive, "emit": "pre_trace += 1"}
+        return {"arrive": f"{arrive}\npre_trace += 1"}
+
+    @property
+    def eligibility(self) -> str:
+        product = "pre_trace" if self.mask == "none" else "psi_post * pre_trace"
+        period, ticks = self.step.learning_period, ""
+        if period > 1:
+            ticks = f" * int((t_in_timesteps % {self.time_steps} + 1) % {period} == 0)"
+        lines = []
+        for name, decay in zip(self.filtered, self.filters or (), strict=True):
+            lines.append(f"{name} += ({decay**period - 1!r} * {name} + {product}){ticks}")
+            product = name
+        weighed = product if self.filters is None else f"g_post * {product}"
+        return "\n".join([*lines, f"eligibility += {weighed}{ticks}"])
+
+    @classmethod
+    def of(cls, rule: Rule, step: SpikingStep, time_steps: int) -> Equations:
+        counts = "input_activity" in rule.reads or rule.stepwise
+        filters = rule.eligibility_decays if rule.stepwise else None
+        return cls(step, time_steps, rule.mask, "above" in rule.reads, counts, filters)
+
+    def constants(self) -> dict[str, float]:
+        """theta and slope, and the time constants in ms."""
+        return {
+            "theta": self.step.threshold,
+            "slope": self.step.slope,
+            "tau_m": time_constant(self.step.membrane_decay),
+            "tau_x": time_constant(self.step.trace_decay),
+        }
+
+    def __str__(self) -> str:
+        ms = {k: f"{v:.6g}" + (" ms" if k.startswith("tau") else "") for k, v in self.constants().items()}
+        stimulus = f"every {self.time_steps} ms, after_synapses"
+        parts = {
+            "constants (dt = 1 ms)": "\n".join(f"{k} = {v}" for k, v in ms.items()),
+            "schedule": ", ".join(SCHEDULE),
+            "NeuronGroup: equations (exact integration)": self.neuron,
+            "NeuronGroup: post factor (every step, before_thresholds)": self.post_factor,
+            "NeuronGroup: threshold": self.threshold,
+            "NeuronGroup: reset": self.reset,
+            f"NeuronGroup: a stimulus begins ({stimulus})": self.neuron_at_rest,
+            "Synapses: equations (exact integration)": self.synapse,
+            **{f"Synapses: on_pre ({SLOTS[name]})": code for name, code in self.on_pre.items()},
+            **({} if self.filters is None else {"Network operation (every step, before_resets)": "g = third factor"}),
+            "Synapses: eligibility (every step, before_resets)": self.eligibility,
+            f"Synapses: a stimulus begins ({stimulus})": self.synapse_at_rest,
+        }
+        return "\n\n".join(f"{title}\n    " + text.replace("\n", "\n    ") for title, text in parts.items())
+
+
+SLOTS = {"arrive": "synapses", "emit": "after_thresholds"}
+
+
+def time_constant(decay: float) -> float:
+    """τ in ms, so that exp(−1 ms / τ) is the decay per step; 0 decays at once, 1 never."""
+    if decay == 0:
+        return 1e-3  # exp(−1000) is 0
+    return math.inf if decay == 1 else -1 / math.log(decay)

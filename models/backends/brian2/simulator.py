@@ -1,0 +1,284 @@
+"""The canonical step in Brian2's own language: NeuronGroup, Synapses, SpikeGeneratorGroup; online, one stream.
+
+The whole simulation is one `run`. When a stimulus ends, a network operation reads activity and
+eligibility, has the rule's third factors evaluated and the weights changed by the same learner as
+in all other simulators, and writes the weights back.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from plastic.errors import PlasticError
+from plastic.models.backends.brian2.equations import SCHEDULE, SLOTS, Equations
+from plastic.models.backends.snntorch import SnnTorchSimulator
+from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.network.layer import Layer, Network
+from plastic.models.network.parameters import Parameters, layer_name
+from plastic.models.neuron.constants import LayerTrace, SpikingStep, Traces
+from plastic.rules.rule import Rule
+
+Begin = Callable[[int], Traces | None]
+End = Callable[[int, list[Response]], None]
+Step = Callable[[list[Tensor], list[Tensor]], list[Tensor]]  # spikes and arrivals of the layers to their g
+
+
+def load_brian2() -> Any:
+    """The brian2 package; PlasticError if it is missing."""
+    try:
+        return importlib.import_module("brian2")
+    except ImportError as error:
+        raise PlasticError(
+            f'the backend brian2 needs Brian2 ({error}); install it with: pip install "brian2>=2.9,<3".'
+        ) from None
+
+
+def code_target(brian2: Any) -> str:
+    """What Brian2 turns equations into: "cython" or "numpy", as its preferences say or, without any, what works.
+
+    Where there is no compiler it falls back to numpy: slower, the same numbers. That is said as a warning.
+    """
+    chosen = brian2.prefs.codegen.target
+    if not isinstance(chosen, str) or chosen != "auto":
+        return chosen if isinstance(chosen, str) else str(chosen.class_name)
+    target = str(importlib.import_module("brian2.devices.device").auto_target().class_name)
+    if target != "cython":
+        brian2.get_logger("brian2.plastic").warn(
+            "Brian2 finds no working C++ compiler for Cython and generates numpy code: the same numbers, but slower; "
+            "install one (on Debian: apt install g++)."
+        )
+    return target
+
+
+@dataclass
+class _Projection:
+    """A layer in Brian2: its neurons and its incoming synapses, ordered (position, neuron, input)."""
+
+    layer: Layer
+    neurons: Any
+    synapses: Any
+
+    def write(self, weight: Tensor) -> None:
+        """Weights of all synapses; positions that share theirs hold copies."""
+        full = weight[0].expand(self.layer.positions, -1, -1)
+        self.synapses.variables["w"].get_value()[:] = full.reshape(-1).numpy()
+
+    def response(self, steps: int) -> Response:
+        shape = (1, 1, self.layer.positions, self.layer.neurons)
+        eligibility = Eligibility(self.layer, summed=self.read("eligibility").view(*shape, self.layer.fan_in))
+        arrived = None
+        if "arrivals" in self.neurons.variables:
+            arrived = self.read("arrivals").mean().view(1, 1) / (steps * self.layer.fan_in)
+        return Response(
+            (self.read("count") / steps).view(shape), (self.read("post_sum") / steps).view(shape), eligibility,
+            input_activity=arrived,
+        )  # fmt: skip
+
+    def read(self, name: str) -> Tensor:
+        owner = self.synapses if name in ("eligibility", "pre_trace") else self.neurons
+        return torch.tensor(np.array(owner.variables[name].get_value()))
+
+    def spiked(self) -> Tensor:
+        """Spikes of this step as 0 and 1."""
+        return _spiked(self.neurons)
+
+
+def _spiked(group: Any) -> Tensor:
+    space = group.variables["_spikespace"].get_value()
+    spikes = torch.zeros(len(space) - 1, dtype=torch.float64)
+    spikes[torch.as_tensor(space[: space[-1]]).long()] = 1
+    return spikes
+
+
+@dataclass(frozen=True)
+class Brian2Simulator:
+    """A network of leaky integrate-and-fire neurons in Brian2, one stream, batch 1, float64."""
+
+    network: Network
+    rule: Rule
+    step: SpikingStep
+    time_steps: int
+
+    def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:
+        """Spike counts per step of all layers, in batches on the snntorch simulator: the spikes are the same."""
+        return SnnTorchSimulator(self.network, self.rule, self.step).features(parameters, spikes)
+
+    def run(
+        self, parameters: Parameters, spikes: Iterator[NDArray[Any]], begin: Begin, end: End, step: Step | None = None
+    ) -> None:
+        """All stimuli in one run of Brian2. `spikes`: input spikes (time, inputs) of each stimulus.
+
+        When stimulus k begins, `begin(k)` may give traces to fill; when it ends, `end(k, responses)`
+        learns, and the parameters are read anew. `step` gives what stepwise rules say in every step.
+        """
+        brian2 = load_brian2()
+        code_target(brian2)
+        indices, times, stimuli = _events(spikes, self.time_steps)
+        with _runtime(brian2):
+            network, inputs, projections = self._build(brian2, indices, times)
+            course = _Course(self, parameters, inputs, projections, begin, end)
+            operation = brian2.NetworkOperation
+            clock = projections[0].neurons.clock
+            network.add(operation(lambda: course.starts(), clock=clock, when="start"))
+            if step is not None:
+                stepping = _Stepping(projections, step)
+                network.add(operation(lambda: stepping.takes(), clock=clock, when="before_resets", order=-1))
+            network.add(operation(lambda: course.looks(), clock=clock, when="before_resets", order=1))
+            network.add(operation(lambda: course.ends(), clock=clock, when="end"))
+            network.run(stimuli * self.time_steps * brian2.ms)
+
+    def _build(self, brian2: Any, indices: Any, times: Any) -> tuple[Any, Any, list[_Projection]]:
+        ms, equations = brian2.ms, Equations.of(self.rule, self.step, self.time_steps)
+        clock = brian2.Clock(dt=1 * ms)
+        units = {k: v * ms if k.startswith("tau") else v for k, v in equations.constants().items()}
+        inputs = brian2.SpikeGeneratorGroup(self.network.inputs, indices, times * ms, clock=clock)
+        network, below, projections = brian2.Network(inputs), inputs, []
+        for layer in self.network.layers:
+            neurons = brian2.NeuronGroup(
+                layer.units, equations.neuron, threshold=equations.threshold, reset=equations.reset,
+                method="exact", clock=clock, namespace=units,
+            )  # fmt: skip
+            neurons.run_regularly(equations.post_factor, clock=clock, when="before_thresholds")
+            synapses = brian2.Synapses(
+                below, neurons, equations.synapse, on_pre=equations.on_pre, method="exact", clock=clock,
+                namespace=units,
+            )  # fmt: skip
+            for name in equations.on_pre:
+                getattr(synapses, name).when = SLOTS[name]
+            pre, post = _connections(layer)
+            synapses.connect(i=pre, j=post)
+            synapses.run_regularly(equations.eligibility, clock=clock, when="before_resets")
+            for group, at_rest in ((neurons, equations.neuron_at_rest), (synapses, equations.synapse_at_rest)):
+                group.run_regularly(at_rest, dt=self.time_steps * ms, when="after_synapses")
+            network.add(neurons, synapses)
+            projections.append(_Projection(layer, neurons, synapses))
+            below = neurons
+        network.schedule = SCHEDULE
+        return network, inputs, projections
+
+
+def _events(spikes: Iterator[NDArray[Any]], time_steps: int) -> tuple[NDArray[Any], NDArray[Any], int]:
+    """All input spikes as indices and times (ms), and the number of stimuli."""
+    indices, times, stimuli = [], [], 0
+    for one in spikes:
+        time, index = np.nonzero(one)
+        indices.append(index.astype(np.int32))
+        times.append(time + stimuli * time_steps)
+        stimuli += 1
+    return np.concatenate(indices), np.concatenate(times), stimuli
+
+
+def _connections(layer: Layer) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Every neuron of a position to every input of its patch, ordered (position, neuron, input)."""
+    position, neuron, source = np.meshgrid(
+        np.arange(layer.positions), np.arange(layer.neurons), np.arange(layer.fan_in), indexing="ij"
+    )
+    return (position * layer.fan_in + source).ravel(), (position * layer.neurons + neuron).ravel()
+
+
+@contextmanager
+def _runtime(brian2: Any) -> Iterator[None]:
+    """Runtime device and float64, whatever the user's session has set; set back afterwards."""
+    kind = brian2.prefs.core.default_float_dtype
+    brian2.set_device("runtime")
+    brian2.prefs.core.default_float_dtype = np.float64
+    try:
+        yield
+    finally:
+        brian2.prefs.core.default_float_dtype = kind
+        brian2.devices.reset_device()
+
+
+class _Stepping:
+    """A stepwise rule in every step, between the spikes and the eligibility."""
+
+    def __init__(self, projections: list[_Projection], step: Step) -> None:
+        self.projections, self.step = projections, step
+        self.counted = [0.0] * len(projections)
+
+    def takes(self) -> None:
+        spikes, arriving = [], []
+        for index, p in enumerate(self.projections):
+            counted = float(p.neurons.variables["arrivals"].get_value().mean()) / p.layer.fan_in
+            before = self.counted[index] if counted >= self.counted[index] else 0.0  # a stimulus begins from 0
+            arriving.append(torch.tensor([[counted - before]], dtype=torch.float64))
+            self.counted[index] = counted
+            spikes.append(p.spiked().view(1, 1, p.layer.positions, p.layer.neurons))
+        for p, g in zip(self.projections, self.step(spikes, arriving), strict=True):
+            p.neurons.variables["g"].get_value()[:] = g.reshape(-1).numpy()
+
+
+class _Course:
+    """What happens at the borders of the stimuli, and what is recorded between them."""
+
+    def __init__(
+        self, simulator: Brian2Simulator, parameters: Parameters, inputs: Any, projections: list[_Projection],
+        begin: Begin, end: End,
+    ) -> None:  # fmt: skip
+        self.simulator, self.parameters, self.inputs = simulator, parameters, inputs
+        self.projections, self.begin, self.end = projections, begin, end
+        self.time = 0
+        self.traces: Traces | None = None
+        self._seen: list[list[Tensor]] = []
+
+    def starts(self) -> None:
+        """First step of a stimulus: the present weights; look, or not."""
+        stimulus, within = divmod(self.time, self.simulator.time_steps)
+        if within:
+            return
+        if self.time == 0:
+            self._write()
+        self.traces = self.begin(stimulus)
+        self._seen = []
+
+    def looks(self) -> None:
+        """Every step of a stimulus that is looked at, before the reset."""
+        if self.traces is not None:
+            shown = [_spiked(self.inputs)]
+            for p in self.projections:
+                shown += [p.spiked(), p.read("u"), p.read("psi"), p.read("pre_trace")]
+            self._seen.append(shown)
+
+    def ends(self) -> None:
+        """Last step of a stimulus: learn."""
+        stimulus, within = divmod(self.time, self.simulator.time_steps)
+        self.time += 1
+        if within < self.simulator.time_steps - 1:
+            return
+        if self.traces is not None:
+            self._fill(self.traces)
+        self.end(stimulus, [p.response(self.simulator.time_steps) for p in self.projections])
+        self._write()
+
+    def _write(self) -> None:
+        for index, projection in enumerate(self.projections):
+            projection.write(self.parameters[f"{layer_name(index)}.weight"])
+
+    def _fill(self, traces: Traces) -> None:
+        """Signals of the stimulus, shaped as those of the batched simulators."""
+        columns = [torch.stack(column) for column in zip(*self._seen, strict=True)]
+        below = columns[0]
+        for index, projection in enumerate(self.projections):
+            layer = projection.layer
+            spike, membrane, psi, trace = columns[1 + 4 * index : 5 + 4 * index]
+            shape = (1, len(spike), 1, layer.positions)
+            arrived = torch.cat([torch.zeros_like(below[:1]), below[:-1]])  # one step of delay
+            traces[index] = [
+                LayerTrace(
+                    pre_spike=arrived.view(*shape, layer.fan_in),
+                    pre_trace=trace.view(*shape, layer.neurons, layer.fan_in)[..., 0, :],  # all neurons see the same
+                    membrane=membrane.view(*shape, layer.neurons),
+                    post_factor=psi.view(*shape, layer.neurons),
+                    spike=spike.view(*shape, layer.neurons),
+                )
+            ]
+            below = spike

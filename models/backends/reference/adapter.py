@@ -1,0 +1,151 @@
+"""The reference behind the interface that the trainer knows: torch on the outside, numpy within.
+
+One member only. Parameters and optimizer state are views of the same memory on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plastic.models.backends.reference import step as reference
+from plastic.models.backends.reference import stepwise as reference_stepwise
+from plastic.models.backends.reference.memory import masked
+from plastic.models.learning.eligibility import Eligibility, Held, Response
+from plastic.models.learning.learner import Learner, Observation, Watch
+from plastic.models.network.layer import Layer, Network
+from plastic.models.network.parameters import Parameters
+from plastic.models.neuron.constants import Course, LayerTrace, SpikingStep, Traces
+from plastic.rules.rule import Modulator, Rule, ThirdFactor
+
+
+def _outside(array: Any) -> Any:
+    """numpy to torch, with a first axis for the one member; numbers stay numbers."""
+    return torch.from_numpy(np.ascontiguousarray(array))[None] if isinstance(array, np.ndarray) else array
+
+
+def _inside(tensor: Tensor) -> reference.Array:
+    """torch to numpy, without the axis of members."""
+    assert tensor.shape[0] == 1, "the reference runs one network"
+    array: reference.Array = tensor[0].numpy()
+    return array
+
+
+@dataclass(frozen=True)
+class ReferenceSimulator:
+    """Responses by the loop of plastic.models.backends.reference.step."""
+
+    network: Network
+    rule: Rule
+    step: SpikingStep = field(default_factory=SpikingStep)
+
+    def respond(self, parameters: Parameters, spikes: Tensor, traces: Traces | None = None) -> Iterator[Response]:
+        """Responses of the layers, bottom up, to spikes (1, time, batch, input neurons)."""
+        weights = {name: _inside(value) for name, value in parameters.items()}
+        stepwise = self.rule.stepwise
+        trace: list[list[reference.LayerStep]] | None = [] if stepwise or traces is not None else None
+        responses = reference.respond(self.network, self.rule, self.step, weights, _inside(spikes), trace)
+        for index, layer in enumerate(self.network.layers):
+            if traces is not None and trace is not None:
+                shown = [vars(step[index]) for step in trace]
+                traces[index] = [LayerTrace(**{k: _outside(np.stack([s[k] for s in shown])) for k in shown[0]})]
+            one = responses[index]
+            eligibility, course = Eligibility(layer, summed=_outside(one.eligibility)), None
+            if stepwise and trace is not None:
+                eligibility, course = self._in_steps(layer, [step[index] for step in trace])
+            arrived = _outside(one.input_activity[:, 0])
+            yield Response(
+                _outside(one.activity), _outside(one.post_factor), eligibility, input_activity=arrived, course=course
+            )
+
+    def _in_steps(self, layer: Layer, steps: list[reference.LayerStep]) -> tuple[Eligibility, Course]:
+        """What a stepwise rule needs of every step."""
+        learning = steps[self.step.learning_period - 1 :: self.step.learning_period]
+        post = np.stack([masked(step.post_factor, self.rule.mask) for step in learning])
+        eligibility = Eligibility(layer, _outside(post), _outside(np.stack([step.pre_trace for step in learning])))
+        arriving = np.stack([step.pre_spike.mean((1, 2)) for step in steps])
+        return eligibility, Course(_outside(np.stack([step.spike for step in steps])), _outside(arriving))
+
+    def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:
+        """Spike counts per step of all units of every layer: (1, batch, units) each."""
+        return [response.activity.flatten(2) for response in self.respond(parameters, spikes)]
+
+
+@dataclass
+class ReferenceLearner(Learner):
+    """Third factors and updates by plastic.models.backends.reference.step; holds what any learner holds."""
+
+    learning_rate: float = 0.0
+    optimizer_kind: str = "sgd"
+    weight_bound: float = float("inf")
+
+    def learn(
+        self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None = None
+    ) -> None:
+        """Update all weights after one stimulus; `watch(layer, observation)` sees each layer before."""
+        shown = list(responses)
+        truth = self._reference()
+        inside = [_response_inside(response) for response in shown]
+        if self.rule.stepwise:
+            inside = truth.weighed(inside, _inside(fixation), _inside(target))
+        factors = truth.third_factors(inside, _inside(fixation), _inside(target))
+        if watch is not None:
+            for index, (response, third) in enumerate(zip(shown, factors, strict=True)):
+                routed = _outside(truth.routed(index, third.current.value))
+                watch(index, Observation(response, _third_outside(third), routed))
+        truth.learn(inside, factors, _inside(target))
+        self.state = {name: torch.from_numpy(np.asarray(value)) for name, value in truth.state.items()}
+        for index, (layer, held) in enumerate(zip(self.network.layers, truth.held, strict=True)):
+            assert held is not None
+            eligibility = None if held.eligibility is None else Eligibility(layer, summed=_outside(held.eligibility))
+            self.held[index] = Held(_outside(held.context), eligibility, _outside(held.post_factor))
+
+    def _reference(self) -> reference.Reference:
+        return reference.Reference(
+            self.network,
+            self.rule,
+            SpikingStep(learning_period=self.learning_period),  # the responses are there already
+            {name: _inside(value) for name, value in self.parameters.items()},
+            self.plastic,
+            self.learning_rate,
+            self.optimizer_kind,
+            self.weight_bound,
+            [None if held is None else _held_inside(held) for held in self.held],
+            {name: value.numpy() for name, value in self.state.items()},
+            None if self.traces is None else self.traces.decay,
+        )
+
+
+def _response_inside(response: Response) -> reference.LayerResponse:
+    assert response.input_activity is not None
+    eligibility, course = response.eligibility, None
+    if response.course is not None:
+        assert eligibility.post is not None
+        assert eligibility.pre is not None
+        shown = (response.course.spikes, response.course.arriving, eligibility.post, eligibility.pre)
+        course = reference_stepwise.Course(*(_inside(x) for x in shown))
+    arrived = _inside(response.input_activity)[:, None]
+    return reference.LayerResponse(
+        _inside(response.activity), _inside(response.post), _inside(eligibility.per_synapse()), arrived, course
+    )
+
+
+def _held_inside(held: Held) -> reference.Held:
+    eligibility = None if held.eligibility is None else _inside(held.eligibility.per_synapse())
+    post = None if held.post is None else _inside(held.post)
+    return reference.Held(_inside(held.context), eligibility, post)
+
+
+def _third_outside(third: ThirdFactor) -> ThirdFactor:
+    """The third factor as torch, for metrics and traces."""
+    current, context = (
+        None if m is None else Modulator(_outside(m.gate), _outside(m.dendrite)) for m in (third.current, third.context)
+    )
+    assert current is not None
+    signals = {name: _outside(value) for name, value in third.signals.items()}
+    return ThirdFactor(current, context, loss=_outside(third.loss), signals=signals)

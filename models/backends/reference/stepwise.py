@@ -1,0 +1,114 @@
+"""The reference of rules whose third factor changes within a stimulus: every synapse filters its own eligibility.
+
+    ē ← κ ē + ψ_i x̄_j (one filter after the other),    e_ij ← e_ij + g_i ē_ij
+
+forwards in time, one step after the other, as it would be in a synapse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plastic.models.backends.reference.memory import Above
+from plastic.models.network.layer import Network
+from plastic.rules.rule import Moment, Rule
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Course:
+    """One layer through one stimulus."""
+
+    spikes: Array  # (time, batch, positions, neurons)
+    arriving: Array  # (time, batch)
+    post_factor: Array  # masked, at the learning steps: (learning steps, batch, positions, neurons)
+    pre_trace: Array  # (learning steps, batch, positions, fan_in)
+
+
+@dataclass
+class Stepwise:
+    """What a stepwise rule makes of one stimulus."""
+
+    network: Network
+    rule: Rule
+    weights: dict[str, Array]
+    circuits: list[dict[str, Array]]
+    contexts: list[Array]
+    fixation: Array
+    target: Array
+    state: dict[str, Array]
+    period: int
+    eligibilities: list[Array] = field(default_factory=list)
+    error: Array | None = None  # averaged over the steps
+    readout_update: Array | None = None
+
+    def run(self, courses: list[Course]) -> None:
+        """Through all steps; fills in eligibilities, error and the readout's update, and remembers in the state."""
+        batch, layers = len(self.fixation), self.network.layers
+        shapes = [(batch, n.positions, n.neurons, n.fan_in) for n in layers]
+        self.eligibilities = [np.zeros(shape) for shape in shapes]
+        filters = [[np.zeros(shape) for _ in self.rule.eligibility_decays] for shape in shapes]
+        memories: list[dict[str, Any]] = [
+            {
+                k.removeprefix(f"layer{i + 1}.step."): v
+                for k, v in self.state.items()
+                if k.startswith(f"layer{i + 1}.step.")
+            }
+            for i in range(len(layers))
+        ]
+        ways = self.ways_up() if "above" in self.rule.reads else [None] * len(layers)
+        output, seen, errors = np.zeros_like(self.target), 0.0, []
+        for t in range(len(courses[0].spikes)):
+            error = None
+            if "error" in self.rule.reads:
+                top = courses[-1].spikes[t].reshape(batch, -1)
+                output = self.rule.readout_decay * output + top @ self.weights["readout.weight"].T
+                seen = self.rule.readout_decay * seen + top
+                error = np.exp(output - output.max(1, keepdims=True))
+                error = error / error.sum(1, keepdims=True) - self.target
+                errors.append(error)
+                change = -np.einsum("bi,bj->ij", error, seen)
+                self.readout_update = change if self.readout_update is None else self.readout_update + change
+            for index, course in enumerate(courses):
+                z = course.spikes[t].mean(1) if self.rule.summary == "mean" else course.spikes[t].reshape(batch, -1)
+                arriving = course.arriving[t][:, None]
+                now = Moment(z, arriving, self.contexts[index], self.fixation, error, ways[index])
+                g = self.of_neurons(index, self.rule.step(now, memories[index], self.circuits[index]))
+                if (t + 1) % self.period == 0:
+                    tick = (t + 1) // self.period - 1
+                    grown = course.post_factor[tick][..., None] * course.pre_trace[tick][:, :, None, :]
+                    for stage, decay in enumerate(self.rule.eligibility_decays):
+                        filters[index][stage] = decay**self.period * filters[index][stage] + grown
+                        grown = filters[index][stage]
+                    self.eligibilities[index] += g[..., None] * grown
+        self.error = np.mean(errors, axis=0) if errors else None
+        for index, memory in enumerate(memories):
+            self.state |= {f"layer{index + 1}.step.{k}": v for k, v in memory.items()}
+
+    def of_neurons(self, index: int, g: Array) -> Array:
+        """g for every neuron of every position: (batch, positions, neurons)."""
+        layer = self.network.layers[index]
+        shape = (len(g), layer.positions, layer.neurons)
+        if g.shape[1] == layer.units and self.rule.summary == "flat":
+            return g.reshape(shape)
+        return np.broadcast_to(g[:, None, :], shape)
+
+    def ways_up(self) -> list[Above | None]:
+        """The projection above every layer, with nothing sent down."""
+        batch, above = len(self.fixation), None
+        found: list[Above | None] = []
+        for index in reversed(range(len(self.network.layers))):
+            last = index == len(self.network.layers) - 1
+            shape = (1, self.network.classes)
+            if not last:
+                upper = self.network.layers[index + 1]
+                shape = (upper.positions, upper.neurons)
+            weight = self.weights["readout.weight" if last else f"layer{index + 2}.weight"]
+            above = Above(weight, np.zeros((batch, *shape)), np.ones((batch, *shape)), above)
+            found.insert(0, above)
+        return found

@@ -1,0 +1,126 @@
+"""A trained network in NIR, the Neuromorphic Intermediate Representation, with its rule as metadata.
+
+NIR describes neurons in continuous time and leaves the time step to the reader. Here a layer is a
+`Linear` node and a `LIF` node
+
+    τ dv/dt = −v + R I,        v > θ: spike, v = 0
+
+with τ = dt/(1 − β) and R = τ/dt, for which forward Euler at dt, as snnTorch's and Norse's readers
+integrate, is plastic's step u ← β u + I exactly. At β = 1 it is an `IF` node. NIR has no plasticity:
+rule, learning rate, trace and the weights of the modulatory circuits travel as metadata of the graph.
+
+Projections have no `Delay` node, as few readers know it. In a chain that only shifts time: layer l
+(the first is 1) fires l steps earlier in a reader without delays than in plastic.
+
+J. E. Pedersen et al., "Neuromorphic intermediate representation: a unified instruction set for
+interoperable brain-inspired computing", Nature Communications 15, 2024.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plastic.errors import PlasticError
+from plastic.models.network.layer import Layer
+from plastic.models.neuron.constants import SpikingStep
+from plastic.models.runs.finished import FinishedRun, open_finished
+from plastic.runs.folder import versions
+
+SCHEMA = 1  # of the metadata "plastic"
+
+
+def export_nir(run: Path, out: Path, dt: float = 1e-3) -> dict[str, Any]:
+    """Write the network of a run to `out` (HDF5), whole or not at all; dt in seconds.
+
+    Returns what was written, for display. Raises PlasticError for a rate network, where nir is not
+    installed, and where `out` cannot be written.
+    """
+    nir = _load_nir()
+    finished = open_finished(run)
+    graph = to_graph(nir, finished, dt)
+    partial = out.with_name(out.name + ".partial")
+    try:
+        nir.write(str(partial), graph)
+        partial.replace(out)
+    except OSError as error:
+        why = f"{str(out.parent)!r} is no folder" if not out.parent.is_dir() else error
+        partial.unlink(missing_ok=True)
+        raise PlasticError(f"cannot write {str(out)!r} ({why}); choose another file.") from None
+    layers = finished.ensemble.network.layers
+    return {"nodes": len(graph.nodes), "neurons": [layer.units for layer in layers], "dt": dt}
+
+
+def to_graph(nir: Any, run: FinishedRun, dt: float) -> Any:
+    """The NIRGraph of a run's trained network."""
+    if not dt > 0:
+        raise PlasticError(f"--dt is {dt}; it must be greater than 0 seconds.")
+    run.refuse_overlapping("this export to NIR")
+    network, step = run.ensemble.network, run.step
+    nodes: dict[str, Any] = {"input": nir.Input({"input": np.array([network.inputs])})}
+    for number, layer in enumerate(network.layers, 1):
+        nodes[f"layer{number}_weight"] = nir.Linear(unrolled(layer, run.final[f"layer{number}.weight"]))
+        nodes[f"layer{number}"] = _neurons(nir, layer.units, step, dt)
+    nodes["output"] = nir.Output({"output": np.array([network.layers[-1].units])})
+    names = list(nodes)
+    return nir.NIRGraph(nodes, list(itertools.pairwise(names)), metadata=metadata(run, dt))
+
+
+def _neurons(nir: Any, units: int, step: SpikingStep, dt: float) -> Any:
+    def each(value: float) -> NDArray[np.float64]:
+        return np.full(units, value)
+
+    if step.membrane_decay == 1:
+        return nir.IF(r=each(1 / dt), v_threshold=each(step.threshold), v_reset=each(0))
+    tau = dt / (1 - step.membrane_decay)
+    return nir.LIF(tau=each(tau), r=each(tau / dt), v_leak=each(0), v_threshold=each(step.threshold), v_reset=each(0))
+
+
+def unrolled(layer: Layer, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """All synapses as one matrix (units, units below): a block per position, zero where there is none."""
+    full = np.zeros((layer.units, layer.positions * layer.fan_in))
+    blocks = full.reshape(layer.positions, layer.neurons, layer.positions, layer.fan_in)
+    for position in range(layer.positions):
+        blocks[position, :, position] = weight[position] if weight.ndim == 3 else weight
+    return full
+
+
+def metadata(run: FinishedRun, dt: float) -> dict[str, Any]:
+    """The rule and all that NIR has no word for: a JSON string "plastic", and the circuits' weights as arrays."""
+    rule, config = run.ensemble.settings.rule, run.config
+    described = {
+        "schema": SCHEMA,
+        "rule": {
+            "name": rule.name,
+            "title": rule.title,
+            "equation": rule.equation,
+            "third": rule.third,
+            "options": dataclasses.asdict(rule),
+            "citation": rule.citation,
+        },
+        "learning_rate": config.training.learning_rate,
+        "optimizer": config.training.optimizer,
+        "step": dataclasses.asdict(run.step) | {"dt_seconds": dt, "integration": "forward Euler"},
+        "time_steps_per_stimulus": config.spiking.time_steps,
+        "delay_steps_per_projection": 1,
+        "layers": [dataclasses.asdict(layer) for layer in run.ensemble.network.layers],
+        "seed": config.seed,
+        "versions": versions(),
+    }
+    nodes = {f"layer{n}.weight" for n in range(1, len(run.ensemble.network.layers) + 1)}
+    circuits = {k: v for k, v in run.final.items() if k not in nodes}
+    return {"plastic": json.dumps(described, ensure_ascii=False), **circuits}
+
+
+def _load_nir() -> Any:
+    try:
+        return importlib.import_module("nir")
+    except ImportError as error:
+        raise PlasticError(f'--to nir needs the package nir ({error}); get it by: pip install "nir>=1.0.6".') from None

@@ -1,0 +1,112 @@
+"""What a layer does with a stimulus, and what it keeps of the one before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from plastic.models.network.layer import Layer
+from plastic.models.network.outer import PerMember, Update, Whole, open_rows
+from plastic.models.neuron.constants import Course
+from plastic.rules.rule import Rule, Signals, Statistics
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """Σ_t ψ_i[t] x̄_j[t] of one layer and stimulus, in factored form or summed up per synapse.
+
+    Factored: post (members, time, batch, positions, neurons) and pre (…, fan_in); rates have one
+    time step. `winner`, where units pool: which patch drove each, in the shape of post, and pre is the
+    map below. Summed: (members, batch, positions, neurons, fan_in).
+    """
+
+    layer: Layer
+    post: Tensor | None = None
+    pre: Tensor | None = None
+    summed: Tensor | None = None
+    winner: Tensor | None = None
+
+    def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
+        """Σ_batch m_i e_ij; modulator (members, batch, positions, neurons), of which gate is a factor."""
+        if self.summed is not None:
+            target = "enk" if self.layer.shared else "epnk"
+            return Whole((torch.einsum(f"ebpn,ebpnk->{target}", modulator, self.summed),))
+        assert self.post is not None
+        assert self.pre is not None
+        rows = open_rows(gate, self.post.shape[2], self.post[0].numel() * self.layer.fan_in)
+        if rows is None:
+            return self._correlate(modulator[:, None] * self.post, self.pre, self.winner)
+        return PerMember(tuple(self._credit_rows(modulator, e, r) for e, r in enumerate(rows)))
+
+    def _credit_rows(self, modulator: Tensor, e: int, rows: Tensor) -> Update:
+        """Of some stimuli of one member."""
+        assert self.post is not None
+        assert self.pre is not None
+        won = None if self.winner is None else self.winner[e : e + 1, :, rows]
+        credited = self.post[e : e + 1, :, rows].mul_(modulator[e : e + 1, None, rows])
+        return self._correlate(credited, self.pre[e : e + 1, :, rows], won)
+
+    def _correlate(self, credited: Tensor, pre: Tensor, winner: Tensor | None) -> Update:
+        won = None if winner is None else winner.flatten(1, 2)
+        return self.layer.correlate(credited.flatten(1, 2), pre.flatten(1, 2), won)
+
+    def per_synapse(self) -> Tensor:
+        """The same numbers for every synapse: (members, batch, positions, neurons, fan_in)."""
+        if self.summed is not None:
+            return self.summed
+        assert self.post is not None
+        assert self.pre is not None
+        return self.layer.per_synapse(self.post, self.pre, self.winner)
+
+
+@dataclass(frozen=True)
+class Response:
+    """One layer's response to one stimulus."""
+
+    activity: Tensor  # z: (members, batch, positions, neurons)
+    post: Tensor  # post factor, in spikes its mean over the stimulus (if the rule reads `above`); same shape
+    eligibility: Eligibility
+    before: Response | None = None  # to the stimulus before, where it is recomputed
+    input_activity: Tensor | None = None  # mean |x_j| over the layer's inputs: (members, batch)
+    course: Course | None = None  # for stepwise rules, whose eligibility is not weighed yet
+    factor: Tensor | None = None  # what has weighed it (see `weighed`), and what it was before
+    unweighed: Eligibility | None = None
+
+    def weighed(self, factor: Tensor) -> Response:
+        """The same with a weighed post factor: (members, learning steps, batch, positions, neurons)."""
+        assert self.eligibility.post is not None
+        weighed = replace(self.eligibility, post=self.eligibility.post * factor)
+        return replace(self, eligibility=weighed, course=None, factor=factor, unweighed=self.eligibility)
+
+
+@dataclass
+class Held:
+    """What a layer keeps of the stimulus before; with `sides` both, what it is credited by."""
+
+    context: Tensor
+    eligibility: Eligibility | None = None
+    post: Tensor | None = None  # see Response.post; for rules that send credit down for the stimulus before
+    statistics: Statistics | None = None  # of the batch, so as not to compute them again; not kept in a checkpoint
+
+    @classmethod
+    def of(cls, signals: Signals, response: Response, rule: Rule) -> Held:
+        """What the rule wants kept of a response and of the signals that its circuit made of it."""
+        if rule.sides == "current":
+            return cls(signals.activity, statistics=signals.statistics)
+        post = response.post if "above_before" in rule.reads else None
+        return cls(signals.activity, response.eligibility, post, signals.statistics)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, for a checkpoint."""
+        parts = {} if self.eligibility is None else vars(self.eligibility)
+        found = {"context": self.context, "post_factor": self.post, **parts}
+        return {k: v for k, v in found.items() if isinstance(v, Tensor)}
+
+    @classmethod
+    def restored(cls, layer: Layer, tensors: dict[str, Tensor]) -> Held:
+        """The inverse of `tensors`."""
+        parts = {k: v for k, v in tensors.items() if k not in ("context", "post_factor")}
+        eligibility = Eligibility(layer, **parts) if parts else None
+        return cls(tensors["context"], eligibility, tensors.get("post_factor"))

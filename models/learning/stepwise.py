@@ -1,0 +1,124 @@
+"""Rules whose third factor changes within a stimulus: ΔW_ij = η m_i Σ_t g_i[t] ē_ij[t].
+
+ē is ψ x̄, or that passed through the rule's low-pass filters, which would be a state of every synapse.
+But Σ_t g[t] (κ * ψ x̄)[t] is Σ_t ψ x̄[t] (κ̃ * g)[t], where κ̃ runs backwards in time: so g is filtered
+instead, per neuron, and the eligibility stays an outer product. The same numbers, tested against the
+reference, which filters every synapse forwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from plastic.models.learning.feedback import Upward
+from plastic.models.network.layer import Network
+from plastic.models.network.parameters import Parameters, circuit_weights, layer_name, readout_layer
+from plastic.models.neuron.constants import Course
+from plastic.rules.expressions import softmax
+from plastic.rules.rule import Moment, Product, Rule
+
+
+@dataclass
+class Stepper:
+    """Evaluates a rule step by step through one stimulus."""
+
+    network: Network
+    rule: Rule
+    parameters: Parameters
+    contexts: list[Tensor]
+    fixation: Tensor  # (members, batch, 1)
+    target: Tensor  # (members, batch, classes)
+    state: dict[str, Tensor]  # holds what the rule remembers of the stimuli before
+    errors: list[Tensor] = field(default_factory=list)
+    filtered: list[Tensor] = field(default_factory=list)  # what the readout has seen of the top layer
+
+    def __post_init__(self) -> None:
+        self._circuits = [circuit_weights(self.parameters, i) for i in range(len(self.network.layers))]
+        prefixes = [f"{layer_name(i)}.step." for i in range(len(self.network.layers))]
+        self._memories = [
+            {k.removeprefix(prefix): v for k, v in self.state.items() if k.startswith(prefix)} for prefix in prefixes
+        ]
+        self._output: Tensor | None = None
+        self._above = self._ways_up() if "above" in self.rule.reads else [None] * len(self.network.layers)
+
+    def at(self, spikes: list[Tensor], arriving: list[Tensor]) -> list[Tensor]:
+        """g of every layer in the next step, from its spikes (members, batch, positions, neurons) and the fraction
+        of its inputs that arrive (members, batch): (members, batch, positions, neurons)."""
+        error = self._error(spikes[-1].flatten(2)) if "error" in self.rule.reads else None
+        found = []
+        for index, (layer, spike) in enumerate(zip(self.network.layers, spikes, strict=True)):
+            seen = layer.summarise(spike, self.rule.summary)
+            now = Moment(
+                seen, arriving[index][..., None], self.contexts[index], self.fixation, error, self._above[index]
+            )
+            g = self.rule.step(now, self._memories[index], self._circuits[index])
+            if g.shape[-1] == 1:
+                found.append(g[..., None].expand_as(spike))
+            elif self.rule.summary == "mean":
+                found.append(g[:, :, None].expand_as(spike))
+            else:
+                found.append(g.reshape(spike.shape))
+        return found
+
+    def lasting(self) -> dict[str, Tensor]:
+        """What the rule remembers, by the names that it has in the state."""
+        memories = enumerate(self._memories)
+        return {f"{layer_name(i)}.step.{k}": v for i, memory in memories for k, v in memory.items()}
+
+    @property
+    def error(self) -> Tensor | None:
+        """The error of the readout, averaged over the steps so far: (members, batch, classes)."""
+        return torch.stack(self.errors).mean(0) if self.errors else None
+
+    @property
+    def readout(self) -> Product:
+        """The readout's delta rule, in every step: −Σ_t e[t] (κ * s)[t]."""
+        return Product(-1.0, torch.cat(self.errors, dim=1), torch.cat(self.filtered, dim=1))
+
+    def _error(self, top: Tensor) -> Tensor:
+        decay, weight = self.rule.readout_decay, self.parameters["readout.weight"]
+        self.filtered.append(top if not self.filtered else decay * self.filtered[-1] + top)
+        now = top @ weight.mT
+        self._output = now if self._output is None else decay * self._output + now
+        self.errors.append(softmax(self._output) - self.target)
+        return self.errors[-1]
+
+    def _ways_up(self) -> list[Upward | None]:
+        """The projection above every layer; nothing is sent down."""
+        layers = [*self.network.layers[1:], readout_layer(self.network)]
+        names = [*(layer_name(i) for i in range(1, len(self.network.layers))), "readout"]
+        above: Upward | None = None
+        found: list[Upward | None] = []
+        for layer, name in zip(reversed(layers), reversed(names), strict=True):
+            zero = self.target.new_zeros(*self.target.shape[:2], layer.positions, layer.neurons)
+            above = Upward(layer, self.parameters[f"{name}.weight"], zero, torch.ones_like(zero), above)
+            found.insert(0, above)
+        return found
+
+
+def weigh(stepper: Stepper, courses: list[Course], period: int) -> list[Tensor]:
+    """By layer, what its post factor is to be multiplied with at every learning step, `period` steps apart:
+    (members, learning steps, batch, positions, neurons)."""
+    each = [
+        stepper.at([course.spikes[:, t] for course in courses], [course.arriving[:, t] for course in courses])
+        for t in range(courses[0].spikes.shape[1])
+    ]
+    weights = []
+    for gates in zip(*each, strict=True):
+        g = torch.stack(gates, dim=1)[:, period - 1 :: period]
+        for decay in reversed(stepper.rule.eligibility_decays):
+            g = _backwards(g, decay**period)
+        weights.append(g)
+    return weights
+
+
+def _backwards(g: Tensor, decay: float) -> Tensor:
+    """b[t] = g[t] + κ b[t + 1] along the second axis."""
+    filtered, last = torch.empty_like(g), torch.zeros_like(g[:, 0])
+    for t in reversed(range(g.shape[1])):
+        last = g[:, t] + decay * last
+        filtered[:, t] = last
+    return filtered

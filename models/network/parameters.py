@@ -1,0 +1,94 @@
+"""All weights of a run as one flat dict: layer1.weight, layer1.W_pred, …, readout.weight.
+
+Drawn from the counter-based generator, per member of the ensemble and per name, so that a member
+has the weights of its single run and every backend starts from the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plastic.errors import PlasticError
+from plastic.models.network.layer import Layer, Network
+from plastic.rules.rule import LayerShape, Rule, Synapses
+from plastic.stimuli.random import generator
+
+Parameters = dict[str, Tensor]
+
+
+def needs_readout(rule: Rule) -> bool:
+    """Whether the rule reads an output error, so that there is a readout to learn."""
+    return "error" in rule.reads
+
+
+def layer_name(index: int) -> str:
+    return f"layer{index + 1}"
+
+
+def readout_layer(network: Network) -> Layer:
+    """The readout as a layer: it reads all units of the top layer."""
+    return Layer(positions=1, fan_in=network.layers[-1].units, neurons=network.classes)
+
+
+def specification(network: Network, rule: Rule, weight_std: Sequence[float]) -> dict[str, Synapses]:
+    """Shape and initial standard deviation of every weight of the network and its circuits."""
+    readout = readout_layer(network)
+    above = [*network.layers[1:], readout]
+    specified = {}
+    for index, (layer, std) in enumerate(zip(network.layers, weight_std, strict=True)):
+        specified[f"{layer_name(index)}.weight"] = Synapses(layer.weight_shape, std, rule.learns)
+        shape = LayerShape(
+            units=layer.summary_units(rule.summary),
+            classes=network.classes,
+            above=above[index].weight_shape,
+            top_units=network.layers[-1].summary_units(rule.summary),
+            last=index == len(network.layers) - 1,
+        )
+        for name, synapses in rule.circuit(shape).items():
+            if name == "weight":
+                raise PlasticError(f"the circuit of rule {rule.name!r} has a 'weight', as the layer has; rename it.")
+            specified[f"{layer_name(index)}.{name}"] = synapses
+    if needs_readout(rule):
+        specified["readout.weight"] = Synapses(readout.weight_shape, 0.1 / readout.fan_in**0.5)
+    return specified
+
+
+def initial_parameters(
+    specified: dict[str, Synapses],
+    seeds: Sequence[int],
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | None = None,
+) -> Parameters:
+    """Draw every weight from N(0, std²): (members, *shape)."""
+
+    def draw(name: str, synapses: Synapses) -> Tensor:
+        members = [generator(seed, name).standard_normal(synapses.shape) * synapses.std for seed in seeds]
+        return torch.as_tensor(np.stack(members), dtype=dtype, device=device)
+
+    return {name: draw(name, synapses) for name, synapses in specified.items()}
+
+
+def circuit_weights(parameters: Parameters, index: int) -> dict[str, Tensor]:
+    """Weights of one layer's modulatory circuit, by their own names."""
+    prefix = f"{layer_name(index)}."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in parameters.items()
+        if name.startswith(prefix) and not name.endswith(".weight")
+    }
+
+
+def he_std(network: Network) -> list[float]:
+    """N(0, 2 / fan_in); spiking networks are scaled from there (plastic.models.training.initial_rates)."""
+    return [(2 / layer.fan_in) ** 0.5 for layer in network.layers]
+
+
+def lively_std(network: Network, input_rate: float) -> list[float]:
+    """Spiking networks too small to measure a low rate on, or with one stream: 2.1 thresholds of drive per step, if
+    `input_rate` spikes per input and step arrive at the first layer and 0.2 at the others."""
+    rates = [input_rate] + [0.2] * (len(network.layers) - 1)
+    return [3 / 2**0.5 / max(n.fan_in * r, 1e-9) ** 0.5 for n, r in zip(network.layers, rates, strict=True)]

@@ -1,0 +1,1 @@
+"""The neuron: constants of the canonical step, rate functions and pseudo-derivatives."""

@@ -1,0 +1,194 @@
+"""One rule on several backends, over the same spikes from the same weights: do they agree?
+
+A small network learns an RHM task for some stimuli with plain SGD on the reference and on another
+backend; all spikes and all weights are kept and compared. A comparison of silent networks, or of
+weights that did not move, says nothing and is reported as vacuous.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plastic.errors import PlasticError
+from plastic.models.studies.case import Case, Track, run_case
+from plastic.pictures.run import draw_check
+from plastic.rules import load_rule, rule_class
+from plastic.traces.figure import check_name
+
+TOLERANCE = {"float64": 1e-6, "float32": 1e-2}  # of weights, relative to how far they moved
+SPIKES_TOLERANCE = {"float64": 0.0, "float32": 1e-3}  # fraction of neurons × steps that differ
+RATES = (0.01, 0.6)  # spikes per step of a live layer
+MOVED = 0.005  # relative change of the weights of a layer that learns
+LEARNING_RATES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+@lru_cache(maxsize=64)
+def tuned(case: Case) -> Case:
+    """The case with the smallest learning rate at which all layers that learn move clearly.
+
+    Not a larger one: spiking networks that learn fast are chaotic, and differences in the last
+    digit, which any other order of a sum brings, grow by many orders of magnitude.
+    """
+    if case.learning_rate is not None:
+        return case
+    for rate in LEARNING_RATES:
+        tried = replace(case, learning_rate=rate)
+        if not vacuity(tried, run_case(tried, "reference")):
+            break
+    return tried
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One backend beside the reference."""
+
+    backend: str
+    dtype: str
+    case: Case
+    spikes: int  # all that the reference fired
+    differing: NDArray[np.int64]  # spikes that differ, per stimulus
+    fraction: float  # of neurons × steps that differ
+    error: NDArray[np.float64]  # of the weights after each stimulus, relative to their change over the run
+    vacuous: str  # why the comparison says nothing, or ""
+
+    @property
+    def agrees(self) -> bool:
+        return bool(
+            not self.vacuous
+            and self.fraction <= SPIKES_TOLERANCE[self.dtype]
+            and self.error[-1] <= TOLERANCE[self.dtype]
+        )
+
+    @property
+    def name(self) -> str:
+        return f"{self.backend} {self.dtype}"
+
+    @property
+    def rule_name(self) -> str:
+        return load_rule(self.case.rule, dict(self.case.options)).name
+
+    def record(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "backend": self.backend,
+            "dtype": self.dtype,
+            "options": dict(self.case.options),
+            "streams": self.case.streams,
+            "stimuli": self.case.stimuli,
+            "learning_rate": self.case.learning_rate,
+            "spikes": self.spikes,
+            "spikes_differing": int(self.differing.sum()),
+            "weight_error": float(self.error[-1]),
+            "agrees": self.agrees,
+            "vacuous": self.vacuous,
+        }
+
+
+def compare(case: Case, backend: str, dtype: str = "float64") -> Comparison:
+    """Run the case on the reference and on the backend."""
+    given, case = case, tuned(case)
+    assert case.learning_rate is not None
+    truth, other = run_case(case, "reference"), run_case(case, backend, dtype)
+    pairs = list(zip(truth.spikes, other.spikes, strict=True))
+    differing = np.array([sum(int((a != b).sum()) for a, b in zip(*pair, strict=True)) for pair in pairs])
+    size = sum(layer.size for one in truth.spikes for layer in one)
+    error = np.array([weight_error(truth, a, b) for a, b in zip(truth.weights, other.weights, strict=True)])
+    vacuous = vacuity(case, truth)
+    if not vacuous and error[-1] > TOLERANCE[dtype]:
+        vacuous = chaos(case, truth, dtype)
+        slower = replace(case, learning_rate=case.learning_rate / 4)
+        if vacuous and given.learning_rate is None and not vacuity(slower, run_case(slower, "reference")):
+            return compare(slower, backend, dtype)
+    return Comparison(
+        backend, dtype, case, sum(int(layer.sum()) for one in truth.spikes for layer in one), differing,
+        float(differing.sum() / size), error, vacuous,
+    )  # fmt: skip
+
+
+def chaos(case: Case, truth: Track, dtype: str) -> str:
+    """Whether the reference itself, with weights changed in the last digit of that type, ends elsewhere."""
+    nudge = {"float64": 1e-15, "float32": 6e-8}[dtype]
+    error = weight_error(truth, truth.weights[-1], run_case(case, "reference", nudge=nudge).weights[-1])
+    if error <= TOLERANCE[dtype]:
+        return ""
+    return f"learning is chaotic here: in the reference too, {nudge:.0e} grows to {error:.0e}; take fewer --stimuli"
+
+
+def weight_error(truth: Track, expected: dict[str, NDArray[Any]], found: dict[str, NDArray[Any]]) -> float:
+    """Largest difference of any weight, relative to the largest change of its array over the run.
+
+    Stricter than relative to the weights themselves; arrays that never change must be equal. nan if one is nan.
+    """
+    first, last = truth.weights[0], truth.weights[-1]
+    worst = 0.0
+    for name, value in expected.items():
+        difference = float(np.abs(value - found[name]).max())
+        change = float(np.abs(last[name] - first[name]).max())
+        scale = change if change > 0 else float(np.abs(first[name]).max())
+        worst = float(np.maximum(worst, difference / scale))  # max would pass over nan
+    return worst
+
+
+def vacuity(case: Case, track: Track) -> str:
+    """Why agreement with this track would say nothing; empty if the network lived and learned."""
+    for layer, rate in enumerate(track.rates(), 1):
+        if not RATES[0] <= rate <= RATES[1]:
+            return f"layer {layer} fires {rate:.3f} spikes per step, not {RATES[0]} to {RATES[1]}"
+    rule = load_rule(case.rule, dict(case.options))
+    if not rule.learns:
+        return ""
+    moved_weights = {name: moved for name, moved in track.moved().items() if name.startswith("layer")}
+    last = sorted(name for name in moved_weights if name.endswith(".weight"))[-1:]
+    for name, moved in moved_weights.items():
+        if rule.learning_layers == "last" and name not in last:
+            continue
+        if name.endswith(".weight") and not moved >= MOVED:
+            return f"{name} moved by {moved:.2%} only"
+    return ""
+
+
+def check_rule(case: Case, backends: Sequence[str]) -> list[Comparison]:
+    """The case on every backend, in float64, and on snntorch in float32 too; brian2 runs one of its streams, with
+    the rule's options for that."""
+    found = []
+    online = dict(case.options)
+    if load_rule(case.rule, online).smallest_batch > 1:
+        online |= rule_class(case.rule).one_stream
+    for backend in backends:
+        if backend == "brian2":
+            found.append(compare(replace(case, streams=1, options=tuple(online.items())), backend))
+        else:
+            found += [compare(case, backend, dtype) for dtype in ("float64", "float32")]
+    return found
+
+
+def check(
+    rule: str, options: dict[str, str], out: Path, stimuli: int = 200, topology: str = "tree", weights: str = "local"
+) -> list[Comparison]:
+    """Compare the rule across the backends that are installed, and draw the differences to `out`.
+
+    Raises PlasticError for an unknown rule or option, and where the picture cannot be written.
+    """
+    load_rule(rule, options)
+    check_name(out)
+    case = Case(rule, tuple(options.items()), topology, weights == "shared", stimuli=stimuli)
+    found = check_rule(case, installed())
+    try:
+        curves = {one.name: (one.differing, one.error) for one in found}
+        draw_check(out, found[0].rule_name, curves, TOLERANCE["float64"])
+    except OSError as error:
+        raise PlasticError(f"cannot write the picture {str(out)!r} ({error}); choose another --out.") from None
+    return found
+
+
+def installed() -> list[str]:
+    """The backends that can be compared with the reference here."""
+    return ["snntorch"] + (["brian2"] if importlib.util.find_spec("brian2") else [])

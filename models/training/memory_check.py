@@ -1,0 +1,47 @@
+"""Networks that no memory of this machine can hold are refused before they are made."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import torch
+
+from plastic.errors import PlasticError
+from plastic.models.network.layer import Network
+from plastic.models.network.parameters import he_std, specification
+from plastic.models.training.settings import Settings
+
+GIB = 2**30
+
+
+def memory(device: torch.device) -> float:
+    """Bytes of a device's memory, all of it; inf where the system does not say."""
+    if device.type == "cuda":
+        return float(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
+
+
+def refuse_too_large(settings: Settings, network: Network, members: int) -> None:
+    """PlasticError if the weights alone, or the inputs of one stimulus alone, fill the memory."""
+    room, each = memory(settings.device), torch.finfo(settings.dtype).bits // 8
+    specified = specification(network, settings.rule, he_std(network))
+    weights = {name: members * math.prod(synapses.shape) * each for name, synapses in specified.items()}
+    if sum(weights.values()) > room:
+        largest = max(weights, key=lambda name: weights[name])
+        raise PlasticError(
+            f"the weights of this network take {sum(weights.values()) / GIB:.3g} GiB ({largest} alone "
+            f"{weights[largest] / GIB:.3g}) and {settings.device.type} has {room / GIB:.3g}; lower --width or --depth."
+        )
+    first = network.layers[0]
+    steps = settings.spike_input.time_steps if settings.spiking else 1
+    inputs = members * settings.batch * steps * first.positions * first.fan_in * each
+    if inputs > room:
+        lower = "--batch or --time-steps" if settings.spiking else "--batch"
+        raise PlasticError(
+            f"the input of one stimulus takes {inputs / GIB:.3g} GiB in {settings.batch} streams and "
+            f"{settings.device.type} has {room / GIB:.3g}; lower {lower}."
+        )

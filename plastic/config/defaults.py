@@ -1,0 +1,100 @@
+"""The defaults of a run that depend on its other settings; the config in a run folder has none left open."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from plastic.config.settings import CHIPS, DOUBLE, IMAGES, ONLINE, SPIKING, Architecture, Config, Stimuli, validate
+from plastic.errors import PlasticError
+from plastic.rules import load_rule
+from plastic.traces.spec import Record, default_record
+
+LAVA_STIMULI = 300  # Lava runs about 250 steps per second
+SIZES = {  # to train and to test on
+    "digits": (1437, 360), "mnist5000": (4000, 1000), "stl10": (5000, 2000), "shd": (8000, 2000),
+    "dvsgesture": (1000, 250),
+}  # fmt: skip
+MANY = (10_000, 2000)  # of the larger sets
+
+
+def resolve(config: Config) -> Config:
+    """A valid config with every default filled in.
+
+    Raises PlasticError as `validate` does, and for a rule that is not there or has not such options.
+    """
+    validate(config)
+    stimuli, network, training = config.stimuli, config.network, config.training
+    levels = stimuli.levels if stimuli.levels is not None else (2 if config.backend in SPIKING else 3)
+    stimuli = dataclasses.replace(stimuli, levels=levels)
+    if stimuli.train_size is None:
+        stimuli = dataclasses.replace(stimuli, train_size=_default_train_size(stimuli))
+    if stimuli.test_size is None:
+        stimuli = dataclasses.replace(stimuli, test_size=_default_test_size(stimuli))
+    network = _resolved_network(network, stimuli, config.backend, levels)
+    if config.backend in SPIKING and config.spiking.time_steps <= (network.depth or 0):
+        raise PlasticError(
+            f"--time-steps is {config.spiking.time_steps}: every layer takes a step, so no spike would come to the "
+            f"last of {network.depth} layers within a stimulus; take at least {(network.depth or 0) + 1}."
+        )
+    timing = config.spiking.trace_timing or ("emitted" if config.backend in CHIPS else "arrived")
+    spiking, online = config.backend in SPIKING, config.backend in ONLINE
+    batch = training.batch or (1 if online else 32 if network.topology == "conv" else 128)
+    optimizer = training.optimizer or ("sgd" if spiking else "adam")
+    rate = {"adam": 1e-3, "sgd": 0.0125 if online else 0.128 / batch}[optimizer] * (4 if spiking else 1)
+    training = dataclasses.replace(
+        training,
+        steps=training.steps or _default_steps(config.backend),
+        batch=batch,
+        optimizer=optimizer,
+        learning_rate=training.learning_rate or rate,
+        statistics=training.statistics or ("traces" if batch == 1 else "batch"),
+    )
+    dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
+    rule = load_rule(config.rule, config.options())
+    mask = rule.mask
+    low = 0.05 if batch > 1 and (network.width or 0) >= 64 and config.backend not in CHIPS else 0.0
+    given = config.spiking.initial_rate
+    constants = dataclasses.replace(config.spiking, trace_timing=timing, initial_rate=low if given is None else given)
+    floats = config.backend not in CHIPS or (config.backend == "lava" and config.chip.precision == "float")
+    rounds = not floats and config.chip.eligibility == "tag" and not rule.stepwise
+    usual = default_record(training.steps or 0, spiking, stimuli.data != "rhm", rounds)
+    chosen = usual if config.record is None else Record.parse(config.record)
+    return dataclasses.replace(
+        config, mask=mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network, training=training,
+        spiking=constants,
+    )  # fmt: skip
+
+
+def _default_steps(backend: str) -> int:
+    if backend == "lava":
+        return LAVA_STIMULI
+    return 60_000 if backend in ONLINE else 2000 if backend in SPIKING else 3000
+
+
+def _resolved_network(network: Architecture, stimuli: Stimuli, backend: str, levels: int) -> Architecture:
+    images = "conv" if stimuli.data in IMAGES and backend not in SPIKING else "dense"
+    topology = network.topology or ("tree" if stimuli.data == "rhm" else images)
+    conv = topology == "conv"
+    depth = levels if stimuli.data == "rhm" else 2 if not conv else 4 if stimuli.data == "digits" else 6
+    width = network.width or (16 if conv else 128)
+    weights = network.weights or ("local" if backend in CHIPS else "shared")
+    return dataclasses.replace(network, topology=topology, depth=network.depth or depth, width=width, weights=weights)
+
+
+def _strings(stimuli: Stimuli) -> int:
+    """P_max of the RHM, or enough for the defaults; what it may be is checked where the grammar is made."""
+    choices = sum(max(stimuli.branching, 1) ** k for k in range(min(max(stimuli.levels or 1, 1), 64)))
+    return int(stimuli.classes) * int(stimuli.synonyms) ** min(choices, 64)
+
+
+def _default_train_size(stimuli: Stimuli) -> int:
+    if stimuli.data != "rhm":
+        return SIZES.get(stimuli.data, MANY)[0]
+    return max(min(4096, _strings(stimuli) * 3 // 4), 2)
+
+
+def _default_test_size(stimuli: Stimuli) -> int | None:
+    if stimuli.data != "rhm":
+        return SIZES.get(stimuli.data, MANY)[1]
+    left = _strings(stimuli) - (stimuli.train_size or 0)
+    return min(4000, left) if left > 0 else None  # None: the grammar says that nothing is left

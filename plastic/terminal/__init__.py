@@ -1,0 +1,1 @@
+"""What the terminal reads and shows: arguments as sentences, console, progress, tables."""

@@ -1,0 +1,164 @@
+"""What the terminal shows: tables of rules and results, the live display of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import TracebackType
+from typing import Any
+
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from plastic.config.settings import Config
+from plastic.rules import Rule
+from plastic.terminal.console import Console
+
+OPTIMIZERS = {"sgd": "sgd (the rule alone)", "adam": "adam (a filter per synapse)"}
+
+
+def rule_record(rule: type[Rule]) -> dict[str, Any]:
+    """A rule's declaration as plain data."""
+    return {
+        "name": rule.name,
+        "title": rule.title,
+        "family": rule.family,
+        "equation": rule.equation,
+        "pre": rule.pre,
+        "post": rule.post,
+        "third": rule.third,
+        "modulator": rule.modulator,
+        "sides": list(rule.sides_supported),
+        "ledger": dataclasses.asdict(rule.ledger),
+        "options": {f.name: f.default for f in dataclasses.fields(rule)},
+        "defaults_source": rule.defaults_source,
+        "probeable": list(rule.probeable),
+        "citation": rule.citation,
+    }
+
+
+def declares_ledger(rule: type[Rule]) -> bool:
+    """Whether the rule says itself what is not local in it."""
+    return rule.ledger is not Rule.ledger
+
+
+def rules_table(rules: dict[str, type[Rule]]) -> Table:
+    """The rules with their three factors and what is not local in them."""
+    table = Table(title="ΔW_ij = η · third · post · pre, summed over a stimulus", show_lines=True)
+    for heading in ("rule", "third factor m_i", "post", "pre", "modulator", "not local"):
+        table.add_column(heading, overflow="fold")
+    for name, rule in rules.items():
+        parts = [f"{k.replace('_', ' ')}: {v}" for k, v in rule.ledger.nonlocal_parts().items()]
+        factors = (escape(rule.third), escape(rule.post), escape(rule.pre))
+        local = "nothing" if declares_ledger(rule) else "not declared"
+        table.add_row(f"[bold]{name}[/]", *factors, rule.modulator, "\n".join(parts) or local)
+    return table
+
+
+def rule_page(rule: type[Rule]) -> Table:
+    """One rule in full."""
+    title = rule.title or (rule.__doc__ or "").partition("\n")[0]
+    table = Table(title=f"{rule.name}: {escape(title)}", show_header=False, show_lines=True)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    record = rule_record(rule)
+    for key in ("family", "equation", "third", "post", "pre", "modulator"):
+        table.add_row(key, escape(record[key]))
+    table.add_row("sides", ", ".join(record["sides"]))
+    ledger = "\n".join(f"{k.replace('_', ' ')}: {v}" for k, v in record["ledger"].items())
+    table.add_row("locality ledger", ledger if declares_ledger(rule) else "not declared")
+    table.add_row("options", "\n".join(f"{k} = {v}" for k, v in record["options"].items()))
+    table.add_row("defaults from", record["defaults_source"] or "not declared")
+    table.add_row("own signals", ", ".join(record["probeable"]) or "none")
+    table.add_row("citation", escape(record["citation"]) or "none")
+    return table
+
+
+def result_table(result: dict[str, Any], config: Config) -> Table:
+    """Linear probes per layer, trained beside untrained and chance."""
+    assert config.training.optimizer is not None
+    optimizer = OPTIMIZERS[config.training.optimizer]
+    table = Table(
+        title="Linear probes, test accuracy",
+        caption=f"{result['rule']} on {result['backend']}, optimizer {optimizer}, {result['wall_seconds']:.0f} s",
+    )
+    levels = list(result["latents"]["trained"][0])
+    table.add_column("layer", justify="right")
+    for heading in ("class", "untrained", "chance"):
+        table.add_column(heading, justify="right")
+    for level in levels[1:]:
+        table.add_column(f"{level} (untrained)", justify="right", style="dim")
+    rows = zip(result["latents"]["trained"], result["latents"]["untrained"], strict=True)
+    for layer, (trained, untrained) in enumerate(rows, 1):
+        latents = [f"{trained[level]:.3f} ({untrained[level]:.3f})" for level in levels[1:]]
+        cells = [f"[bold]{trained['class']:.3f}[/]", f"{untrained['class']:.3f}", f"{result['chance']:.3f}"]
+        table.add_row(str(layer), *cells, *latents)
+    return table
+
+
+def check_table(rule: str, records: list[dict[str, Any]]) -> Table:
+    """Backends beside the reference: spikes that differ, weight error, verdict."""
+    table = Table(title=f"{rule}: learning on the same spikes, beside the reference")
+    for heading in ("backend", "streams", "stimuli", "η", "spikes", "differing", "weight error", "agrees"):
+        table.add_column(heading, justify="left" if heading in ("backend", "agrees") else "right")
+    for one in records:
+        verdict = "[green]yes[/]" if one["agrees"] else f"[red]no[/] {escape(one['vacuous'])}"
+        table.add_row(
+            " ".join([one["backend"], one["dtype"], *(f"{k}={v}" for k, v in one.get("options", {}).items())]),
+            str(one["streams"]), str(one["stimuli"]),
+            f"{one['learning_rate'] / one['streams']:g}", str(one["spikes"]), str(one["spikes_differing"]),
+            f"{one['weight_error']:.1e}", verdict,
+        )  # fmt: skip
+    return table
+
+
+class LiveDisplay:
+    """Progress bar with time left, and per layer the loss, activity, open gates and probe accuracy.
+
+    Appears with the first update, so that an error before it stands alone.
+    """
+
+    def __init__(self, console: Console, title: str, unit: str) -> None:
+        self.unit, self.latest, self.shown = unit, dict[str, Any](), False
+        self.progress = Progress(
+            TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("stimuli"),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console,
+        )  # fmt: skip
+        self.task = self.progress.add_task(title, total=None)
+        self.live = Live(console=console, refresh_per_second=4)
+
+    def __enter__(self) -> LiveDisplay:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.shown:
+            self.live.__exit__(kind, error, trace)
+            if not self.live.console.is_terminal:
+                self.live.console.line()  # which rich leaves out where a file or a pipe reads
+
+    def update(self, row: dict[str, Any]) -> None:
+        """Show a row of metrics: step, steps, and whatever else it holds."""
+        self.latest |= row
+        self.progress.update(self.task, completed=row["step"], total=row["steps"])
+        self.live.update(self._render())
+        if not self.shown:
+            self.live.__enter__()
+            self.shown = True
+
+    def _render(self) -> Table:
+        grid = Table.grid()
+        grid.add_row(self.progress)
+        if "loss" not in self.latest:
+            return grid
+        table = Table(box=None, padding=(0, 2))
+        for heading in ("layer", "loss", f"activity ({self.unit})", "open gates", "probe accuracy"):
+            table.add_column(heading, justify="right")
+        probes = self.latest.get("probe_accuracy", [None] * len(self.latest["loss"]))
+        columns = (self.latest["loss"], self.latest["activity"], self.latest["open_gates"], probes)
+        for layer, values in enumerate(zip(*columns, strict=True), 1):
+            table.add_row(str(layer), *("–" if v is None else f"{v:.3f}" for v in values))
+        grid.add_row(table)
+        return grid
