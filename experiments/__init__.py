@@ -1,4 +1,5 @@
 """The questions asked with plastic, and the benchmarks. Run one with python -m plastic.experiments.studies.NAME.
 
-sweeps/ are many runs of one question, figures/ their pictures, studies/ questions asked once, benchmarks/ what it costs.
+sweeps/ are many runs of one question, figures/ their pictures, studies/ questions asked once, benchmarks/ the
+cost.
 """

@@ -9,6 +9,7 @@ from importlib import metadata
 
 from rich.table import Table
 
+from plastic.backends import backends
 from plastic.runs.folder import versions
 from plastic.terminal.console import Console
 
@@ -25,18 +26,6 @@ class Part:
 
 
 PARTS = (
-    Part("backend rate", "torch", "torch", "pip install torch"),
-    Part("backend snntorch", "snntorch", "snntorch", "pip install snntorch"),
-    Part("backend reference", "numpy", "numpy", 'pip install "numpy>=2,<2.4"'),
-    Part("backend brian2", "brian2", "brian2", 'pip install "brian2>=2.9,<3"', optional=True),
-    Part("backend loihi", "numba", "numba", "pip install numba"),
-    Part(
-        "backend lava",
-        "lava-nc",
-        "lava",
-        "pip install --no-deps --ignore-requires-python lava-nc==0.10.0; pip install asteval networkx==2.8.7 scipy",
-        optional=True,
-    ),
     Part("rules and data", "numpy", "numpy", 'pip install "numpy>=2,<2.4"'),
     Part("linear probes, digits", "scikit-learn", "sklearn", "pip install scikit-learn"),
     Part("pictures", "matplotlib", "matplotlib", "pip install matplotlib"),
@@ -56,6 +45,12 @@ PARTS = (
     Part("tests", "pytest", "pytest", "make test, in a clone"),
     Part("type checks", "mypy", "mypy", "make test, in a clone"),
 )
+
+
+def of_backends() -> tuple[Part, ...]:
+    """What the registered backends stand on."""
+    each = ((name, backend.package) for name, backend in backends().items())
+    return tuple(Part(f"backend {name}", p.name, p.module, p.remedy, p.optional) for name, p in each)
 
 
 def usable(part: Part) -> tuple[bool, str]:
@@ -83,7 +78,7 @@ def diagnose(console: Console) -> bool:
     for heading in ("part", "state", "version, or what is missing"):
         table.add_column(heading, overflow="fold")
     healthy = True
-    for part in PARTS:
+    for part in (*of_backends(), *PARTS):
         works, detail = usable(part)
         healthy &= works or part.optional or not part.name.startswith("backend")
         state = "[green]usable[/]" if works else "[red]missing[/]"

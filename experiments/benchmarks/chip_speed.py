@@ -24,7 +24,7 @@ import numba
 import numpy as np
 
 from plastic.experiments.sweeps.averages import write_result
-from plastic.hardware.chip.ensemble import circuit_of
+from plastic.hardware.chip.options import circuit_of
 from plastic.hardware.compiler.options import Ranges
 from plastic.hardware.compiler.quantiser import quantise
 from plastic.hardware.emulator.emulator import Emulator

@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 from plastic.experiments.benchmarks.rates import peak_bytes
 from plastic.experiments.sweeps.averages import command_of, median_ratio, write_result
-from plastic.models.backends.rate import RateSimulator
+from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.learning.learner import Learner
 from plastic.models.learning.optimizer import make_optimizer
 from plastic.models.network.convolution import Convolution, vgg

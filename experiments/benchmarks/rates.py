@@ -21,14 +21,14 @@ import tyro
 from torch import Tensor
 
 from plastic.experiments.sweeps.averages import command_of, median_ratio, side_by_side, write_result
-from plastic.models.backends.rate import RateSimulator
+from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.learning.learner import Learner
 from plastic.models.learning.optimizer import make_optimizer
 from plastic.models.network.layer import Network, dense, tree
 from plastic.models.network.parameters import he_std, initial_parameters, layer_name, specification
+from plastic.models.settings import Settings
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.settings import Settings
 from plastic.rules import CLAPP, load_rule
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.strings import rhm_task

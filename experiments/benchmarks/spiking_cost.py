@@ -28,7 +28,7 @@ from plastic.experiments.benchmarks.brian2_by_hand import side_by_side_with_back
 from plastic.experiments.benchmarks.plain_snntorch import PlainNetwork
 from plastic.experiments.benchmarks.rates import peak_bytes
 from plastic.experiments.sweeps.averages import command_of, median_ratio, side_by_side, write_result
-from plastic.models.backends.snntorch import SnnTorchSimulator
+from plastic.models.backends.snntorch.simulator import SnnTorchSimulator
 from plastic.models.learning.optimizer import make_optimizer
 from plastic.models.runs.simulate import make_settings, make_task
 from plastic.models.training.allocator import keep_freed_memory

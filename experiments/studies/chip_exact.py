@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,15 +23,16 @@ from numpy.typing import NDArray
 
 from plastic.experiments.studies.spiking import Spikes
 from plastic.experiments.sweeps.averages import write_result
-from plastic.hardware.chip.ensemble import ChipEnsemble, Hardware
+from plastic.hardware.chip.on_lava import quantised_of
+from plastic.hardware.chip.options import Hardware
 from plastic.hardware.chip.refusals import chip_options
 from plastic.hardware.compiler.options import Chip
 from plastic.hardware.emulator.emulator import Emulator
 from plastic.hardware.lava.fixed import run_fixed
 from plastic.hardware.program.spec import ROUNDINGS, Eligibility, Program
 from plastic.models.neuron.constants import SpikingStep
+from plastic.models.settings import Settings, SpikeInput
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.settings import Settings, SpikeInput
 from plastic.rules import load_rule
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.strings import rhm_task
@@ -95,21 +96,16 @@ def chip_case(
 ) -> ChipCase:  # fmt: skip
     """The rule's quantised network and its first stimuli."""
     rate = rate or RATE.get(rule, 0.1)
-    ensemble = ChipEnsemble(
-        settings(rule, "loihi", options),
-        [task(seed)],
-        [seed],
-        [rate],
-        Hardware(Chip(rounding=rounding, seed=seed, eligibility=eligibility), calibration=(100, 4)),
-    )
-    assert ensemble.quantised is not None
+    chip = Chip(rounding=rounding, seed=seed, eligibility=eligibility)
+    given = replace(settings(rule, "loihi", options), options=Hardware(chip, calibration=(100, 4)))
+    ensemble = Ensemble(given, [task(seed)], [seed], [rate])
     spikes, fixation, target = [], [], []
     for k in range(stimuli):
         shown = ensemble.stream.next()
         spikes.append(ensemble.encode(shown.inputs, "spikes", k)[0, :, 0].numpy())
         fixation.append(np.where(shown.fixation[0, 0], 1, -1))
         target.append(np.eye(ensemble.network.classes, dtype=np.int64)[shown.labels[0, 0]])
-    return ChipCase(ensemble.quantised.program, np.stack(spikes), np.array(fixation), np.stack(target))
+    return ChipCase(quantised_of(ensemble).program, np.stack(spikes), np.array(fixation), np.stack(target))
 
 
 def compare_fixed(
@@ -153,12 +149,13 @@ def float_case(
     the rule's learning rate."""
     rate = slower * RATE.get(rule, 0.1)
     truth = Ensemble(settings(rule, "reference", options), [task(seed)], [seed], [rate])
-    lava = ChipEnsemble(settings(rule, "lava", options), [task(seed)], [seed], [rate], Hardware(precision="float"))
-    first = {k: v.clone() for k, v in truth.learner.parameters.items()}
+    floats = replace(settings(rule, "lava", options), options=Hardware(precision="float"))
+    lava = Ensemble(floats, [task(seed)], [seed], [rate])
+    first = {k: v.clone() for k, v in truth.parameters.items()}
     tracks = Spikes(), Spikes()
     truth.train(stimuli, tracks[0])
     lava.train(stimuli, tracks[1])
-    expected, found = truth.learner.parameters, lava.learner.parameters
+    expected, found = truth.parameters, lava.parameters
     moved = {k: float((v - first[k]).abs().max()) for k, v in expected.items()}
     changed = {k: m for k, m in moved.items() if m > 0 and not k.startswith("readout")}
     errors = [float((expected[k] - found[k]).abs().max()) / m for k, m in changed.items()]

@@ -25,7 +25,8 @@ import torch
 from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Spiking, Stimuli, Training
 from plastic.experiments.sweeps.averages import write_result
-from plastic.hardware.chip.ensemble import CALIBRATION, ChipEnsemble, Hardware
+from plastic.hardware.chip.on_lava import quantised_of
+from plastic.hardware.chip.options import CALIBRATION, Hardware
 from plastic.hardware.compiler.calibration import float_run
 from plastic.hardware.compiler.options import Chip, Ranges
 from plastic.models.runs.simulate import make_settings, make_task
@@ -65,13 +66,12 @@ def on_chip(given: tuple[str, int, int, str, int, int, tuple[Ranges, ...]]) -> d
     numba.set_num_threads(1)
     settings, task = one_stream(rule, seed)
     hardware = Hardware(Chip(rounding, bits), ranges=ranges)  # type: ignore[arg-type]
-    ensemble = ChipEnsemble(replace(settings, backend="loihi"), [task], [seed], [RATE], hardware)
+    ensemble = Ensemble(replace(settings, backend="loihi", options=hardware), [task], [seed], [RATE])
     course = [{"stimuli": 0, "accuracy": accuracies(ensemble)}]
     for k in range(1, probes + 1):
         ensemble.train(round(stimuli * k / probes) - ensemble.learned)
         course.append({"stimuli": ensemble.learned, "accuracy": accuracies(ensemble)})
-    assert ensemble.quantised is not None
-    report = [asdict(layer) | {"expected": layer.expected} for layer in ensemble.quantised.report]
+    report = [asdict(layer) | {"expected": layer.expected} for layer in quantised_of(ensemble).report]
     print(f"{bits} bits, {rounding}: {course[0]['accuracy']} → {course[-1]['accuracy']}", flush=True)
     return {"bits": bits, "rounding": rounding, "seed": seed, "course": course, "report": report}
 

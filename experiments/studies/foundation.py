@@ -20,9 +20,9 @@ import tyro
 from matplotlib.figure import Figure
 
 from plastic.experiments.sweeps.averages import command_of, write_result
+from plastic.models.settings import Settings
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.settings import Settings
 from plastic.pictures.run import BLUE, GREEN, GREY, ORANGE
 from plastic.rules import load_rule
 from plastic.stimuli.grammar import RandomHierarchyModel

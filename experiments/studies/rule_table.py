@@ -29,9 +29,9 @@ import tyro
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.averages import command_of, write_result
 from plastic.models.backends.refusals import refusal
+from plastic.models.settings import Settings
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.settings import Settings
 from plastic.rules import all_rules, load_rule
 from plastic.stimuli.digit_images import digits_task
 from plastic.stimuli.grammar import RandomHierarchyModel

@@ -84,10 +84,10 @@ def beside_reference(config: Config, stimuli: int = 200) -> dict[str, Any]:
             dataclasses.replace(config, backend=backend, training=_one_stream(config), spiking=resolve(config).spiking)
         )
         ensemble = Ensemble(make_settings(one), [make_task(one)], [one.seed], [one.training.learning_rate or 0.0])
-        first = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
+        first = {k: v.clone() for k, v in ensemble.parameters.items()}
         spikes = Spikes()
         ensemble.train(stimuli, spikes)
-        found.append((np.stack(spikes.kept), first, ensemble.learner.parameters))
+        found.append((np.stack(spikes.kept), first, ensemble.parameters))
     (expected, first, weights), (spikes_found, _, weights_found) = found
     moved = {k: float((v - first[k]).abs().max()) for k, v in weights.items()}
     return {

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from plastic.config.settings import BACKENDS, CHIPS, ONLINE
-from plastic.hardware.chip.refusals import chip_refusal
-from plastic.models.backends.refusals import refusal
+from plastic.backends import backends
+from plastic.models.backends.refusals import usual_refusal
 from plastic.rules import Rule, all_rules, load_rule
 
 STREAMS = 128
@@ -24,31 +23,25 @@ TRACED = {
 
 def verdict(rule: type[Rule], backend: str) -> tuple[str, str]:
     """✓, ✓¹ (with the options for one stream), ✓² (with sides=current) or –; and those options, or the reason."""
-    reason = _refusal(rule(), backend)
+    reason = usual_refusal(rule(), backend, STREAMS)
     if reason is None:
         return "✓", ""
-    if rule.one_stream and _refusal(load_rule(rule.name, dict(rule.one_stream)), backend) is None:
+    if rule.one_stream and usual_refusal(load_rule(rule.name, dict(rule.one_stream)), backend, STREAMS) is None:
         return "✓¹", " ".join(f"{key}={value}" for key, value in rule.one_stream.items())
-    if rule().sides == "both" and _refusal(load_rule(rule.name, {"sides": "current"}), backend) is None:
+    if rule().sides == "both" and usual_refusal(load_rule(rule.name, {"sides": "current"}), backend, STREAMS) is None:
         return "✓²", "sides=current"
     return "–", reason
-
-
-def _refusal(rule: Rule, backend: str) -> str | None:
-    if backend in CHIPS:
-        return chip_refusal(rule, backend)
-    return refusal(rule, backend, 1 if backend in ONLINE else STREAMS)
 
 
 def support_table() -> str:
     """Markdown: one row per rule, ✓ where it runs with the default batch."""
     lines = [
-        f"| rule | third factor m_i | {' | '.join(f'`{backend}`' for backend in BACKENDS)} |",
-        "|---|---|" + ":-:|" * len(BACKENDS),
+        f"| rule | third factor m_i | {' | '.join(f'`{backend}`' for backend in backends())} |",
+        "|---|---|" + ":-:|" * len(backends()),
     ]
     for name, rule in all_rules().items():
         third = rule.third.replace("|", "\\|")
-        lines.append(f"| `{name}` | {third} | {' | '.join(verdict(rule, b)[0] for b in BACKENDS)} |")
+        lines.append(f"| `{name}` | {third} | {' | '.join(verdict(rule, b)[0] for b in backends())} |")
     return "\n".join(lines)
 
 
@@ -67,7 +60,7 @@ def refusals() -> list[str]:
     return [
         f"- `{name}` on `{backend}`: {text}"
         for name, rule in all_rules().items()
-        for backend in BACKENDS
+        for backend in backends()
         for mark, text in [verdict(rule, backend)]
         if mark == "–"
     ]
@@ -75,10 +68,10 @@ def refusals() -> list[str]:
 
 def backends_page() -> str:
     """docs/backends.md."""
-    lines = ["| rule | " + " | ".join(f"`{b}`" for b in BACKENDS) + " | with one stream |"]
-    lines.append("|---|" + ":-:|" * len(BACKENDS) + "---|")
+    lines = ["| rule | " + " | ".join(f"`{b}`" for b in backends()) + " | with one stream |"]
+    lines.append("|---|" + ":-:|" * len(backends()) + "---|")
     for name, rule in all_rules().items():
-        marks = " | ".join(verdict(rule, backend)[0] for backend in BACKENDS)
+        marks = " | ".join(verdict(rule, backend)[0] for backend in backends())
         lines.append(f"| `{name}` | {marks} | {online_form(rule)} |")
     return PAGE.format(table="\n".join(lines), refusals="\n".join(refusals()))
 

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
-from plastic.models.backends.rate import RateSimulator
+from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.learning.learner import Learner
 from plastic.models.network.outer import Update
 from plastic.models.network.parameters import Parameters, needs_readout
@@ -80,7 +80,7 @@ def alignment(ensemble: Ensemble, index: int, config: Config) -> list[float | No
     chosen = generator(config.seed, "alignment").permutation(len(task.train))[:ALIGNED]
     inputs = ensemble.encode(task.train.inputs[None, chosen], "alignment", 0)
     target = inputs.new_tensor(np.eye(ensemble.network.classes)[task.train.labels[None, chosen]])
-    parameters = {k: v[index : index + 1] for k, v in ensemble.learner.parameters.items()}
+    parameters = {k: v[index : index + 1] for k, v in ensemble.parameters.items()}
     own, exact = (_changes(ensemble, rule, parameters, inputs, target) for rule in (settings.rule, BP()))
     return [_cosine(own[key], exact[key]) for key in own if key.endswith(".weight") and key in exact]
 
@@ -124,7 +124,7 @@ def weight_noise(ensemble: Ensemble, index: int, config: Config) -> dict[str, fl
     """
     task, found = ensemble.tasks[index], {}
     readout = Readout(ensemble.features(index, task.train, "probe-train")[-1], task.train.labels)
-    weights = {k: v for k, v in ensemble.learner.parameters.items() if k.endswith(".weight")}
+    weights = {k: v for k, v in ensemble.parameters.items() if k.endswith(".weight")}
     for share in NOISE:
         random, kept = generator(config.seed, "weight-noise"), {k: v[index].clone() for k, v in weights.items()}
         for name in sorted(weights):

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from plastic.config.settings import CHIPS, Config
+from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.measures import MEASURES
 from plastic.experiments.sweeps.spec import Member, Pack, changed_settings
@@ -71,14 +71,9 @@ def run_pack(pack: Pack) -> list[Row]:
 
 
 def _network(pack: Pack) -> Ensemble:
-    """All members of the pack in one; of a chip there is one member."""
-    config = pack[0].config
-    if config.backend in CHIPS:
-        from plastic.hardware.chip.ensemble import make_chip
-
-        return make_chip(config)
+    """All members of the pack in one."""
     return Ensemble(
-        make_settings(config),
+        make_settings(pack[0].config),
         [make_task(m.config) for m in pack],
         [m.config.seed for m in pack],
         [m.config.training.learning_rate or 0.0 for m in pack],
@@ -94,6 +89,6 @@ def checkpoints(config: Config) -> list[int]:
 def measured(ensemble: Ensemble, index: int, member: Member) -> Row:
     """All measures of one member, by name; PlasticError where it diverged. A spiking network then falls silent,
     which is a finite activity, so its weights are looked at."""
-    if not all(bool(v[index].isfinite().all()) for v in ensemble.learner.parameters.values()):
+    if not all(bool(v[index].isfinite().all()) for v in ensemble.parameters.values()):
         raise PlasticError("the network diverged: its weights are not finite; lower --learning-rate.")
     return {name: MEASURES[name](ensemble, index, member.config) for name in member.measures}

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plastic.backends import capabilities
 from plastic.config.defaults import resolve
 from plastic.config.file import SECTIONS, from_table
-from plastic.config.settings import DOUBLE, Config
+from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.measures import MEASURES
 from plastic.stimuli.grammar import RandomHierarchyModel
@@ -122,7 +123,7 @@ class Sweep:
             groups.setdefault(_shared(member), []).append(member)
         packs: list[Pack] = []
         for group in groups.values():
-            alone = group[0].config.backend in DOUBLE
+            alone = not capabilities(group[0].config.backend).members
             size = 1 if alone else math.ceil(len(group) / math.ceil(len(group) / self.pack))
             packs += [tuple(group[i : i + size]) for i in range(0, len(group), size)]
         return packs

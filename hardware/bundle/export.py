@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from plastic.config.settings import CHIPS
+from plastic.backends import batched, capabilities, first
 from plastic.errors import PlasticError
 from plastic.hardware.bundle.write import FloatRun, Stimuli, write_bundle
-from plastic.hardware.chip.ensemble import circuit_of, make_chip
+from plastic.hardware.chip.emulated import EmulatedChip
+from plastic.hardware.chip.on_lava import LavaChip
+from plastic.hardware.chip.options import circuit_of
 from plastic.hardware.compiler.calibration import float_run
 from plastic.hardware.compiler.options import Chip, LayerReport, Quantised, Ranges
 from plastic.hardware.compiler.quantiser import check_fits, quantise
@@ -22,6 +24,7 @@ from plastic.hardware.program.spec import ELIGIBILITIES, PROFILES, ROUNDINGS
 from plastic.models.learning.learner import Watch
 from plastic.models.neuron.constants import Traces
 from plastic.models.runs.finished import FinishedRun, Weights, open_finished
+from plastic.models.runs.simulate import make_ensemble
 from plastic.models.training.ensemble import Ensemble
 from plastic.rules.rule import Rule
 from plastic.stimuli.stream import Stimulus
@@ -51,7 +54,7 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
     made, weights = _program_of_chip(finished, beginning) or _quantised(finished, beginning, chip)
     program = replace(made.program, profile=chip.profile)
     rule, rate = finished.ensemble.settings.rule, finished.config.training.learning_rate or 0.0
-    seed = finished.config.seed if finished.config.backend in CHIPS else chip.seed
+    seed = finished.config.seed if capabilities(finished.config.backend).integers else chip.seed
     stimuli, floating = _float(finished, weights, count, rate)
     about = {"rule": rule.name, "equation": rule.equation, "citation": rule.citation, "run": run.name,
              "learning_rate": rate, "begins": beginning, "report": [vars(one) for one in made.report]}  # fmt: skip
@@ -61,13 +64,16 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
 
 def _program_of_chip(run: FinishedRun, beginning: str) -> tuple[Quantised, Weights] | None:
     """The program that a run on a chip had; None for a run in floats, which is still to be quantised."""
-    if run.config.backend not in CHIPS or (made := make_chip(run.config).quantised) is None:
+    if not capabilities(run.config.backend).integers:
+        return None
+    chip = make_ensemble(run.config).simulator
+    if not isinstance(chip, EmulatedChip | LavaChip):
         return None
     if beginning != "initial":
         raise PlasticError(
             f"the run {str(run.path)!r} learned on a chip, and its program begins as it did; leave --start out."
         )
-    return made, run.initial
+    return chip.quantised, run.initial
 
 
 def _quantised(run: FinishedRun, beginning: str, chip: Chip) -> tuple[Quantised, Weights]:
@@ -142,15 +148,17 @@ class _Seen:
 
 def _float(run: FinishedRun, weights: Weights, count: int, rate: float) -> tuple[Stimuli, FloatRun]:
     """The network learns in float64 from the stimuli of one stream, from these weights on."""
-    given = replace(run.ensemble.settings, backend="snntorch", batch=1, dtype=torch.float64, device=torch.device("cpu"))
+    settings = run.ensemble.settings
+    name, device = first(batched), torch.device("cpu")
+    given = replace(settings, backend=name, options=None, batch=1, dtype=torch.float64, device=device)
     ensemble = Ensemble(given, [run.ensemble.tasks[0]], [run.config.seed], [rate])
-    for name, value in ensemble.learner.parameters.items():
+    for name, value in ensemble.parameters.items():
         value.copy_(torch.as_tensor(weights[name])[None])
     names = [f"layer{n}.weight" for n in range(1, len(ensemble.network.layers) + 1)]
     shapes = [(layer.positions, layer.neurons, layer.fan_in) for layer in ensemble.network.layers]
 
     def now() -> list[NDArray[np.float64]]:
-        parameters = ensemble.learner.parameters
+        parameters = ensemble.parameters
         return [parameters[name][0].numpy().reshape(shape).copy() for name, shape in zip(names, shapes, strict=True)]
 
     initial, seen = now(), _Seen(ensemble)

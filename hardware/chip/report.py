@@ -4,55 +4,61 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from plastic.hardware.compiler.options import Quantised
 from plastic.hardware.emulator.emulator import Emulator
 from plastic.hardware.program.spec import WEIGHT_BITS, WEIGHT_MAX, WEIGHT_MIN
-from plastic.models.backends.snntorch import SnnTorchSimulator
+from plastic.models.backends.reference.step import LayerStep, respond
+from plastic.models.network.layer import Network
 from plastic.models.network.parameters import Parameters
-from plastic.models.neuron.constants import Traces
+from plastic.models.settings import Settings
 
 Arrays = list[NDArray[np.float64]]
-Shown = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # rates and weights, each float and integer
+Compared = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]  # rates and weights, each float and integer
 
 
-def float_spikes(simulator: SnnTorchSimulator, parameters: Parameters, spikes: NDArray[Any]) -> Arrays:
-    """Spikes (examples, time, units) of every layer of the float network."""
-    given = torch.as_tensor(spikes.transpose(1, 0, 2)[None]).to(torch.float64)
-    traces: Traces = {}
-    with torch.inference_mode():
-        list(simulator.respond(parameters, given, traces))
-    layers = [torch.cat([part.spike for part in parts], dim=1)[0] for _, parts in sorted(traces.items())]
-    return [layer.flatten(2).numpy().transpose(1, 0, 2) for layer in layers]
+@dataclass(frozen=True)
+class FloatNetwork:
+    """What was quantised."""
+
+    settings: Settings
+    network: Network
+    parameters: Parameters  # initial, of one member
+
+
+def float_spikes(floats: FloatNetwork, spikes: Tensor) -> Arrays:
+    """Spikes (examples, time, units) of every layer of the float network, by the reference."""
+    network, steps = floats.network, list[list[LayerStep]]()
+    weights = {name: value[0].double().numpy() for name, value in floats.parameters.items()}
+    respond(network, floats.settings.rule, floats.settings.step, weights, spikes.double().numpy(), steps)
+    layers = [np.stack([step[index].spike for step in steps], axis=1) for index in range(len(network.layers))]
+    return [layer.reshape(*layer.shape[:2], -1) for layer in layers]
 
 
 def report(
-    quantised: Quantised,
-    simulator: SnnTorchSimulator,
-    parameters: Parameters,
-    spikes: NDArray[Any],
-    learned: Sequence[NDArray[Any]],
-) -> tuple[dict[str, Any], list[Shown]]:
+    quantised: Quantised, floats: FloatNetwork, spikes: Tensor, learned: Sequence[NDArray[Any]]
+) -> tuple[dict[str, Any], list[Compared]]:
     """The report as plain data, and per layer float rates, integer rates, float weights and integer weights.
 
-    parameters: initial, of one member; spikes: (examples, time, inputs), which both networks see untrained;
-    learned: integer weights at the end of the run, which say how many have reached the bounds of the chip.
+    spikes: (time, examples, inputs), which both networks get untrained; learned: integer weights at the end of the
+    run, which say how many have reached the bounds of the chip.
     """
     program = quantised.program
     emulator = Emulator(program)
-    whole, exact = emulator.features(spikes), float_spikes(simulator, parameters, spikes)
+    whole = emulator.features(spikes.numpy().transpose(1, 0, 2))
+    exact = float_spikes(floats, spikes)
     layers: list[dict[str, Any]] = []
-    shown: list[Shown] = []
+    compared: list[Compared] = []
     for index, layer in enumerate(quantised.report):
         a, b, scale = exact[index], whole[index], program.scales[index]["weight"]
-        weight = parameters[f"layer{index + 1}.weight"][0].double().numpy().ravel()
+        weight = floats.parameters[f"layer{index + 1}.weight"][0].double().numpy().ravel()
         stored = emulator.weights[index][0].ravel() / scale
         end = np.asarray(learned[index])
         highest = WEIGHT_MAX + 1 - 2 ** (WEIGHT_BITS - program.layers[index].weight_bits)
@@ -69,27 +75,26 @@ def report(
                 "scales": dict(program.scales[index]),
             }
         )
-        shown.append((a.mean((0, 1)), b.mean((0, 1)), weight, stored))
-    return {"rounding": program.rounding, "profile": program.profile, "layers": layers}, shown
+        compared.append((a.mean((0, 1)), b.mean((0, 1)), weight, stored))
+    return {"rounding": program.rounding, "profile": program.profile, "layers": layers}, compared
 
 
 def write_report(
-    folder: Path, quantised: Quantised, simulator: SnnTorchSimulator, parameters: Parameters, spikes: NDArray[Any],
-    learned: Sequence[NDArray[Any]],
-) -> None:  # fmt: skip
+    folder: Path, quantised: Quantised, floats: FloatNetwork, spikes: Tensor, learned: Sequence[NDArray[Any]]
+) -> None:
     """quantisation.json and quantisation.png in a run folder."""
-    plain, shown = report(quantised, simulator, parameters, spikes, learned)
+    plain, compared = report(quantised, floats, spikes, learned)
     (folder / "quantisation.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-    draw(folder / "quantisation.png", plain, shown)
+    draw(folder / "quantisation.png", plain, compared)
 
 
-def draw(path: Path, plain: dict[str, Any], shown: Sequence[Shown]) -> None:
+def draw(path: Path, plain: dict[str, Any], compared: Sequence[Compared]) -> None:
     """Above: spikes per step of each neuron, float against integer; below: weights. One column per layer."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4 * len(shown), 7), layout="constrained")
-    axes = figure.subplots(2, len(shown), squeeze=False)
-    for column, (layer, (rate, rate_whole, weight, stored)) in enumerate(zip(plain["layers"], shown, strict=True)):
+    figure = Figure(figsize=(4 * len(compared), 7), layout="constrained")
+    axes = figure.subplots(2, len(compared), squeeze=False)
+    for column, (layer, (rate, rate_whole, weight, stored)) in enumerate(zip(plain["layers"], compared, strict=True)):
         for row, (x, y) in enumerate(((rate, rate_whole), (weight, stored))):
             own = axes[row][column]
             low, high = min(x.min(), y.min()), max(x.max(), y.max())

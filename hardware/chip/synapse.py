@@ -6,7 +6,7 @@ floating point. Traces, tags, weights and modulators are rounded at random, as t
 repeated, every time with other random numbers, and the outcome is the mean. What comes before a trial is given to a
 chip that does not learn: it leaves nothing but what the circuit holds.
 
-On Lava each repeat is a run of its own, with the emulator beside it as a witness.
+On Lava each repeat is a run of its own, with the emulator beside it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from plastic.backends import batched, first
 from plastic.errors import PlasticError
-from plastic.hardware.chip.ensemble import circuit_of
 from plastic.hardware.chip.observation import chip_observations
+from plastic.hardware.chip.options import circuit_of
 from plastic.hardware.compiler.options import Chip, Quantised, Ranges
 from plastic.hardware.compiler.quantiser import quantise
 from plastic.hardware.emulator.emulator import Emulator, Stimulated
@@ -48,14 +49,15 @@ from plastic.models.studies.synapse import (
 )  # fmt: skip
 from plastic.rules.rule import Rule
 
+REPEATS = 16  # of a point; on Lava 1, which takes a second
 LARGEST = 0.65  # thresholds that the largest change is
 State = dict[str, NDArray[np.int64]]
 Whole = NDArray[np.integer[Any]]
 
 
 def probe_on_chip(
-    rule: Rule, backend: str, protocol: str, points: int, step: SpikingStep, repeats: int,
-    rounding: Rounding = "stochastic",
+    rule: Rule, backend: str, protocol: str, points: int, step: SpikingStep, repeats: int | None = None,
+    rounding: Rounding = "stochastic", beside_lava: bool = False,
 ) -> tuple[str, list[Outcome], dict[str, float]]:  # fmt: skip
     """As plastic.models.studies.synapse.probe_rule, in float units, and what they were on the chip: learning_rate,
     weight_step and membrane and trace decay, as it has them."""
@@ -67,19 +69,26 @@ def probe_on_chip(
             f"rule {rule.name!r} as it is set has a third factor in every time step, which on a chip leaves no "
             "eligibility in a tag to be shown; take --backend snntorch."
         )
-    if backend == "lava":
-        load_lava()
+    repeats = repeats or (1 if beside_lava else REPEATS)
     quantised, learning_rate = _quantised(rule, protocol, points, step, rounding)
-    bench = _Bench(quantised.program, start_parameters(rule)[1], learning_rate, range(repeats), backend == "lava")
+    chip = _ProbedChip(quantised.program, start_parameters(rule)[1], learning_rate, range(repeats), beside_lava)
     (report,) = quantised.report
-    told = {
+    constants = {
         "learning_rate": learning_rate,
         "weight_step": report.weight_step,
         "membrane_decay": report.membrane_decay,
         "trace_decay": report.trace_decay,
         "repeats": repeats,
     }
-    return varied, bench.run(planned), told
+    return varied, chip.run(planned), constants
+
+
+def probe_on_lava(
+    rule: Rule, backend: str, protocol: str, points: int, step: SpikingStep, repeats: int | None = None
+) -> tuple[str, list[Outcome], dict[str, float]]:
+    """The same, each test on Lava too; PlasticError where a bit of it differs."""
+    load_lava()
+    return probe_on_chip(rule, backend, protocol, points, step, repeats, beside_lava=True)
 
 
 def integer_program(
@@ -97,7 +106,7 @@ def _quantised(
     circuit_of(rule, NETWORK, 1.0, STATISTICS)
     step = dataclasses.replace(step, threshold=1.0, trace_timing="emitted")
     time_steps = len(trials(protocol, points)[1][0].test)
-    _, floats = probe_rule(rule, "snntorch", protocol, points, step)
+    _, floats = probe_rule(rule, first(batched), protocol, points, step)
     change, eligibility, modulator = (
         max(abs(getattr(one, name)) for one in floats) for name in ("weight_change", "eligibility", "modulator")
     )
@@ -111,14 +120,14 @@ def _quantised(
 
 
 @dataclass
-class _Bench:
+class _ProbedChip:
     """The neuron on a chip."""
 
     program: Program
     circuit: list[str]  # names of the circuit's weights
     learning_rate: float
     seeds: range  # one for each repeat
-    witness: bool  # whether Lava does each test, too
+    beside_lava: bool  # whether Lava does each test, too
 
     def run(self, planned: list[Trial]) -> list[Outcome]:
         resting = Emulator(self._without_learning())
@@ -141,7 +150,7 @@ class _Bench:
         done = chips.stimulus(np.repeat(trial.test[None].astype(np.uint8), len(self.seeds), 0))
         tags = chips.tags
         sent = self._learn(chips, done, trial.fixation)
-        if self.witness:
+        if self.beside_lava:
             self._on_lava(program, trial, done, tags[0], sent, chips.weights[0])
         return self._outcome(trial, chips, done, tags, sent, chips.weights[0] - first)
 

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from plastic.backends import batched, first
 from plastic.hardware.compiler.options import Ranges
 from plastic.models.learning.eligibility import Eligibility
 from plastic.models.learning.learner import Observation
+from plastic.models.learning.observer import Look
+from plastic.models.settings import Settings
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.observer import Look
-from plastic.models.training.settings import Settings
 from plastic.stimuli.task import Task
 
 BEYOND = 99.5  # percentile of eligibilities and modulators that is called the largest
@@ -88,8 +89,9 @@ def float_run(
     Several streams are there for speed: their updates add up, so the run gets as far as `stimuli` times
     `streams` stimuli of one.
     """
+    name, device = first(batched), torch.device("cpu")
     given = replace(
-        settings, backend="snntorch", batch=streams, dtype=torch.float32, optimizer="sgd", device=torch.device("cpu")
+        settings, backend=name, options=None, batch=streams, dtype=torch.float32, optimizer="sgd", device=device
     )
     ensemble = Ensemble(given, [task], [seed], [learning_rate])
     watched = [_Watched() for _ in ensemble.network.layers]
@@ -117,6 +119,6 @@ def float_run(
         ensemble.train(min(every, stimuli - done) - 1)
         done += min(every, stimuli - done)
         for index, one in enumerate(watched):
-            weight = ensemble.learner.parameters[f"layer{index + 1}.weight"]
+            weight = ensemble.parameters[f"layer{index + 1}.weight"]
             one.weight = max(one.weight, float(weight.abs().max()))
     return [one.ranges() for one in watched]

@@ -1,10 +1,11 @@
-"""Which rule runs on which backend, and why not where it does not."""
+"""Which rule runs on which backend, and why not where it does not: computed from capabilities."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from plastic.config.settings import CHIPS, ONLINE
+from plastic.backends import Capabilities, batched, capabilities, first, rates
+from plastic.models.backends import backend_of
 from plastic.rules import parsed
 from plastic.rules.rule import Rule
 
@@ -17,7 +18,8 @@ def refusal(
     `statistics`: batch or traces; without it, batch on the backends that run several streams. `protocol`: of an
     experiment on one synapse, which never has more streams.
     """
-    statistics = statistics or ("traces" if backend in ONLINE else "batch")
+    can = capabilities(backend)
+    statistics = statistics or ("batch" if can.streams is None else "traces")
     if streams < 2 and rule.reads_statistics and statistics == "batch":
         return (
             f"rule {rule.name!r} averages over streams, and {backend} was given {streams}; raise --batch, or take "
@@ -26,25 +28,33 @@ def refusal(
     if streams < rule.smallest_batch:
         return (
             f"rule {rule.name!r} compares streams, so it needs {rule.smallest_batch} of them and {backend} was given "
-            f"{streams}; {_remedy(rule, backend, protocol)}."
+            f"{streams}; {_remedy(rule, can, protocol)}."
         )
-    if backend == "rate" and rule.stepwise:
+    if not can.spikes and rule.stepwise:
         return (
             f"rule {rule.name!r} as it is set has a third factor in every time step, and rates have one step; take "
-            "--backend snntorch."
+            f"--backend {first(batched)}."
         )
-    if backend != "rate" and (rule.normalised_input or rule.presentation != "single"):
+    if can.spikes and (rule.normalised_input or rule.presentation != "single"):
         return (
             f"rule {rule.name!r} needs inputs that spikes are not (normalised, or two stimuli in one); take "
-            "--backend rate."
+            f"--backend {first(rates)}."
         )
     return None
 
 
-def _remedy(rule: Rule, backend: str, protocol: bool) -> str:
+def usual_refusal(rule: Rule, backend: str, streams: int) -> str | None:
+    """Why the rule cannot run on this backend as it is by default: with so many streams, or as many as it has."""
+    can = capabilities(backend)
+    most = streams if can.streams is None else min(streams, can.streams)
+    return refusal(rule, backend, most) or backend_of(backend).refusal(rule, None)
+
+
+def _remedy(rule: Rule, can: Capabilities, protocol: bool) -> str:
     """More streams, or options with which the rule makes do with one, where the backend has what they need."""
-    ways = [] if protocol else ["raise --batch, on the backend rate or snntorch"]
+    ways = [] if protocol else [f"raise --batch, on the backend {first(rates)} or {first(batched)}"]
     alone = dataclasses.replace(rule, **parsed(type(rule), rule.one_stream))
-    if rule.one_stream and not (backend in CHIPS and (alone.memory_slots or "above" in rule.reads)):
+    needed = ({"memory"} if alone.memory_slots else set()) | (rule.reads & {"above"})
+    if rule.one_stream and not needed & can.unreadable:
         ways.append("take --rule-options " + " ".join(f"{key}={value}" for key, value in rule.one_stream.items()))
     return ", or ".join(ways) or "take another rule or backend"

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.config.settings import SPIKING, Config
-from plastic.config.file import read_config
+from plastic.backends import batched, first
 from plastic.config.defaults import resolve
+from plastic.config.file import read_config
+from plastic.config.settings import Config
 from plastic.errors import PlasticError
-from plastic.models.runs.simulate import make_settings, make_task
-from plastic.models.neuron.constants import SpikingStep
 from plastic.models.network.layer import Layer
-from plastic.models.training.ensemble import Ensemble
+from plastic.models.neuron.constants import SpikingStep
+from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.training.ensemble import Prepared
 from plastic.runs.folder import read_arrays
 
 Weights = dict[str, NDArray[np.float64]]
@@ -27,16 +28,16 @@ class FinishedRun:
 
     path: Path
     config: Config
-    ensemble: Ensemble  # before its first stimulus
+    ensemble: Prepared  # before its first stimulus
     final: Weights  # by the names of models/network/parameters.py, without the axis of members
 
     @property
     def step(self) -> SpikingStep:
         """Constants of the spiking step; PlasticError for a rate network."""
-        if self.config.backend not in SPIKING or self.ensemble.settings.spiking is None:
+        if self.ensemble.settings.spiking is None:
             raise PlasticError(
                 f"the run {str(self.path)!r} is of the backend {self.config.backend}, whose network has no spikes; "
-                "export a run of a spiking backend, as from: plastic simulate --backend snntorch."
+                f"export a run of a spiking backend, as from: plastic simulate --backend {first(batched)}."
             )
         return self.ensemble.settings.spiking
 
@@ -51,7 +52,8 @@ class FinishedRun:
     @property
     def initial(self) -> Weights:
         """The weights that the run began with, by name."""
-        return {k: v[0].double().cpu().numpy().copy() for k, v in self.ensemble.learner.parameters.items()}
+        dtype = self.ensemble.settings.dtype
+        return {k: v[0].to(dtype).double().numpy().copy() for k, v in self.ensemble.initial.items()}
 
 
 def open_finished(path: Path) -> FinishedRun:
@@ -63,15 +65,13 @@ def open_finished(path: Path) -> FinishedRun:
     if not (path / "result.json").is_file():
         raise PlasticError(f"the run {str(path)!r} has not ended; finish it with: plastic simulate --resume {path}.")
     config = resolve(read_config(path / "config.toml"))
-    ensemble = Ensemble(
-        make_settings(config), [make_task(config)], [config.seed], [config.training.learning_rate or 0.0]
-    )
+    ensemble = Prepared(make_settings(config), [make_task(config)], [config.seed])
     again = f"run it anew with: plastic simulate --config {path / 'config.toml'}"
     try:
         final = {k: v.astype(np.float64) for k, v in read_arrays(path / "weights.safetensors").items()}
     except (OSError, SafetensorError) as error:
         raise PlasticError(f"the weights of the run {str(path)!r} cannot be read ({error}); {again}.") from None
-    expected = {k: tuple(v.shape[1:]) for k, v in ensemble.learner.parameters.items()}
+    expected = {k: tuple(v.shape[1:]) for k, v in ensemble.initial.items()}
     if {k: v.shape for k, v in final.items()} != expected:
         raise PlasticError(f"the weights of the run {str(path)!r} do not fit its config.toml; {again}.")
     if not all(np.isfinite(v).all() for v in final.values()):

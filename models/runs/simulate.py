@@ -11,29 +11,30 @@ from typing import Any, cast
 import torch
 from threadpoolctl import threadpool_limits
 
-from plastic.config.settings import CHIPS, DOUBLE, EVENTS, IMAGES, SPIKING, Config
-from plastic.stimuli.digit_images import digits_task
-from plastic.stimuli.event_sets import event_task
-from plastic.stimuli.image_sets import image_task
-from plastic.stimuli.grammar import RandomHierarchyModel
-from plastic.stimuli.stream import Stimulus
-from plastic.stimuli.strings import InputFormat, rhm_task
-from plastic.stimuli.task import Task
+from plastic.backends import batched, capabilities, first, fitting
 from plastic.config.defaults import resolve
+from plastic.config.settings import EVENTS, IMAGES, Config
 from plastic.errors import PlasticError
-from plastic.models.training.allocator import keep_freed_memory
-from plastic.models.backends.brian2.equations import Equations
+from plastic.models.backends import backend_of
 from plastic.models.learning.learner import Watch
-from plastic.models.training.metrics import RECENT, Recent, layer_metrics, remember
-from plastic.models.training.observer import together
-from plastic.models.training.processes import share_of_this_process
-from plastic.models.training.recording import Recorder, layer_sizes
-from plastic.models.training.settings import Settings, SpikeInput
+from plastic.models.learning.observer import together
+from plastic.models.learning.processes import share_of_this_process
 from plastic.models.neuron.constants import SpikingStep, Traces, TraceTiming
+from plastic.models.settings import Settings, SpikeInput
+from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.metrics import RECENT, Recent, layer_metrics, remember
+from plastic.models.training.recording import Recorder, layer_sizes
 from plastic.pictures.run import draw_run
 from plastic.rules import load_rule
 from plastic.runs.folder import CHECKPOINT, RunFolder, free_folder
+from plastic.stimuli.digit_images import digits_task
+from plastic.stimuli.event_sets import event_task
+from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.image_sets import image_task
+from plastic.stimuli.stream import Stimulus
+from plastic.stimuli.strings import InputFormat, rhm_task
+from plastic.stimuli.task import Task
 from plastic.traces.opened import open_run, run_attributes
 from plastic.traces.plan import make_plan
 from plastic.traces.spec import Record
@@ -75,7 +76,7 @@ def make_settings(config: Config) -> Settings:
     rule = load_rule(config.rule, config.options())
     if not rule.learns and rule.mask != "sample":
         raise PlasticError(f"rule {rule.name!r} changes no weights, so --mask {rule.mask} means nothing; leave it out.")
-    network, spiking, training = config.network, config.spiking, config.training
+    network, spiking, training, can = config.network, config.spiking, config.training, capabilities(config.backend)
     assert network.topology is not None
     assert network.depth is not None
     assert network.width is not None
@@ -90,7 +91,7 @@ def make_settings(config: Config) -> Settings:
         topology=network.topology,
         shared=network.weights == "shared",
         activation=network.activation,
-        spiking=step if config.backend in SPIKING else None,
+        spiking=step if can.spikes else None,
         backend=config.backend,
         spike_input=SpikeInput(spiking.time_steps, cast(Any, spiking.coding), spiking.input_rate),
         initial_rate=spiking.initial_rate or 0.0,
@@ -102,22 +103,21 @@ def make_settings(config: Config) -> Settings:
         recompute_context=training.context == "recomputed",
         statistics=training.statistics,
         statistics_time_constant=training.statistics_time_constant,
-        device=choose_device("cpu" if config.backend in DOUBLE else config.device),
+        device=choose_device(config.device if "cuda" in can.devices else "cpu"),
         dtype=torch.float64 if config.dtype == "float64" else torch.float32,
         share=share_of_this_process(),
+        options=backend_of(config.backend).options(config),
     )
 
 
 def show_equations(config: Config) -> str:
-    """The neurons, synapses and third factor of a run in Brian2's language; nothing is run."""
-    if config.backend != "brian2":
+    """The neurons, synapses and third factor of a run in its backend's language; nothing is run."""
+    if not capabilities(config.backend).equations:
+        theirs = " or ".join(fitting(lambda can: can.equations))
         raise PlasticError(
-            f"--show-equations prints Brian2's equations, not those of {config.backend}: add --backend brian2."
+            f"--show-equations prints the equations of {theirs}, and {config.backend} has none: add --backend {theirs}."
         )
-    settings = make_settings(config)
-    assert settings.spiking is not None
-    equations = Equations.of(settings.rule, settings.spiking, settings.spike_input.time_steps)
-    return f"{equations}\n\nLast step of a stimulus (end)\n    {settings.rule.equation}"
+    return backend_of(config.backend).equations(make_settings(config))
 
 
 def make_recorder(ensemble: Ensemble, config: Config) -> Callable[[Path, int], Recorder | None]:
@@ -140,23 +140,20 @@ def make_recorder(ensemble: Ensemble, config: Config) -> Callable[[Path, int], R
 
 
 def make_ensemble(config: Config) -> Ensemble:
-    """The network of a resolved config, before its first stimulus; PlasticError for a chip, which is made elsewhere."""
-    if config.backend in CHIPS:
-        raise PlasticError(f"the backend {config.backend} is a chip; make it with plastic.hardware.chip.ensemble.make_chip.")
+    """The network of a resolved config, before its first stimulus."""
     rate = config.training.learning_rate or 0.0
     return Ensemble(make_settings(config), [make_task(config)], [config.seed], [rate])
 
 
 def simulate(
-    config: Config, out: str | Path | None = None, report: Report | None = None, resume: str | Path | None = None,
-    make_network: Callable[[Config], Ensemble] = make_ensemble,
+    config: Config, out: str | Path | None = None, report: Report | None = None, resume: str | Path | None = None
 ) -> dict[str, Any]:  # fmt: skip
     """Run a config and write its folder; with `resume`, go on with the killed run of that folder.
 
     `report` gets a dict per display step: step, steps, and the metrics of metrics.jsonl.
     Returns rule, backend, seed, probe_accuracy and untrained_accuracy (a list, one per layer),
     chance, wall_seconds, run (the folder), and the probes of all latents.
-    Where torchrun started several processes, they share the streams (plastic.models.training.processes); the
+    Where torchrun started several processes, they share the streams (plastic.models.learning.processes); the
     first one writes, reports and returns, the others return an empty dict. Metrics of a stimulus are
     those of the first process' streams.
     Raises PlasticError for settings that cannot be, before anything is written, and for runs that
@@ -166,7 +163,7 @@ def simulate(
     torch.set_num_threads(config.threads)
     threadpool_limits(config.threads)  # of the linear algebra beneath the probes
     keep_freed_memory()
-    ensemble = make_network(config)
+    ensemble = make_ensemble(config)
     make = make_recorder(ensemble, config)
     share = ensemble.settings.share
     if share.size > 1 and resume is not None:
@@ -192,6 +189,7 @@ def simulate(
         "wall_seconds": round(time.perf_counter() - started, 2),
         "run": str(folder.path),
         "latents": {"trained": trained, "untrained": untrained},
+        **computed_by(ensemble),
     }
     _write_end(ensemble, config, folder, result)
     return result
@@ -216,13 +214,13 @@ def _train(
 ) -> list[dict[str, float]]:
     """Train to the end; returns the probes there. A new folder in which nothing was learned does not stay."""
     steps, before = config.training.steps or 0, ensemble.learned
-    course = _Course(ensemble, config, folder, recorder, report)
+    log = RunLog(ensemble, config, folder, recorder, report)
     try:
-        ensemble.train(steps - before, course)
+        ensemble.train(steps - before, log)
         report({"step": steps, "steps": steps})
         trained = ensemble.probe()
     except Exception as error:
-        if not course.learned and not before:
+        if not log.learned and not before:
             folder.discard()
         elif isinstance(error, PlasticError):
             raise PlasticError(f"{str(error)[:-1]}; the run folder {str(folder.path)!r} has what was before.") from None
@@ -233,19 +231,28 @@ def _train(
 
 def _write_end(ensemble: Ensemble, config: Config, folder: RunFolder, result: dict[str, Any]) -> None:
     """Weights, picture, and last the result: a folder with a result is whole."""
-    parameters = {k: v[0].cpu().numpy() for k, v in ensemble.learner.parameters.items()}
+    parameters = {k: v[0].cpu().numpy() for k, v in ensemble.parameters.items()}
     folder.write_arrays("weights.safetensors", parameters)
-    ensemble.write_more(folder.path)
+    ensemble.simulator.write_report(folder.path)
     draw_run(folder.path / "picture.png", config, open_run(folder.path), result)
     folder.write_json("result.json", result)
+
+
+def computed_by(ensemble: Ensemble) -> dict[str, dict[str, str]]:
+    """What another backend computed for this one, by name; nothing where there is nothing."""
+    other = {"features": ensemble.simulator.features_by} if ensemble.simulator.features_by else {}
+    name = first(batched)
+    if ensemble.settings.initial_rate > 0 and ensemble.settings.backend != name:
+        other["initial rates"] = name
+    return {"computed_by": other} if other else {}
 
 
 def _probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
     return {"probe_accuracy": [p["class"] for p in probes]}
 
 
-class _Course:
-    """What is collected, written and reported while a run trains."""
+class RunLog:
+    """An observer that collects, writes and reports what a run does while it trains."""
 
     def __init__(
         self, ensemble: Ensemble, config: Config, folder: RunFolder, recorder: Recorder | None, report: Report
@@ -255,7 +262,7 @@ class _Course:
             ensemble, config, folder, recorder, report,
         )  # fmt: skip
         self.steps, probes = config.training.steps, config.training.probes
-        self.shown = max(1, self.steps // DISPLAYS)
+        self.every = max(1, self.steps // DISPLAYS)
         self.probed = {round(self.steps * k / (probes + 1)) for k in range(1, probes + 1)}
         self.collected: dict[str, list[float | None]] = {}
         self.recent: Recent | None = {} if ensemble.settings.batch == 1 else None  # since the last checkpoint
@@ -264,9 +271,9 @@ class _Course:
     def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
         self.collected = {}
         record, traces = self.recorder.begin(step) if self.recorder is not None else (None, None)
-        soon = self.recent is not None and -step % self.shown < RECENT
+        soon = self.recent is not None and -step % self.every < RECENT
         keep = remember(self.recent) if soon and self.recent is not None else None
-        measure = layer_metrics(self.collected, self.recent) if step % self.shown == 0 else None
+        measure = layer_metrics(self.collected, self.recent) if step % self.every == 0 else None
         return together(record, keep, measure), traces
 
     def end(self, step: int, stimulus: Stimulus) -> None:
@@ -274,7 +281,7 @@ class _Course:
         if self.recorder is not None:
             self.recorder.end(step, stimulus)
         row: dict[str, Any] = {"step": step, **self.collected}
-        if step % self.shown == 0 or step in self.probed or step == self.steps:
+        if step % self.every == 0 or step in self.probed or step == self.steps:
             _check_finite(self.ensemble, row, step, self.config)
         if step in self.probed:
             row |= _probe_row(self.ensemble.probe())
@@ -293,7 +300,7 @@ class _Course:
 def _check_finite(ensemble: Ensemble, row: dict[str, Any], step: int, config: Config) -> None:
     """PlasticError for a network that diverged. A spiking one falls silent, so its weights are looked at too."""
     seen = [value for key in ("loss", "activity") for value in row.get(key, []) if value is not None]
-    weights = ensemble.learner.parameters.values()
+    weights = ensemble.parameters.values()
     if not (all(map(math.isfinite, seen)) and all(bool(w.isfinite().all()) for w in weights)):
         raise PlasticError(
             f"the network diverged by stimulus {step}: its weights or activity are not finite; lower --learning-rate "

@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from plastic.errors import PlasticError
-from plastic.models.backends.rate import RateSimulator
+from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.learning.learner import Learner, Watch
 from plastic.models.learning.optimizer import State, make_optimizer
 from plastic.models.network.layer import Network
 from plastic.models.network.outer import Update, Whole
 from plastic.models.network.parameters import Parameters, he_std, initial_parameters, layer_name, specification
 from plastic.models.neuron.constants import Traces
+from plastic.models.settings import Settings, build_network
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.settings import Settings, build_network
 from plastic.rules.rule import LayerShape, Rule
 from plastic.stimuli.stream import Stimulus, Stream
 from plastic.stimuli.task import Task
@@ -102,7 +102,7 @@ class Comparison:
         self.network = build_network(_with_rule(settings, self.reference), task)
         specified = specification(self.network, self.reference, he_std(self.network))
         drawn = initial_parameters(specified, self.ensemble.seeds, settings.dtype, settings.device)
-        own = self.ensemble.learner.parameters
+        own = self.ensemble.parameters
         self.extra = {k for k, v in drawn.items() if k not in own or own[k].shape != v.shape}
         self.parameters = {k: v if k in self.extra else own[k] for k, v in drawn.items()}
         rate = torch.tensor([self.learning_rate], dtype=settings.dtype, device=settings.device)
@@ -133,10 +133,10 @@ class Comparison:
 
     def compare(self, step: int) -> None:
         """One row: cosine and norm ratio per layer, mean over the batches, and the cosine's spread."""
-        settings, learner = self.ensemble.settings, self.ensemble.learner
+        settings, parameters = self.ensemble.settings, self.ensemble.parameters
         cosines, ratios = [], []
         for batch in self.batches:
-            mine = updates(self.ensemble.network, settings.rule, settings.activation, learner.parameters, batch)
+            mine = updates(self.ensemble.network, settings.rule, settings.activation, parameters, batch)
             theirs = updates(self.network, self.reference, settings.activation, self.parameters, batch)
             names = [f"{layer_name(i)}.weight" for i in range(len(self.network.layers))]
             nothing = torch.zeros(1)
@@ -146,14 +146,13 @@ class Comparison:
         row: dict[str, Any] = {"step": step, "cosine": _mean(cosines), "norm_ratio": _mean(ratios)}
         row |= {"cosine_std": spread.tolist()}
         if settings.activation == "linear":
-            row["lateral"] = lateral_alignment(self.ensemble.network, settings.rule, learner.parameters)
+            row["lateral"] = lateral_alignment(self.ensemble.network, settings.rule, parameters)
         self.rows.append(row)
 
     def _batch(self, before: Stimulus, now: Stimulus) -> Batch:
-        ensemble = self.ensemble
-        inputs, context = (ensemble.encode(ensemble.seen(s), "spikes", 0) for s in (now, before))
-        fixation = ensemble._tensor(now.fixation)[..., None] * 2 - 1
-        return Batch(inputs, context, fixation, ensemble._target(now))
+        presentation = self.ensemble.presentation
+        inputs, context = (presentation.encode(presentation.pixels(s), "spikes", 0) for s in (now, before))
+        return Batch(inputs, context, presentation.fixation(now), presentation.target(now))
 
 
 def _ratio(mine: Tensor, theirs: Tensor) -> float:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from plastic.models.learning.learner import Observation, Watch
 from plastic.models.neuron.constants import SpikingStep, Traces
+from plastic.models.settings import Settings, SpikeInput
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.settings import Settings, SpikeInput
 from plastic.rules import load_rule
 from plastic.stimuli.coding import Coding
 from plastic.stimuli.grammar import RandomHierarchyModel
@@ -107,9 +107,7 @@ class _Recorder:
         self.keep_weights()
 
     def keep_weights(self) -> None:
-        self.track.weights.append(
-            {k: v[0].double().numpy().copy() for k, v in self.ensemble.learner.parameters.items()}
-        )
+        self.track.weights.append({k: v[0].double().numpy().copy() for k, v in self.ensemble.parameters.items()})
 
 
 @lru_cache(maxsize=64)
@@ -121,7 +119,7 @@ def run_case(case: Case, backend: str, dtype: str = "float64", nudge: float = 0.
     assert case.learning_rate is not None
     rate, task = case.learning_rate / case.streams, case_task(case.seed, len(case.widths))
     ensemble = Ensemble(case.settings(backend, dtype), [task], [case.seed], [rate])
-    for name, value in ensemble.learner.parameters.items():
+    for name, value in ensemble.parameters.items():
         if nudge and name.endswith(".weight"):
             value.view(-1)[::2] *= 1 + nudge
             value.view(-1)[1::2] *= 1 - nudge

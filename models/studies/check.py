@@ -7,7 +7,6 @@ weights that did not move, says nothing and is reported as vacuous.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plastic.backends import backends, capabilities, first, reference
 from plastic.errors import PlasticError
 from plastic.models.studies.case import Case, Track, run_case
 from plastic.pictures.run import draw_check
@@ -41,7 +41,7 @@ def tuned(case: Case) -> Case:
         return case
     for rate in LEARNING_RATES:
         tried = replace(case, learning_rate=rate)
-        if not vacuity(tried, run_case(tried, "reference")):
+        if not vacuity(tried, run_case(tried, first(reference))):
             break
     return tried
 
@@ -96,7 +96,7 @@ def compare(case: Case, backend: str, dtype: str = "float64") -> Comparison:
     """Run the case on the reference and on the backend."""
     given, case = case, tuned(case)
     assert case.learning_rate is not None
-    truth, other = run_case(case, "reference"), run_case(case, backend, dtype)
+    truth, other = run_case(case, first(reference)), run_case(case, backend, dtype)
     pairs = list(zip(truth.spikes, other.spikes, strict=True))
     differing = np.array([sum(int((a != b).sum()) for a, b in zip(*pair, strict=True)) for pair in pairs])
     size = sum(layer.size for one in truth.spikes for layer in one)
@@ -105,7 +105,7 @@ def compare(case: Case, backend: str, dtype: str = "float64") -> Comparison:
     if not vacuous and error[-1] > TOLERANCE[dtype]:
         vacuous = chaos(case, truth, dtype)
         slower = replace(case, learning_rate=case.learning_rate / 4)
-        if vacuous and given.learning_rate is None and not vacuity(slower, run_case(slower, "reference")):
+        if vacuous and given.learning_rate is None and not vacuity(slower, run_case(slower, first(reference))):
             return compare(slower, backend, dtype)
     return Comparison(
         backend, dtype, case, sum(int(layer.sum()) for one in truth.spikes for layer in one), differing,
@@ -116,7 +116,7 @@ def compare(case: Case, backend: str, dtype: str = "float64") -> Comparison:
 def chaos(case: Case, truth: Track, dtype: str) -> str:
     """Whether the reference itself, with weights changed in the last digit of that type, ends elsewhere."""
     nudge = {"float64": 1e-15, "float32": 6e-8}[dtype]
-    error = weight_error(truth, truth.weights[-1], run_case(case, "reference", nudge=nudge).weights[-1])
+    error = weight_error(truth, truth.weights[-1], run_case(case, first(reference), nudge=nudge).weights[-1])
     if error <= TOLERANCE[dtype]:
         return ""
     return f"learning is chaotic here: in the reference too, {nudge:.0e} grows to {error:.0e}; take fewer --stimuli"
@@ -155,19 +155,23 @@ def vacuity(case: Case, track: Track) -> str:
     return ""
 
 
-def check_rule(case: Case, backends: Sequence[str]) -> list[Comparison]:
-    """The case on every backend, in float64, and on snntorch in float32 too; brian2 runs one of its streams, with
-    the rule's options for that."""
+def check_rule(case: Case, names: Sequence[str]) -> list[Comparison]:
+    """The case on every one of these backends, in each arithmetic that it has; one that has fewer streams runs as many
+    of the case's as it has, with the rule's options for that."""
     found = []
-    online = dict(case.options)
-    if load_rule(case.rule, online).smallest_batch > 1:
-        online |= rule_class(case.rule).one_stream
-    for backend in backends:
-        if backend == "brian2":
-            found.append(compare(replace(case, streams=1, options=tuple(online.items())), backend))
-        else:
-            found += [compare(case, backend, dtype) for dtype in ("float64", "float32")]
+    for name in names:
+        can = capabilities(name)
+        given = case if can.streams is None or can.streams >= case.streams else of_streams(case, can.streams)
+        found += [compare(given, name, dtype) for dtype in sorted(can.dtypes, reverse=True)]
     return found
+
+
+def of_streams(case: Case, streams: int) -> Case:
+    """The case with so few streams, and the rule's options for one where it compares streams."""
+    options = dict(case.options)
+    if load_rule(case.rule, options).smallest_batch > streams:
+        options |= rule_class(case.rule).one_stream
+    return replace(case, streams=streams, options=tuple(options.items()))
 
 
 def check(
@@ -189,6 +193,11 @@ def check(
     return found
 
 
+def comparable() -> list[str]:
+    """The backends that are held to the reference, spike by spike."""
+    return [name for name, backend in backends().items() if backend.can.role == "compared"]
+
+
 def installed() -> list[str]:
-    """The backends that can be compared with the reference here."""
-    return ["snntorch"] + (["brian2"] if importlib.util.find_spec("brian2") else [])
+    """Those of them whose packages are here."""
+    return [name for name in comparable() if backends()[name].package.installed]

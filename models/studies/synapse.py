@@ -14,29 +14,27 @@ Of the chips: plastic.hardware.chip.synapse.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from plastic.backends import capabilities, fitting
 from plastic.errors import PlasticError
-from plastic.models.backends.brian2.simulator import Brian2Simulator, load_brian2
-from plastic.models.backends.rate import RateSimulator
-from plastic.models.backends.reference.adapter import ReferenceLearner, ReferenceSimulator
+from plastic.models.backends import Members, Simulator, backend_of
 from plastic.models.backends.refusals import refusal
-from plastic.models.learning.eligibility import Held, Response
-from plastic.models.learning.learner import Learner, Observation
-from plastic.models.learning.optimizer import make_optimizer
-from plastic.models.learning.statistics import SlowTraces, decay_per_stimulus
+from plastic.models.learning.learner import Observation, Watch
 from plastic.models.network.layer import dense
 from plastic.models.network.parameters import Parameters, initial_parameters, specification
-from plastic.models.neuron.constants import SpikingStep
-from plastic.models.training.settings import Settings, Simulator, SpikeInput, make_simulator
+from plastic.models.neuron.constants import SpikingStep, Traces
+from plastic.models.presentation import Presentation, Presented
+from plastic.models.settings import Settings, SpikeInput
 from plastic.rules.rule import Rule
 from plastic.stimuli.random import generator
+from plastic.stimuli.stream import Stimulus
+from plastic.stimuli.task import Examples, Task
 
 PROBED, TEACHER = 0, 1  # inputs
 WEAK, STRONG = 1e-3, 1.05  # their weights, in thresholds: the post factor is largest near the threshold
@@ -127,8 +125,29 @@ def warm_up(steps: int) -> tuple[list[Trains], list[float]]:
     return spikes, [1.0 if random.random() < 0.5 else -1.0 for _ in spikes]
 
 
+def probe_synapse(
+    rule: Rule, backend: str, protocol: str, points: int, step: SpikingStep, repeats: int | None = None
+) -> tuple[str, list[Outcome], dict[str, float]]:
+    """Run a protocol on a backend, in its own way where it has one: what was varied, an outcome for each point,
+    fixations first, and constants that the backend chose.
+
+    repeats: trials that a point is the mean of, on backends that round at random; None: as many as are usual there.
+    Raises PlasticError for an unknown protocol, a rule that does not run on one stream of the backend, or repeats where
+    nothing is random.
+    """
+    if not capabilities(backend).spikes:
+        theirs = ", ".join(fitting(lambda can: can.spikes))
+        raise PlasticError(f"the protocols need spikes; --backend is one of: {theirs}.")
+    if (own := backend_of(backend).synapse) is not None:
+        found: tuple[str, list[Outcome], dict[str, float]] = own(rule, backend, protocol, points, step, repeats)
+        return found
+    if repeats is not None:
+        raise PlasticError(f"--repeats is of chips, which round at random, and {backend} does not; leave it out.")
+    return *probe_rule(rule, backend, protocol, points, step), {}
+
+
 def probe_rule(rule: Rule, backend: str, protocol: str, points: int, step: SpikingStep) -> tuple[str, list[Outcome]]:
-    """Run a protocol; what was varied, and an outcome for each of its points, fixations first.
+    """Run a protocol on a simulator; what was varied, and an outcome for each of its points, fixations first.
 
     Raises PlasticError for an unknown protocol, or a rule that does not run on one stream of the backend.
     """
@@ -137,86 +156,64 @@ def probe_rule(rule: Rule, backend: str, protocol: str, points: int, step: Spiki
         raise PlasticError(reason)
     if protocol == "gate-sweep" and not start_parameters(rule)[1]:
         raise PlasticError(f"rule {rule.name!r} has no weights in its circuit, so there is no gate to sweep.")
-    bench = _Bench.make(rule, backend, replace(step, threshold=1.0), len(planned[0].test))
-    outcomes = bench.run(planned)
-    return varied, outcomes
+    settings = Settings(
+        rule=rule, spiking=replace(step, threshold=1.0), backend=backend, batch=1, optimizer="sgd",
+        spike_input=SpikeInput(len(planned[0].test)), dtype=torch.float64, statistics_time_constant=STATISTICS,
+    )  # fmt: skip
+    settings.on.check(settings)
+    return varied, _Trials.prepared(settings, planned).run()
 
 
 @dataclass
-class _Bench:
-    """One neuron, its two synapses and its circuit, in a simulator."""
+class _Trials:
+    """One neuron, its two synapses and its circuit, taken through a warm-up and one trial after the other.
+
+    An observer of the simulator: it puts everything back as it was before each stimulus.
+    """
 
     simulator: Simulator
-    learner: Learner
-    time_steps: int
+    planned: list[Trial]
+    stimuli: list[tuple[Trains, float]]  # each with its fixation
     start: Parameters
     circuit: list[str]  # names of the circuit's weights
+    outcomes: list[Outcome] = field(default_factory=list)
+    warm: dict[str, Tensor] = field(default_factory=dict)  # what the simulator holds after the warm-up
     observed: list[Observation] = field(default_factory=list)
 
     @classmethod
-    def make(cls, rule: Rule, backend: str, step: SpikingStep, time_steps: int) -> _Bench:
-        if backend == "brian2":
-            load_brian2()
-        settings = Settings(
-            rule=rule, spiking=step, backend=backend, batch=1, spike_input=SpikeInput(time_steps), dtype=torch.float64
-        )
-        network, (parameters, circuit) = NETWORK, start_parameters(rule)
-        specified = specification(network, rule, [0.0])
-        simulator, optimizer = make_simulator(settings, network), make_optimizer("sgd", torch.ones(1).double())
-        traces = SlowTraces(decay_per_stimulus(STATISTICS))
-        plastic = frozenset(name for name, synapses in specified.items() if synapses.plastic)
-        kinds = {"learning_rate": 1.0} if isinstance(simulator, ReferenceSimulator) else {}
-        make: Any = ReferenceLearner if kinds else Learner
-        learner = make(network, rule, parameters, optimizer, plastic, traces=traces, **kinds)
-        return cls(simulator, learner, time_steps, {k: v.clone() for k, v in parameters.items()}, circuit)
+    def prepared(cls, settings: Settings, planned: list[Trial]) -> _Trials:
+        parameters, circuit = start_parameters(settings.rule)
+        start = {name: value.clone() for name, value in parameters.items()}
+        members = Members(_nothing_to_draw(settings), (1.0,), parameters)
+        stimuli = list(zip(*warm_up(settings.spike_input.time_steps), strict=True))
+        stimuli += [(part, one.fixation) for one in planned for part in (one.context, one.test)]
+        return cls(settings.on.build(settings, NETWORK, members), planned, stimuli, start, circuit)
 
-    def run(self, planned: list[Trial]) -> list[Outcome]:
-        warm, fixations = warm_up(self.time_steps)
-        outcomes: list[Outcome] = []
-        saved: dict[str, Any] = {}
+    def run(self) -> list[Outcome]:
+        self.simulator.run((_presented(k, *one) for k, one in enumerate(self.stimuli, 1)), self)
+        return self.outcomes
 
-        def end(k: int, responses: list[Response]) -> None:
-            trial, test = divmod(k - WARM_UP, 2)
-            if k < WARM_UP:
-                self._learn(responses, fixations[k])
-                if k == WARM_UP - 1:
-                    saved.update(state=_copied(self.learner.state), held=list(self.learner.held))
-                return
-            if not test:
-                self.learner.state = _copied(saved["state"])
-                self.learner.held[:] = list[Held | None](saved["held"])
-            one = planned[trial]
-            for name in self.circuit:
-                self.learner.parameters[name][:] = self.start[name] * one.circuit
-            change = self._learn(responses, one.fixation)
-            if test:
-                outcomes.append(self._outcome(one, change))
-
-        stimuli = warm + [part for one in planned for part in (one.context, one.test)]
-        self._present(stimuli, end)
-        return outcomes
-
-    def _present(self, stimuli: list[Trains], end: Callable[[int, list[Response]], None]) -> None:
-        parameters = self.learner.parameters
-        if isinstance(self.simulator, Brian2Simulator):
-            self.simulator.run(parameters, iter(stimuli), lambda _: None, end)
-            return
-        assert not isinstance(self.simulator, RateSimulator)
-        for k, spikes in enumerate(stimuli):
-            end(k, list(self.simulator.respond(parameters, torch.as_tensor(spikes)[None, :, None])))
-
-    def _learn(self, responses: list[Response], fixation: float) -> float:
-        """Learn from a stimulus and put the weights back: how much the synapse under study changed."""
+    def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
         self.observed.clear()
-        y = torch.full((1, 1, 1), fixation, dtype=torch.float64)
-        target = torch.tensor([[TARGET]], dtype=torch.float64)
-        weight = self.learner.parameters["layer1.weight"]
-        before = weight[0, 0, PROBED].item()
-        self.learner.learn(responses, y, target, lambda _, seen: self.observed.append(seen))
-        change = weight[0, 0, PROBED].item() - before
+        if step > WARM_UP:
+            trial, test = divmod(step - 1 - WARM_UP, 2)
+            if not test:
+                self.simulator.restore({k: v.clone() for k, v in self.warm.items()}, WARM_UP)
+            for name in self.circuit:
+                self.simulator.parameters[name][:] = self.start[name] * self.planned[trial].circuit
+        return (lambda _, seen: self.observed.append(seen)), None
+
+    def end(self, step: int, stimulus: Stimulus) -> None:
+        del stimulus
+        parameters = self.simulator.parameters
+        change = (parameters["layer1.weight"] - self.start["layer1.weight"])[0, 0, PROBED].item()
         for name, value in self.start.items():
-            self.learner.parameters[name].copy_(value)
-        return change
+            parameters[name].copy_(value)
+        if step == WARM_UP:
+            self.warm = {k: v.clone() for k, v in self.simulator.snapshot().items()}
+        trial, test = divmod(step - 1 - WARM_UP, 2)
+        if step > WARM_UP and test:
+            self.outcomes.append(self._outcome(self.planned[trial], change))
 
     def _outcome(self, trial: Trial, change: float) -> Outcome:
         (seen,) = self.observed
@@ -228,5 +225,15 @@ class _Bench:
         )  # fmt: skip
 
 
-def _copied(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: value.clone() for name, value in state.items()}
+def _presented(number: int, spikes: Trains, fixation: float) -> Presented:
+    """Input spikes of one stimulus as a simulator gets them."""
+    stimulus = Stimulus(spikes[None, None], np.full((1, 1), fixation > 0), np.zeros((1, 1), dtype=np.int64))
+    inputs, target = torch.as_tensor(spikes)[None, :, None], torch.tensor([[TARGET]], dtype=torch.float64)
+    return Presented(number, stimulus, inputs, torch.full((1, 1, 1), fixation, dtype=torch.float64), target)
+
+
+def _nothing_to_draw(settings: Settings) -> Presentation:
+    """A presentation of no stimuli: those of a protocol are given."""
+    two = Examples(np.zeros((2, NETWORK.inputs)), np.arange(2), {"class": np.arange(2)[:, None]})
+    task = Task("protocol", two, two, np.arange(2), 2, 1, 1, (0.0, 1.0))
+    return Presentation(settings, NETWORK, [task], [0])

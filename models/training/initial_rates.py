@@ -9,53 +9,54 @@ Measured, not computed from the fan-in, so that it holds for every τ_m, thresho
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from plastic.errors import PlasticError
-from plastic.models.backends.snntorch import SnnTorchSimulator
+from plastic.models.backends import Members, Simulator
+from plastic.models.backends.twin import batched_twin
 from plastic.models.network.layer import Network
-from plastic.models.network.parameters import Parameters, layer_name
-from plastic.models.neuron.constants import SpikingStep, Traces
-from plastic.rules.rule import Rule
+from plastic.models.network.parameters import layer_name
+from plastic.models.settings import Settings
 
 WIDEST = 50.0  # scale factors are looked for between its inverse and itself
 HALVINGS = 12
 
 
 @torch.inference_mode()
-def scale_to_rate(
-    network: Network, rule: Rule, step: SpikingStep, parameters: Parameters, spikes: Tensor, rate: float
-) -> None:
-    """Scale every layer's weights in place, bottom up, until it fires `rate` spikes per neuron and step.
+def scale_to_rate(settings: Settings, network: Network, members: Members, spikes: Tensor) -> None:
+    """Scale every layer's weights in place, bottom up, until it fires at `settings.initial_rate`, in spikes per step.
 
-    spikes: (members, time, batch, input neurons), of the type and on the device of the parameters. Raises
-    PlasticError if a layer cannot fire at that rate.
+    Measured on the first batched backend, whichever the run has. members: one; spikes: (1, time, batch, input neurons)
+    in float64. Raises PlasticError if a layer cannot fire at that rate.
     """
-    for index, layer in enumerate(network.layers):
-        weight = parameters[f"{layer_name(index)}.weight"]
-        alone = SnnTorchSimulator(Network(layer.positions * layer.fan_in, (layer,), network.classes), rule, step)
-        weight *= _scale(alone, weight, spikes, rate, index)
-        traces: Traces = {}
-        list(alone.respond({"layer1.weight": weight}, spikes, traces))
-        spikes = torch.cat([part.spike for part in traces[0]], dim=1).flatten(3)
+    for index in range(len(network.layers)):
+        below = replace(network, layers=network.layers[: index + 1])
+        _, twin = batched_twin(settings, below, members)
+        weight = members.parameters[f"{layer_name(index)}.weight"]
+        weight *= _scale(twin, index, spikes, settings.initial_rate)
 
 
-def _scale(alone: SnnTorchSimulator, weight: Tensor, spikes: Tensor, rate: float, index: int) -> Tensor:
-    """By bisection, for every member: shaped to multiply its weights."""
-    shape = (-1, *[1] * (weight.dim() - 1))
+def _scale(twin: Simulator, index: int, spikes: Tensor, rate: float) -> float:
+    """By bisection; the twin's weights stay as they were."""
+    weight = twin.parameters[f"{layer_name(index)}.weight"]
+    as_drawn = weight.clone()
 
-    def fires(scale: Tensor) -> Tensor:
-        return alone.features({"layer1.weight": weight * scale.view(shape)}, spikes)[0].mean((1, 2))
+    def fires(scale: float) -> float:
+        weight.copy_(as_drawn * scale)
+        return float(twin.features(0, spikes)[index].mean())
 
-    low, high = weight.new_full((len(weight),), 1 / WIDEST), weight.new_full((len(weight),), WIDEST)
-    if bool((fires(high) < rate).any()):
+    low, high = 1 / WIDEST, WIDEST
+    if fires(high) < rate:
         raise PlasticError(
             f"layer {index + 1} cannot fire {rate:g} spikes per step, as too few spikes reach it within a stimulus; "
             "lower --initial-rate, or raise --time-steps or --input-rate."
         )
     for _ in range(HALVINGS):
-        middle = (low * high).sqrt()
-        above = fires(middle) > rate
-        low, high = torch.where(above, low, middle), torch.where(above, middle, high)
-    return (low * high).sqrt().view(shape)
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if fires(middle) > rate else (middle, high)
+    weight.copy_(as_drawn)
+    return math.sqrt(low * high)

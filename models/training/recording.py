@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from plastic.models.backends.rate import RateSimulator
-from plastic.models.learning.eligibility import Eligibility
+from plastic.models.learning.eligibility import Eligibility, Response
 from plastic.models.learning.feedback import masked
 from plastic.models.learning.learner import Learner, Observation, Watch
 from plastic.models.network.layer import Layer
@@ -33,26 +32,34 @@ def layer_sizes(ensemble: Ensemble) -> list[LayerSize]:
     """What can be recorded of each layer: asked of the rule itself, by one silent stimulus to a copy."""
     network, rule = ensemble.network, ensemble.settings.rule
     streams = ensemble.settings.batch // ensemble.settings.share.size
-    parameters = {name: value[:1].clone() for name, value in ensemble.learner.parameters.items()}
+    parameters = {name: value[:1].clone() for name, value in ensemble.parameters.items()}
     like = next(iter(parameters.values()))
     if not like.is_floating_point():
         parameters = {name: value.double() for name, value in parameters.items()}
         like = next(iter(parameters.values()))
     seen: dict[int, Observation] = {}
-    own = ensemble.learner
-    learner = Learner(network, rule, parameters, lambda *_: None, own.plastic, traces=own.traces)
-    responses = RateSimulator(network, rule).respond(parameters, like.new_zeros(1, streams, network.inputs))
+    known = frozenset(parameters)
+    learner = Learner(network, rule, parameters, lambda *_: None, known, traces=ensemble.settings.slow_traces)
+    responses = [_silent(layer, like.new_zeros(1, streams, layer.positions, layer.neurons)) for layer in network.layers]
     fixation = like.new_ones(1, streams, 1)
     learner.learn(responses, fixation, like.new_zeros(1, streams, network.classes), seen.__setitem__)
     return [_size(ensemble, index, seen[index], streams) for index in range(len(network.layers))]
 
 
+def _silent(layer: Layer, activity: Tensor) -> Response:
+    """The response of a layer in which nothing happens."""
+    nothing = layer.patches(activity.new_zeros(*activity.shape[:2], layer.sites * layer.inputs_per_site))
+    winner = None if layer_is_plain(layer) else torch.zeros_like(activity, dtype=torch.int64)[:, None]
+    eligibility = Eligibility(layer, activity[:, None], nothing[:, None], winner=winner)
+    return Response(activity, activity, eligibility, input_activity=activity.new_zeros(activity.shape[:2]))
+
+
 def _size(ensemble: Ensemble, index: int, seen: Observation, streams: int) -> LayerSize:
     layer = ensemble.network.layers[index]
     signals = {name: _own_shape(value, streams) for name, value in seen.third.signals.items()}
-    circuit = {k: tuple(v.shape[1:]) for k, v in circuit_weights(ensemble.learner.parameters, index).items()}
+    circuit = {k: tuple(v.shape[1:]) for k, v in circuit_weights(ensemble.parameters, index).items()}
     also = tuple(CONTEXT_SIGNALS.values()) if seen.third.context is not None else ()
-    also += (ROUNDING,) if ensemble.rounds else ()
+    also += (ROUNDING,) if ensemble.simulator.rounds else ()
     weights = frozenset(k for k, shape in circuit.items() if len(shape) == 2)
     own = signals | {k: circuit[k] for k in circuit if k in weights}
     below = None if layer_is_plain(layer) else (layer.sites, layer.inputs_per_site)
@@ -200,11 +207,11 @@ class Recorder:
         self.writer.put(step, self.values, fixation, stimulus.labels[0, streams])
 
     def _weight(self, variable: Variable) -> Tensor:
-        return self.ensemble.learner.parameters[f"{layer_name(variable.layer - 1)}.weight"][0]
+        return self.ensemble.parameters[f"{layer_name(variable.layer - 1)}.weight"][0]
 
     def _watch(self, index: int, observation: Observation) -> None:
         rule, settings = self.ensemble.settings.rule, self.ensemble.settings
-        layer, parameters = self.ensemble.network.layers[index], self.ensemble.learner.parameters
+        layer, parameters = self.ensemble.network.layers[index], self.ensemble.parameters
         weights = {k: v[0] for k, v in circuit_weights(parameters, index).items()}
         weights["weight"] = parameters[f"{layer_name(index)}.weight"][0]
         period = settings.spiking.learning_period if settings.spiking is not None else 1

@@ -12,6 +12,7 @@ import tyro
 from rich.progress import Progress
 from rich.table import Table
 
+from plastic.backends import first, rates
 from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.config.unread import refuse_unread
@@ -73,7 +74,7 @@ class Align:
         console, found = Console(stderr=self.json), dict[str, Any]()
         configs = {name: resolve(self._config(rule, options)) for name, rule, options in arms}
         for config in configs.values():
-            refuse_unread(self._config(config.rule, ()), Config(backend="rate"), config)
+            refuse_unread(self._config(config.rule, ()), Config(backend=first(rates)), config)
         with Progress(console=console, transient=True) as progress:
             for name, config in progress.track(configs.items(), description="rules"):
                 training = config.training
@@ -97,7 +98,7 @@ class Align:
 
     def _config(self, rule: str, options: tuple[str, ...]) -> Config:
         return Config(
-            rule=rule, backend="rate", rule_options=options, stimuli=self.stimuli, network=self.network,
+            rule=rule, backend=first(rates), rule_options=options, stimuli=self.stimuli, network=self.network,
             training=self.training, seed=self.seed, device=self.device,
         )  # fmt: skip
 

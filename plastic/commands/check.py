@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from plastic.backends import declared
 from plastic.config.settings import Architecture, Config, choice, validate
 from plastic.errors import PlasticError
 from plastic.rules import rule_class
@@ -44,7 +45,7 @@ class Check:
     """Print one JSON object, as the last line."""
 
     def run(self) -> int:
-        from plastic.models.studies.check import check
+        from plastic.models.studies.check import check, comparable
 
         if self.stimuli < 1:
             raise PlasticError(f"--stimuli is {self.stimuli}; it must be greater than 0.")
@@ -57,8 +58,8 @@ class Check:
         console = Console(stderr=self.json)
         console.print(check_table(name, records))
         console.print(f"picture: {out}", soft_wrap=True)
-        if len({one["backend"] for one in records}) < 2:
-            console.print('brian2 is not installed and was left out: pip install "brian2>=2.9,<3"')
+        for name in sorted(set(comparable()) - {str(one["backend"]) for one in records}):
+            console.print(f"{name} is not installed and was left out: {declared(name).package.remedy}")
         if self.json:
             print(json.dumps({"rule": name, "comparisons": records, "picture": str(out)}))
         return 0 if all(one["agrees"] for one in records) else 1

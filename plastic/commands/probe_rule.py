@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from plastic.config.settings import CHIPS, SPIKING, choice
+from plastic.backends import capabilities, fitting, usual
+from plastic.config.settings import choice
 from plastic.errors import PlasticError
 from plastic.rules import load_rule
 from plastic.terminal.console import Console
 
 if TYPE_CHECKING:
     from plastic.rules.rule import Rule
-
-REPEATS = 16
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class ProbeRule:
     """Options of the rule as KEY=VALUE."""
     protocol: Annotated[str, choice("stdp", "pairing-frequency", "gate-sweep")] = "stdp"
     """The experiment."""
-    backend: Annotated[str, choice(*SPIKING)] = "snntorch"
+    backend: Annotated[str, choice(*fitting(lambda can: can.spikes))] = field(default_factory=usual)
     """The simulator."""
     points: int = 21
     """Values of what is varied."""
@@ -65,16 +64,11 @@ class ProbeRule:
         from plastic.traces.figure import check_name
         from plastic.traces.protocol_figure import save_protocol
 
-        if self.backend not in SPIKING:
-            raise PlasticError(f"the protocols need spikes; --backend is one of: {', '.join(SPIKING)}.")
+        capabilities(self.backend)
         if self.protocol not in PROTOCOLS:
             raise PlasticError(f"unknown protocol {self.protocol!r}; --protocol is one of: {', '.join(PROTOCOLS)}.")
         if self.repeats is not None and self.repeats < 1:
             raise PlasticError(f"--repeats is {self.repeats}; it must be at least 1.")
-        if self.repeats is not None and self.backend not in CHIPS:
-            raise PlasticError(
-                f"--repeats is of chips, which round at random, and {self.backend} does not; leave it out."
-            )
         if self.points < 2:
             raise PlasticError(f"--points is {self.points}; a curve needs at least 2.")
         for name in ("membrane_decay", "trace_decay"):
@@ -93,17 +87,11 @@ class ProbeRule:
     def _probe(self, rule: Rule) -> dict[str, Any]:
         """What was varied, an outcome for each point, and the constants of a chip."""
         from plastic.models.neuron.constants import SpikingStep
-        from plastic.models.studies.synapse import probe_rule
+        from plastic.models.studies.synapse import probe_synapse
 
         step = SpikingStep(membrane_decay=self.membrane_decay, trace_decay=self.trace_decay)
-        if self.backend in CHIPS:
-            from plastic.hardware.chip.synapse import probe_on_chip
-
-            repeats = self.repeats or (1 if self.backend == "lava" else REPEATS)
-            varied, outcomes, chip = probe_on_chip(rule, self.backend, self.protocol, self.points, step, repeats)
-            return {"varied": varied, "outcomes": [asdict(one) for one in outcomes], "chip": chip}
-        varied, outcomes = probe_rule(rule, self.backend, self.protocol, self.points, step)
-        return {"varied": varied, "outcomes": [asdict(one) for one in outcomes]}
+        varied, outcomes, chip = probe_synapse(rule, self.backend, self.protocol, self.points, step, self.repeats)
+        return {"varied": varied, "outcomes": [asdict(one) for one in outcomes]} | ({"chip": chip} if chip else {})
 
 
 def _pair(item: str) -> tuple[str, str]:

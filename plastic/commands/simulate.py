@@ -6,13 +6,13 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 
+from plastic.backends import capabilities
 from plastic.config.defaults import resolve
 from plastic.config.file import read_config
-from plastic.config.settings import CHIPS, SPIKING, Config
+from plastic.config.settings import Config
 from plastic.config.unread import refuse_unread
 from plastic.errors import PlasticError
 from plastic.terminal.console import Console
@@ -63,9 +63,9 @@ class Simulate:
             print(show_equations(config))
             return 0
         console = Console(stderr=self.json)
-        unit = "spikes/step" if config.backend in SPIKING else "a.u."
+        unit = "spikes/step" if capabilities(config.backend).spikes else "a.u."
         with LiveDisplay(console, f"{config.rule} on {config.backend}", unit) as display:
-            result = simulate(config, self.out, display.update, self.resume, self._network(config))
+            result = simulate(config, self.out, display.update, self.resume)
         if not result:  # one of several processes, not the first
             return 0
         console.print(result_table(result, config))
@@ -76,14 +76,3 @@ class Simulate:
             )  # fmt: skip
             print(json.dumps({key: result[key] for key in keys}))
         return 0
-
-    @staticmethod
-    def _network(config: Config) -> Any:
-        """What makes the network of a run: on a chip, or not."""
-        if config.backend in CHIPS:
-            from plastic.hardware.chip.ensemble import make_chip
-
-            return make_chip
-        from plastic.models.runs.simulate import make_ensemble
-
-        return make_ensemble

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from plastic.config.settings import CHIPS, DOUBLE, IMAGES, ONLINE, SPIKING, Architecture, Config, Stimuli, validate
+from plastic.backends import Capabilities, capabilities
+from plastic.config.settings import IMAGES, Architecture, Config, Stimuli, validate
 from plastic.errors import PlasticError
 from plastic.rules import load_rule
 from plastic.traces.spec import Record, default_record
 
-LAVA_STIMULI = 300  # Lava runs about 250 steps per second
 SIZES = {  # to train and to test on
     "digits": (1437, 360), "mnist5000": (4000, 1000), "stl10": (5000, 2000), "shd": (8000, 2000),
     "dvsgesture": (1000, 250),
@@ -23,40 +23,40 @@ def resolve(config: Config) -> Config:
     Raises PlasticError as `validate` does, and for a rule that is not there or has not such options.
     """
     validate(config)
-    stimuli, network, training = config.stimuli, config.network, config.training
-    levels = stimuli.levels if stimuli.levels is not None else (2 if config.backend in SPIKING else 3)
+    stimuli, network, training, can = config.stimuli, config.network, config.training, capabilities(config.backend)
+    levels = stimuli.levels if stimuli.levels is not None else (2 if can.spikes else 3)
     stimuli = dataclasses.replace(stimuli, levels=levels)
     if stimuli.train_size is None:
         stimuli = dataclasses.replace(stimuli, train_size=_default_train_size(stimuli))
     if stimuli.test_size is None:
         stimuli = dataclasses.replace(stimuli, test_size=_default_test_size(stimuli))
-    network = _resolved_network(network, stimuli, config.backend, levels)
-    if config.backend in SPIKING and config.spiking.time_steps <= (network.depth or 0):
+    network = _resolved_network(network, stimuli, can, levels)
+    if can.spikes and config.spiking.time_steps <= (network.depth or 0):
         raise PlasticError(
             f"--time-steps is {config.spiking.time_steps}: every layer takes a step, so no spike would come to the "
             f"last of {network.depth} layers within a stimulus; take at least {(network.depth or 0) + 1}."
         )
-    timing = config.spiking.trace_timing or ("emitted" if config.backend in CHIPS else "arrived")
-    spiking, online = config.backend in SPIKING, config.backend in ONLINE
+    timing = config.spiking.trace_timing or can.trace_timings[0]
+    spiking, online = can.spikes, can.streams == 1
     batch = training.batch or (1 if online else 32 if network.topology == "conv" else 128)
     optimizer = training.optimizer or ("sgd" if spiking else "adam")
     rate = {"adam": 1e-3, "sgd": 0.0125 if online else 0.128 / batch}[optimizer] * (4 if spiking else 1)
     training = dataclasses.replace(
         training,
-        steps=training.steps or _default_steps(config.backend),
+        steps=training.steps or can.usual_stimuli,
         batch=batch,
         optimizer=optimizer,
         learning_rate=training.learning_rate or rate,
         statistics=training.statistics or ("traces" if batch == 1 else "batch"),
     )
-    dtype = config.dtype or ("float64" if config.backend in DOUBLE else "float32")
+    dtype = config.dtype or can.dtypes[0]
     rule = load_rule(config.rule, config.options())
     mask = rule.mask
-    low = 0.05 if batch > 1 and (network.width or 0) >= 64 and config.backend not in CHIPS else 0.0
+    low = 0.05 if batch > 1 and (network.width or 0) >= 64 and can.initial_rates else 0.0
     given = config.spiking.initial_rate
     constants = dataclasses.replace(config.spiking, trace_timing=timing, initial_rate=low if given is None else given)
-    floats = config.backend not in CHIPS or (config.backend == "lava" and config.chip.precision == "float")
-    rounds = not floats and config.chip.eligibility == "tag" and not rule.stepwise
+    at_once = config.chip.precision == "fixed" and config.chip.eligibility == "tag" and not rule.stepwise
+    rounds = bool(can.integers) and at_once
     usual = default_record(training.steps or 0, spiking, stimuli.data != "rhm", rounds)
     chosen = usual if config.record is None else Record.parse(config.record)
     return dataclasses.replace(
@@ -65,19 +65,13 @@ def resolve(config: Config) -> Config:
     )  # fmt: skip
 
 
-def _default_steps(backend: str) -> int:
-    if backend == "lava":
-        return LAVA_STIMULI
-    return 60_000 if backend in ONLINE else 2000 if backend in SPIKING else 3000
-
-
-def _resolved_network(network: Architecture, stimuli: Stimuli, backend: str, levels: int) -> Architecture:
-    images = "conv" if stimuli.data in IMAGES and backend not in SPIKING else "dense"
+def _resolved_network(network: Architecture, stimuli: Stimuli, can: Capabilities, levels: int) -> Architecture:
+    images = "conv" if stimuli.data in IMAGES and "conv" in can.topologies else "dense"
     topology = network.topology or ("tree" if stimuli.data == "rhm" else images)
     conv = topology == "conv"
     depth = levels if stimuli.data == "rhm" else 2 if not conv else 4 if stimuli.data == "digits" else 6
     width = network.width or (16 if conv else 128)
-    weights = network.weights or ("local" if backend in CHIPS else "shared")
+    weights = network.weights or can.weights[0]
     return dataclasses.replace(network, topology=topology, depth=network.depth or depth, width=width, weights=weights)
 
 

@@ -10,15 +10,11 @@ from typing import Annotated, Any, get_args
 
 import tyro
 
+from plastic.backends import backends, capabilities, first, fitting, usual
 from plastic.errors import PlasticError
 from plastic.stimuli.coding import Coding
 from plastic.traces.spec import Record
 
-CHIPS = ("loihi", "lava")  # plastic.hardware
-BACKENDS = ("rate", "reference", "snntorch", "brian2", *CHIPS)
-SPIKING = ("reference", "snntorch", "brian2", *CHIPS)
-DOUBLE = ("reference", "brian2", *CHIPS)  # on the CPU, in float64 or in integers
-ONLINE = ("brian2", *CHIPS)  # one stream
 CODINGS = get_args(Coding)
 SURROGATES = ("fast-sigmoid", "superspike", "triangular", "atan")
 IMAGES = ("mnist5000", "mnist", "cifar10", "stl10")  # beside the digits
@@ -164,7 +160,7 @@ class Config:
 
     rule: str = "clapp"
     """A rule by name (see `plastic rules`), or your own as FILE.py:CLASS."""
-    backend: Annotated[str, choice(*BACKENDS)] = "snntorch"
+    backend: Annotated[str, choice(*backends())] = field(default_factory=usual)
     """rate: rate network in torch; spiking networks: on snnTorch's neurons, in Brian2, or the slow numpy reference; in
     the integers of a Loihi chip: emulated (loihi), or in Lava's processes (lava)."""
     mask: Annotated[str | None, choice("sample", "batch", "none")] = None
@@ -229,7 +225,7 @@ def _member(name: str, value: Any, options: tuple[str, ...]) -> None:
 
 def validate(config: Config) -> Config:
     """The same config, or PlasticError naming the first setting that cannot be."""
-    _member("backend", config.backend, BACKENDS)
+    can = capabilities(config.backend)
     _member("device", config.device, ("auto", "cpu", "cuda"))
     if config.dtype is not None:
         _member("dtype", config.dtype, ("float32", "float64"))
@@ -250,7 +246,7 @@ def validate(config: Config) -> Config:
             value = getattr(getattr(config, section), name)
             if value is not None and not 0 <= value <= 1:
                 raise PlasticError(f"{flag(name)} is {value}; it must lie between 0 and 1.")
-    if config.backend in SPIKING and config.spiking.learning_period > config.spiking.time_steps:
+    if can.spikes and config.spiking.learning_period > config.spiking.time_steps:
         raise PlasticError(
             f"--learning-period is {config.spiking.learning_period}, longer than a stimulus of "
             f"{config.spiking.time_steps} steps, so nothing would be learned; lower it, or raise --time-steps."
@@ -269,32 +265,40 @@ def _fits_data(config: Config) -> None:
         raise PlasticError(f"{data} has no tree of patches; take --topology dense{' or conv' * (data not in EVENTS)}.")
     if data in ("rhm", *EVENTS) and topology == "conv":
         raise PlasticError("--topology conv is for images; take tree or dense for strings, dense for events.")
-    if topology == "conv" and config.backend != "rate":
-        raise PlasticError(f"--topology conv runs on the rate backend, not on {config.backend}; add --backend rate.")
+    if topology == "conv" and "conv" not in capabilities(config.backend).topologies:
+        theirs = " or ".join(fitting(lambda other: "conv" in other.topologies))
+        raise PlasticError(
+            f"--topology conv runs on the {theirs} backend, not on {config.backend}; add --backend {theirs}."
+        )
     if config.stimuli.data_path and data not in FROM_FILES:
         raise PlasticError(f"--data-path is for {', '.join(FROM_FILES)}; {data} needs no files, leave it out.")
 
 
 def _fits_backend(config: Config) -> None:
-    backend = config.backend
-    if config.training.context == "recomputed" and backend in SPIKING:
-        raise PlasticError(f"--context recomputed is for the rate backend; {backend} holds its context.")
-    if backend in CHIPS and config.dtype == "float32":
-        raise PlasticError(f"the backend {backend} has the arithmetic of the chip; leave --dtype out.")
-    if backend not in CHIPS and config.chip != ChipOptions():
+    name, can = config.backend, capabilities(config.backend)
+    if config.training.context == "recomputed" and not can.recomputes:
+        theirs = " or ".join(fitting(lambda other: other.recomputes))
+        raise PlasticError(f"--context recomputed is for the {theirs} backend; {name} holds its context.")
+    if can.integers and config.dtype is not None and config.dtype not in can.dtypes:
+        raise PlasticError(f"the backend {name} has the arithmetic of the chip; leave --dtype out.")
+    if not can.integers and config.chip != ChipOptions():
         raise PlasticError(
-            f"--rounding, --weight-bits and --precision are of chips, and {backend} is none; take --backend loihi."
+            f"--rounding, --weight-bits and --precision are of chips, and {name} is none; take --backend "
+            f"{first(lambda other: bool(other.integers))}."
         )
-    if backend == "loihi" and config.chip.precision == "float":
-        raise PlasticError("the backend loihi computes in integers; take --backend lava for --precision float.")
+    if can.integers and config.chip.precision not in can.integers:
+        theirs = first(lambda other: config.chip.precision in other.integers)
+        raise PlasticError(
+            f"the backend {name} computes in integers; take --backend {theirs} for --precision {config.chip.precision}."
+        )
     if not 2 <= config.chip.weight_bits <= 8:
         raise PlasticError(f"--weight-bits is {config.chip.weight_bits}; the chip's weights have 2 to 8.")
-    if backend in DOUBLE and config.dtype == "float32":
-        raise PlasticError(f"the backend {backend} computes in float64; leave --dtype out.")
-    if backend in DOUBLE and config.device == "cuda":
-        raise PlasticError(f"the backend {backend} runs on the CPU; leave --device out, or take --backend snntorch.")
-    if backend in ONLINE and config.training.batch not in (None, 1):
+    if config.dtype is not None and config.dtype not in can.dtypes:
+        raise PlasticError(f"the backend {name} computes in {' or '.join(can.dtypes)}; leave --dtype out.")
+    if config.device == "cuda" and "cuda" not in can.devices:
+        raise PlasticError(f"the backend {name} runs on the CPU; leave --device out, or take --backend {usual()}.")
+    if can.streams is not None and config.training.batch is not None and config.training.batch > can.streams:
         raise PlasticError(
-            f"the backend {backend} runs one stream, not {config.training.batch}; leave --batch out, or take "
-            "--backend snntorch."
+            f"the backend {name} runs one stream, not {config.training.batch}; leave --batch out, or take "
+            f"--backend {usual()}."
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from plastic.backends import batched, capabilities, first, rates
 from plastic.config.defaults import resolve
-from plastic.config.settings import EVENTS, SPIKING, Config, Spiking, flag
+from plastic.config.settings import EVENTS, Config, Spiking, flag
 from plastic.errors import PlasticError
 
 GRAMMAR = ("levels", "symbols", "synonyms", "classes", "branching", "input_format")
@@ -35,12 +36,14 @@ def _unread(run: Config) -> Iterator[tuple[str, tuple[str, ...], str]]:
     backend, data, topology = run.backend, run.stimuli.data, run.network.topology
     if data != "rhm":
         yield "stimuli", GRAMMAR, f"is of --data rhm, and this is {data}; leave it out"
-    if backend in SPIKING:
-        yield "network", ("activation",), f"is of rate networks, and {backend} spikes; take --backend rate"
-        yield "stimuli", ("input_format",), f"is of rate networks, and {backend} spikes; take --backend rate"
+    if capabilities(backend).spikes:
+        why = f"is of rate networks, and {backend} spikes; take --backend {first(rates)}"
+        yield "network", ("activation",), why
+        yield "stimuli", ("input_format",), why
     else:
         of_spikes = tuple(name for name in CONSTANTS if name != "time_steps" or data not in EVENTS)
-        yield "spiking", of_spikes, f"is of spiking networks, and {backend} does not spike; take --backend snntorch"
+        why = f"is of spiking networks, and {backend} does not spike; take --backend {first(batched)}"
+        yield "spiking", of_spikes, why
     if data in EVENTS:
         yield "spiking", ("coding", "input_rate"), f"makes spikes of values, and {data} is spikes already; leave it out"
     if topology != "tree":

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from plastic.backends import capabilities
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.traces.figure import BLUE, GREEN, GREY, ORANGE, PURPLE, SHADES, draw_synapse
@@ -75,7 +76,7 @@ def _learning_curves(axes: Any, metrics: list[dict[str, Any]], result: dict[str,
     for axis, key, label in (
         (axes[1], "loss", "loss\n(per stimulus)"),
         (axes[2], "open_gates", "open gates\n(fraction)"),
-        (axes[3], "activity", "activity\n" + ("(spikes/step)" if result["backend"] != "rate" else "(a.u.)")),
+        (axes[3], "activity", "activity\n" + ("(spikes/step)" if capabilities(result["backend"]).spikes else "(a.u.)")),
     ):
         for layer in range(layers):
             values = [np.nan if r[key][layer] is None else r[key][layer] for r in rows]

@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plastic.backends import capabilities
 from plastic.config.file import read_config
-from plastic.config.settings import SPIKING, Config
+from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.rules.rule import Rule
 from plastic.runs.folder import Arrays, read_arrays, read_metrics
@@ -33,7 +34,7 @@ class Run:
 
     @property
     def spiking(self) -> bool:
-        return self.config.backend in SPIKING
+        return capabilities(self.config.backend).spikes
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
@@ -129,7 +130,7 @@ def run_attributes(config: Config, rule: Rule, plan: Plan, layers: Sequence[Laye
         "time_steps": plan.time_steps,
         "dt_ms": 1.0,
         "layers": [[layer.positions, layer.neurons, layer.fan_in] for layer in layers],
-        **({"threshold": spiking.threshold} if config.backend in SPIKING else {}),
+        **({"threshold": spiking.threshold} if capabilities(config.backend).spikes else {}),
         "time_axes": list(plan.axes),
         "variables": list(plan.variables),
     }

@@ -17,7 +17,7 @@ from plastic.errors import PlasticError
 from plastic.models.backends.brian2 import equations as brian2_equations
 from plastic.models.backends.brian2.simulator import code_target
 from plastic.models.backends.reference import step as reference
-from plastic.models.backends.snntorch import SnnTorchSimulator
+from plastic.models.backends.snntorch.simulator import SnnTorchSimulator
 from plastic.models.learning.eligibility import Response
 from plastic.models.neuron import surrogate
 from plastic.models.neuron.constants import LayerTrace, SpikingStep, Traces

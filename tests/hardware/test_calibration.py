@@ -13,8 +13,8 @@ import torch
 from plastic.experiments.studies.chip_exact import settings, task
 from plastic.hardware.compiler import calibration
 from plastic.models.learning.learner import Observation
+from plastic.models.learning.observer import Look
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.observer import Look
 
 
 @pytest.mark.parametrize("decays", [(), (0.9,), (0.9, 0.5)])

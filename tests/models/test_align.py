@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from plastic.cli import main
 from plastic.errors import PlasticError
+from plastic.models.settings import Settings
 from plastic.models.studies.align import Comparison, align, cosine, updates
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.settings import Settings
 from plastic.rules import BP, DFA, BPCLAPPpp, BPInfoNCE, CLAPPpp, InfoNCE, load_rule
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.strings import rhm_task

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from plastic.errors import PlasticError
-from plastic.models.backends.rate import RateSimulator
+from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.learning.eligibility import Eligibility
 from plastic.models.learning.learner import Learner
 from plastic.models.learning.optimizer import make_optimizer

@@ -15,8 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from plastic.models.backends.refusals import refusal
 from plastic.models.network.outer import CACHED
+from plastic.models.settings import Settings, SpikeInput, SpikingStep
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.settings import Settings, SpikeInput, SpikingStep
 from plastic.rules import all_rules, load_rule
 from plastic.stimuli.digit_images import digits_task
 from plastic.stimuli.grammar import RandomHierarchyModel

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.models.backends.snntorch import SpikingStep
+from plastic.models.backends.snntorch.simulator import SpikingStep
+from plastic.models.settings import Settings
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.metrics import layer_metrics
-from plastic.models.training.settings import Settings
 from plastic.rules import load_rule
 from plastic.stimuli.digit_images import digits_task
 from plastic.stimuli.grammar import RandomHierarchyModel

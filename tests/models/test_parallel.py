@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 
 from plastic.cli import main
 from plastic.errors import PlasticError
+from plastic.models.learning.processes import Share
+from plastic.models.settings import Settings
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.processes import Share
-from plastic.models.training.settings import Settings
 from plastic.rules import load_rule
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.strings import rhm_task

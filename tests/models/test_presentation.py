@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.models.backends.rate import RateSimulator
+from plastic.models.backends.rate.simulator import RateSimulator
+from plastic.models.settings import Settings
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.settings import Settings
 from plastic.rules import load_rule
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.stream import Stream

@@ -22,8 +22,8 @@ from plastic.hardware.compiler.quantiser import check_fits
 from plastic.models.learning.learner import Watch
 from plastic.models.neuron.constants import SpikingStep, Traces
 from plastic.models.runs.simulate import make_task
+from plastic.models.settings import Settings, SpikeInput, build_network
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.settings import Settings, SpikeInput, build_network
 from plastic.rules import load_rule
 from plastic.stimuli.coding import unpack
 from plastic.stimuli.event_sets import event_task

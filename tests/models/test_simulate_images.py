@@ -12,9 +12,9 @@ from safetensors.numpy import load_file
 
 from plastic.cli import main
 from plastic.models.backends.refusals import refusal
+from plastic.models.settings import Settings
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.metrics import layer_metrics
-from plastic.models.training.settings import Settings
 from plastic.rules import all_rules, load_rule
 from plastic.stimuli.digit_images import digits_task
 

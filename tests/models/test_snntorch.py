@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.models.backends.snntorch import Replay, SnnTorchSimulator, SpikingStep, Traces
+from plastic.models.backends.snntorch.simulator import Replay, SnnTorchSimulator, SpikingStep, Traces
 from plastic.models.learning.learner import Learner, Observation
 from plastic.models.learning.optimizer import make_optimizer
 from plastic.models.network.layer import Network, dense, tree

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from plastic.errors import PlasticError
 from plastic.models.backends.refusals import refusal
-from plastic.models.backends.snntorch import SnnTorchSimulator
+from plastic.models.backends.snntorch.simulator import SnnTorchSimulator
 from plastic.models.learning.learner import Learner
 from plastic.models.network.layer import Network, dense
 from plastic.models.network.parameters import initial_parameters, specification

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.models.training.views import view
+from plastic.models.views import view
 from plastic.stimuli.random import generator
 from plastic.stimuli.views import BRIGHTNESS, CONTRAST, HEIGHT, MIRROR, SATURATION, WIDTH, Views
 

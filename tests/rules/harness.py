@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from plastic.models.backends.rate import RateSimulator
+from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.learning.learner import Learner, Observation
 from plastic.models.network.convolution import Convolution
 from plastic.models.network.layer import Network, dense, tree

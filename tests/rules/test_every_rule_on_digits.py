@@ -7,8 +7,8 @@ import functools
 import pytest
 from test_learning import LEARNING_AS_RATES, SATURATING
 
+from plastic.models.settings import Settings
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.settings import Settings
 from plastic.rules import load_rule
 from plastic.stimuli.digit_images import digits_task
 from plastic.stimuli.task import Task

@@ -28,7 +28,7 @@ from harness import (
 from torch import Tensor
 
 from plastic.errors import PlasticError
-from plastic.models.backends.rate import RateSimulator
+from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.backends.refusals import refusal
 from plastic.models.learning.eligibility import Held
 from plastic.models.learning.learner import Learner

@@ -15,7 +15,7 @@ import torch
 from harness import assert_by_hand, assert_equal_to_gradient, under_test
 from torch import Tensor
 
-from plastic.models.backends.rate import RateSimulator
+from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.learning.eligibility import Eligibility
 from plastic.models.learning.learner import Learner, Observation
 from plastic.models.network.layer import Layer, Network, dense, tree

@@ -11,11 +11,11 @@ import torch
 
 from plastic.errors import PlasticError
 from plastic.models.backends.refusals import refusal
-from plastic.models.backends.snntorch import SpikingStep
+from plastic.models.backends.snntorch.simulator import SpikingStep
 from plastic.models.learning.learner import Observation, Watch
+from plastic.models.settings import Settings, SpikeInput
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.metrics import layer_metrics
-from plastic.models.training.settings import Settings, SpikeInput
 from plastic.rules import LPL, SCFF, DFAProduct, EProp, ForwardForward, NoLearning, Rule, SimSiam, all_rules, load_rule
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.stream import Stimulus, Stream

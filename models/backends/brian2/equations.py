@@ -20,6 +20,7 @@ import math
 from dataclasses import dataclass
 
 from plastic.models.neuron.constants import SpikingStep
+from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
 
 SCHEDULE = ["start", "groups", "synapses", "thresholds", "resets", "end"]
@@ -146,3 +147,9 @@ def time_constant(decay: float) -> float:
     if decay == 0:
         return 1e-3  # exp(−1000) is 0
     return math.inf if decay == 1 else -1 / math.log(decay)
+
+
+def of_settings(settings: Settings) -> str:
+    """The neurons, synapses and third factor of a run, as text."""
+    equations = Equations.of(settings.rule, settings.step, settings.spike_input.time_steps)
+    return f"{equations}\n\nLast step of a stimulus (end)\n    {settings.rule.equation}"

@@ -8,9 +8,10 @@ in all other simulators, and writes the weights back.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from plastic.errors import PlasticError
+from plastic.models.backends import Members, Simulator
 from plastic.models.backends.brian2.equations import SCHEDULE, SLOTS, Equations
-from plastic.models.backends.snntorch import SnnTorchSimulator
+from plastic.models.backends.responding import learner_snapshot, make_learner, restore_learner
+from plastic.models.backends.twin import batched_twin
 from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.learning.learner import Learner, Watch
+from plastic.models.learning.observer import Observer
 from plastic.models.network.layer import Layer, Network
 from plastic.models.network.parameters import Parameters, layer_name
 from plastic.models.neuron.constants import LayerTrace, SpikingStep, Traces
+from plastic.models.presentation import Presented
+from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
 
 Begin = Callable[[int], Traces | None]
@@ -40,6 +47,12 @@ def load_brian2() -> Any:
         raise PlasticError(
             f'the backend brian2 needs Brian2 ({error}); install it with: pip install "brian2>=2.9,<3".'
         ) from None
+
+
+def check(settings: Settings) -> None:
+    """PlasticError where Brian2 is missing."""
+    del settings
+    load_brian2()
 
 
 def code_target(brian2: Any) -> str:
@@ -108,10 +121,6 @@ class Brian2Simulator:
     step: SpikingStep
     time_steps: int
 
-    def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:
-        """Spike counts per step of all layers, in batches on the snntorch simulator: the spikes are the same."""
-        return SnnTorchSimulator(self.network, self.rule, self.step).features(parameters, spikes)
-
     def run(
         self, parameters: Parameters, spikes: Iterator[NDArray[Any]], begin: Begin, end: End, step: Step | None = None
     ) -> None:
@@ -125,15 +134,15 @@ class Brian2Simulator:
         indices, times, stimuli = _events(spikes, self.time_steps)
         with _runtime(brian2):
             network, inputs, projections = self._build(brian2, indices, times)
-            course = _Course(self, parameters, inputs, projections, begin, end)
+            borders = _StimulusClock(self, parameters, inputs, projections, begin, end)
             operation = brian2.NetworkOperation
             clock = projections[0].neurons.clock
-            network.add(operation(lambda: course.starts(), clock=clock, when="start"))
+            network.add(operation(lambda: borders.starts(), clock=clock, when="start"))
             if step is not None:
                 stepping = _Stepping(projections, step)
                 network.add(operation(lambda: stepping.takes(), clock=clock, when="before_resets", order=-1))
-            network.add(operation(lambda: course.looks(), clock=clock, when="before_resets", order=1))
-            network.add(operation(lambda: course.ends(), clock=clock, when="end"))
+            network.add(operation(lambda: borders.records(), clock=clock, when="before_resets", order=1))
+            network.add(operation(lambda: borders.ends(), clock=clock, when="end"))
             network.run(stimuli * self.time_steps * brian2.ms)
 
     def _build(self, brian2: Any, indices: Any, times: Any) -> tuple[Any, Any, list[_Projection]]:
@@ -217,7 +226,7 @@ class _Stepping:
             p.neurons.variables["g"].get_value()[:] = g.reshape(-1).numpy()
 
 
-class _Course:
+class _StimulusClock:
     """What happens at the borders of the stimuli, and what is recorded between them."""
 
     def __init__(
@@ -228,25 +237,25 @@ class _Course:
         self.projections, self.begin, self.end = projections, begin, end
         self.time = 0
         self.traces: Traces | None = None
-        self._seen: list[list[Tensor]] = []
+        self._recorded: list[list[Tensor]] = []
 
     def starts(self) -> None:
-        """First step of a stimulus: the present weights; look, or not."""
+        """First step of a stimulus: the present weights; what is to be recorded."""
         stimulus, within = divmod(self.time, self.simulator.time_steps)
         if within:
             return
         if self.time == 0:
             self._write()
         self.traces = self.begin(stimulus)
-        self._seen = []
+        self._recorded = []
 
-    def looks(self) -> None:
-        """Every step of a stimulus that is looked at, before the reset."""
+    def records(self) -> None:
+        """Every step of a stimulus that is recorded, before the reset."""
         if self.traces is not None:
-            shown = [_spiked(self.inputs)]
+            signals = [_spiked(self.inputs)]
             for p in self.projections:
-                shown += [p.spiked(), p.read("u"), p.read("psi"), p.read("pre_trace")]
-            self._seen.append(shown)
+                signals += [p.spiked(), p.read("u"), p.read("psi"), p.read("pre_trace")]
+            self._recorded.append(signals)
 
     def ends(self) -> None:
         """Last step of a stimulus: learn."""
@@ -265,7 +274,7 @@ class _Course:
 
     def _fill(self, traces: Traces) -> None:
         """Signals of the stimulus, shaped as those of the batched simulators."""
-        columns = [torch.stack(column) for column in zip(*self._seen, strict=True)]
+        columns = [torch.stack(column) for column in zip(*self._recorded, strict=True)]
         below = columns[0]
         for index, projection in enumerate(self.projections):
             layer = projection.layer
@@ -282,3 +291,71 @@ class _Course:
                 )
             ]
             below = spike
+
+
+@dataclass
+class Brian2Network:
+    """One network that Brian2 runs and plastic.models.learning changes (plastic.models.backends.Simulator).
+
+    Features are computed in batches by the first batched spiking backend, whose spikes are the same (tested).
+    """
+
+    simulator: Brian2Simulator
+    learner: Learner
+    twin: Simulator  # with the same weights, for features
+    features_by: str
+    rounds: bool = False
+
+    @property
+    def parameters(self) -> Parameters:
+        return self.learner.parameters
+
+    def run(self, stimuli: Iterable[Presented], observer: Observer) -> None:
+        """All stimuli in one run of Brian2, drawn before it begins."""
+        presented: list[Presented] = []
+        watch: Watch | None = None
+        stepwise = self.learner.rule.stepwise
+
+        def spikes() -> Iterator[NDArray[Any]]:
+            for one in stimuli:
+                presented.append(one.without_inputs())
+                yield one.inputs[0, :, 0].numpy()
+
+        def begin(k: int) -> Traces | None:
+            nonlocal watch
+            watch, traces = observer.begin(presented[k].number)
+            if stepwise:
+                self.learner.stepper = self.learner.begin(presented[k].fixation, presented[k].target)
+            return traces
+
+        def step(spikes: list[Tensor], arriving: list[Tensor]) -> list[Tensor]:
+            assert self.learner.stepper is not None
+            return self.learner.stepper.at(spikes, arriving)
+
+        def end(k: int, responses: list[Response]) -> None:
+            one = presented[k]
+            self.learner.learn(responses, one.fixation, one.target, watch)
+            observer.end(one.number, one.stimulus)
+
+        self.simulator.run(self.parameters, spikes(), begin, end, step if stepwise else None)
+
+    def features(self, member: int, inputs: Tensor) -> list[Tensor]:
+        return self.twin.features(member, inputs)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        return learner_snapshot(self.learner)
+
+    def restore(self, saved: dict[str, Tensor], learned: int) -> None:
+        del learned
+        restore_learner(self.learner, saved)
+
+    def write_report(self, folder: Path) -> None:
+        """Nothing beside what all runs have."""
+
+
+def build(settings: Settings, network: Network, members: Members) -> Brian2Network:
+    """One network, one stream, float64."""
+    learner = make_learner(settings, network, members)
+    other, twin = batched_twin(settings, network, replace(members, parameters=learner.parameters))
+    simulator = Brian2Simulator(network, settings.rule, settings.step, settings.spike_input.time_steps)
+    return Brian2Network(simulator, learner, twin, other)

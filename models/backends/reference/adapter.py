@@ -13,14 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plastic.models.backends import Members
 from plastic.models.backends.reference import step as reference
 from plastic.models.backends.reference import stepwise as reference_stepwise
 from plastic.models.backends.reference.memory import masked
+from plastic.models.backends.responding import Responding, on_device, optimizer_of, plastic_names
 from plastic.models.learning.eligibility import Eligibility, Held, Response
 from plastic.models.learning.learner import Learner, Observation, Watch
 from plastic.models.network.layer import Layer, Network
-from plastic.models.network.parameters import Parameters
+from plastic.models.network.parameters import Parameters, he_std, specification
 from plastic.models.neuron.constants import Course, LayerTrace, SpikingStep, Traces
+from plastic.models.settings import Settings
 from plastic.rules.rule import Modulator, Rule, ThirdFactor
 
 
@@ -149,3 +152,14 @@ def _third_outside(third: ThirdFactor) -> ThirdFactor:
     assert current is not None
     signals = {name: _outside(value) for name, value in third.signals.items()}
     return ThirdFactor(current, context, loss=_outside(third.loss), signals=signals)
+
+
+def build(settings: Settings, network: Network, members: Members) -> Responding:
+    """One network by the reference."""
+    learner = ReferenceLearner(
+        network, settings.rule, on_device(settings, members.parameters), optimizer_of(settings, members),
+        plastic_names(specification(network, settings.rule, he_std(network))), traces=settings.slow_traces,
+        learning_period=settings.learning_period, learning_rate=members.learning_rates[0],
+        optimizer_kind=settings.optimizer, weight_bound=settings.weight_bound,
+    )  # fmt: skip
+    return Responding(ReferenceSimulator(network, settings.rule, settings.step), learner)

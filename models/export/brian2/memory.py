@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from string import Template
 
-from plastic.models.training.settings import Settings
+from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
 
 SLOW_TRACES = Template('''

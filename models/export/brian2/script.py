@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from plastic.config.settings import CHIPS
+from plastic.backends import capabilities
 from plastic.errors import PlasticError
 from plastic.models.backends.brian2.equations import SCHEDULE, SLOTS, Equations
 from plastic.models.backends.refusals import refusal
@@ -59,7 +59,7 @@ def _refuse(run: FinishedRun) -> None:
     """PlasticError for what the script could not repeat."""
     rule, streams = run.ensemble.settings.rule, run.ensemble.settings.batch
     name = f"the run {str(run.path)!r} cannot become a Brian2 script:"
-    if run.config.backend in CHIPS:
+    if capabilities(run.config.backend).integers:
         raise PlasticError(f"{name} it learned in a chip's integers, and Brian2 has floats; take --to lava.")
     traces = run.ensemble.settings.slow_traces
     reason = refusal(rule, "brian2", streams, "batch" if traces is None else "traces")

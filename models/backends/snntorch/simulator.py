@@ -21,6 +21,8 @@ import snntorch as snn
 import torch
 from torch import Tensor
 
+from plastic.models.backends import Members
+from plastic.models.backends.responding import Responding, make_learner
 from plastic.models.learning.eligibility import Eligibility, Response
 from plastic.models.learning.feedback import masked
 from plastic.models.network.layer import Layer, Network
@@ -28,6 +30,7 @@ from plastic.models.network.outer import PerMember, Update, Whole, open_rows
 from plastic.models.network.parameters import Parameters, layer_name
 from plastic.models.neuron.constants import Course, LayerTrace, SpikingStep, Traces
 from plastic.models.neuron.surrogate import above_zero, pseudo_derivative
+from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
 
 
@@ -264,6 +267,13 @@ class SnnTorchSimulator:
             last = torch.add(spikes[:, t], last, alpha=self.step.trace_decay, out=trace[:, t])
         state.trace = last
         return trace
+
+
+def build(settings: Settings, network: Network, members: Members) -> Responding:
+    """Spiking networks, in the settings' arithmetic and on their device."""
+    return Responding(
+        SnnTorchSimulator(network, settings.rule, settings.step), make_learner(settings, network, members)
+    )
 
 
 def _delayed(spikes: Tensor) -> Tensor:

@@ -1,23 +1,20 @@
-"""What the members of an ensemble share: the settings, and the network and simulator that they name."""
+"""What networks that are trained side by side share: their settings, and the network that these name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any
 
 import torch
 
+from plastic.backends import Capabilities, batched, first, rates
 from plastic.errors import PlasticError
-from plastic.models.backends.brian2.simulator import Brian2Simulator, load_brian2
-from plastic.models.backends.rate import RateSimulator
-from plastic.models.backends.reference.adapter import ReferenceSimulator
-from plastic.models.backends.refusals import refusal
-from plastic.models.backends.snntorch import SnnTorchSimulator
+from plastic.models.backends import Backend, backend_of
+from plastic.models.learning.processes import Share
 from plastic.models.learning.statistics import SlowTraces, decay_per_stimulus
 from plastic.models.network.convolution import vgg
 from plastic.models.network.layer import Network, dense, tree
 from plastic.models.neuron.constants import SpikingStep
-from plastic.models.training.processes import Share
 from plastic.rules.rule import Rule
 from plastic.stimuli.coding import Coding
 from plastic.stimuli.task import Task
@@ -34,7 +31,7 @@ class SpikeInput:
 
 @dataclass(frozen=True)
 class Settings:
-    """What all members of an ensemble share."""
+    """What all of them share."""
 
     rule: Rule
     widths: tuple[int, ...] = (128, 128, 128)
@@ -42,7 +39,7 @@ class Settings:
     shared: bool = True
     activation: str = "relu"
     spiking: SpikingStep | None = None  # None: rate network
-    backend: str = "snntorch"  # of spiking networks: reference, snntorch or brian2
+    backend: str = ""  # by name; empty: the first registered one for rates or, with `spiking`, for spikes
     spike_input: SpikeInput = field(default_factory=SpikeInput)
     initial_rate: float = 0.0  # spikes per neuron and step before learning; 0: see lively_std
     batch: int = 128
@@ -56,6 +53,40 @@ class Settings:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     share: Share = field(default_factory=Share)  # the streams of this process, where there are several
+    options: Any = None  # what the backend reads beside these; None: its defaults
+
+    def __post_init__(self) -> None:
+        if not self.backend:
+            object.__setattr__(self, "backend", first(rates if self.spiking is None else batched))
+        if self.can.spikes != (self.spiking is not None):
+            needs = (
+                "spikes, so the settings need a SpikingStep"
+                if self.can.spikes
+                else "does not spike, so it has no SpikingStep"
+            )
+            raise PlasticError(f"the backend {self.backend} {needs} (spiking=).")
+
+    @property
+    def on(self) -> Backend:
+        """The backend; PlasticError if there is none of that name."""
+        return backend_of(self.backend)
+
+    @property
+    def can(self) -> Capabilities:
+        """What the backend can do."""
+        return self.on.can
+
+    @property
+    def step(self) -> SpikingStep:
+        """Constants of the spiking step; PlasticError for a rate network."""
+        if self.spiking is None:
+            raise PlasticError(f"the backend {self.backend} has no spikes; take --backend {first(batched)}.")
+        return self.spiking
+
+    @property
+    def learning_period(self) -> int:
+        """Steps from one change of the eligibility to the next; a rate stimulus is one step."""
+        return 1 if self.spiking is None else self.spiking.learning_period
 
     @property
     def slow_traces(self) -> SlowTraces | None:
@@ -96,36 +127,3 @@ def labelled(network: Network) -> Network:
     first, *others = network.layers
     first = first.with_more_inputs(network.classes)
     return Network(first.sites * first.inputs_per_site, (first, *others), network.classes)
-
-
-Batched: TypeAlias = RateSimulator | SnnTorchSimulator | ReferenceSimulator  # one stimulus per call
-Simulator: TypeAlias = Batched | Brian2Simulator
-
-
-def make_simulator(settings: Settings, network: Network) -> Simulator:
-    """The simulator that the settings name; they are assumed to fit it (see plastic.config.settings)."""
-    rule, step = settings.rule, settings.spiking
-    if step is None:
-        return RateSimulator(network, rule, settings.activation)
-    if settings.backend == "reference":
-        return ReferenceSimulator(network, rule, step)
-    if settings.backend == "brian2":
-        return Brian2Simulator(network, rule, step, settings.spike_input.time_steps)
-    return SnnTorchSimulator(network, rule, step)
-
-
-def check_backend(settings: Settings, members: int) -> None:
-    """PlasticError for what the backend cannot do or where it is missing, before anything is written."""
-    backend = settings.backend if settings.spiking is not None else "rate"
-    kind = "batch" if settings.slow_traces is None else "traces"
-    if (reason := refusal(settings.rule, backend, settings.batch, kind)) is not None:
-        raise PlasticError(reason)
-    settings.share.check(settings.rule, settings.batch, settings.spiking is not None)
-    if backend in ("rate", "snntorch"):
-        return
-    if members > 1:
-        raise PlasticError(f"the backend {backend} trains one network, not {members}; take snntorch.")
-    if backend == "brian2":
-        load_brian2()
-        if settings.batch > 1:
-            raise PlasticError(f"the backend brian2 runs one stream, not {settings.batch}; take batch 1, or snntorch.")

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from plastic.models.backends import Members
+from plastic.models.backends.responding import Responding, make_learner
 from plastic.models.learning.eligibility import Eligibility, Response
 from plastic.models.learning.feedback import masked
 from plastic.models.network.layer import Network
 from plastic.models.network.parameters import Parameters, layer_name
 from plastic.models.neuron.constants import LayerTrace, Traces
 from plastic.models.neuron.surrogate import rate_function
+from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
 
 
@@ -74,3 +77,25 @@ class RateSimulator:
         """What a probe sees of every layer (all units; of an image, a grid of means): (members, batch, n) each."""
         responses = zip(self.network.layers, self.respond(parameters, inputs), strict=True)
         return [layer.features(response.activity) for layer, response in responses]
+
+
+@dataclass
+class Recomputing:
+    """Answers each stimulus together with the one before, whose responses are computed again instead of being held."""
+
+    simulator: RateSimulator
+    before: Tensor | None = None
+
+    def respond(self, parameters: Parameters, inputs: Tensor, *, traces: Traces | None = None) -> Iterator[Response]:
+        before, self.before = self.before, inputs
+        return self.simulator.respond(parameters, inputs, before, traces)
+
+    def features(self, parameters: Parameters, inputs: Tensor) -> list[Tensor]:
+        return self.simulator.features(parameters, inputs)
+
+
+def build(settings: Settings, network: Network, members: Members) -> Responding:
+    """Rate networks, in the settings' arithmetic and on their device."""
+    simulator = RateSimulator(network, settings.rule, settings.activation)
+    learner = make_learner(settings, network, members)
+    return Responding(Recomputing(simulator) if settings.recompute_context else simulator, learner)

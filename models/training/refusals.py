@@ -1,4 +1,4 @@
-"""Networks that no memory of this machine can hold are refused before they are made."""
+"""What a backend cannot do, and networks that no memory of this machine can hold, are refused before they are made."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import os
 
 import torch
 
+from plastic.backends import batched, first
 from plastic.errors import PlasticError
+from plastic.models.backends.refusals import refusal
 from plastic.models.network.layer import Network
 from plastic.models.network.parameters import he_std, specification
-from plastic.models.training.settings import Settings
+from plastic.models.settings import Settings
 
 GIB = 2**30
 
@@ -44,4 +46,20 @@ def refuse_too_large(settings: Settings, network: Network, members: int) -> None
         raise PlasticError(
             f"the input of one stimulus takes {inputs / GIB:.3g} GiB in {settings.batch} streams and "
             f"{settings.device.type} has {room / GIB:.3g}; lower {lower}."
+        )
+
+
+def check_settings(settings: Settings, members: int) -> None:
+    """PlasticError for what the backend cannot do or where it is missing, before anything is made."""
+    can, name = settings.can, settings.backend
+    kind = "batch" if settings.slow_traces is None else "traces"
+    if (reason := refusal(settings.rule, name, settings.batch, kind)) is not None:
+        raise PlasticError(reason)
+    settings.share.check(settings.rule, settings.batch, not can.processes)
+    if members > 1 and not can.members:
+        raise PlasticError(f"the backend {name} trains one network, not {members}; take {first(batched)}.")
+    settings.on.check(settings)
+    if can.streams is not None and settings.batch > can.streams:
+        raise PlasticError(
+            f"the backend {name} runs one stream, not {settings.batch}; take batch 1, or {first(batched)}."
         )
