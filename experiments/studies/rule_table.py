@@ -40,7 +40,7 @@ from plastic.stimuli.task import Task
 
 SATURATING = ("sdfa", "drtp")  # their targets never come to rest: tanh units, as in their papers
 Errors: TypeAlias = dict[str, dict[str, dict[str, Any]]]  # by kind and rule: largest, comparisons
-TESTS = tuple(f"tests/rules/test_{name}.py" for name in ("family_a", "family_b", "gradients", "images"))
+TESTS = tuple(f"tests/gradients/test_{name}.py" for name in ("family_a", "family_b", "clapp_bp_dfa", "images"))
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
@@ -66,7 +66,7 @@ class Arguments:
 
 def measured_errors(tests: str) -> Errors:
     """Errors to autograd and to hand calculations of every rule, as these tests find them."""
-    if not Path("tests/rules").is_dir():
+    if not Path("tests/gradients").is_dir():
         raise PlasticError("the errors are measured by the tests of the rules: run this in the checkout of plastic.")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "errors.json"

@@ -103,7 +103,7 @@ response to each of the objects that the gaze has left.
 
 A third factor that changes within a stimulus weighs the eligibility as it accrues:
 ΔW_ij = η m_i Σ_t g_i[t] ē_ij[t]. Each form is proven equal to its published equation in
-tests/models/test_stepwise.py, and runs on `reference`, `snntorch` and `brian2`:
+tests/models/learning/test_stepwise.py, and runs on `reference`, `snntorch` and `brian2`:
 
 - e-prop (Bellec et al. 2020), `--rule eprop --rule-options learning_signal=step`: in every step the error of a
   leaky readout, and an eligibility filtered alike. With `feedback=symmetric`, one hidden layer and λ = β it is

@@ -118,6 +118,9 @@ def rule_class(spec: str) -> type[Rule]:
     if ".py:" in spec:
         path, _, name = spec.rpartition(":")
         return _from_file(Path(path), name)
+    built_in = {rule.name: rule for rule in BUILT_IN}
+    if spec in built_in:  # without reading the entry points of every installed package
+        return built_in[spec]
     rules = all_rules()
     if spec not in rules:
         raise PlasticError(

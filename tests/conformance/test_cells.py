@@ -24,7 +24,7 @@ from plastic.rules import all_rules, load_rule, rule_class
 pytestmark = pytest.mark.usefixtures("numpy_code")
 
 BACKENDS = ("snntorch", "brian2")
-OWN_RULE = f"{Path(__file__).parent / 'own_rule.py'}:LearnedFeedback"
+OWN_RULE = f"{Path(__file__).parents[1] / 'helpers' / 'own_rule.py'}:LearnedFeedback"
 REPRESENTATIVES = ("clapp", "dfa", "bp")  # third factor from the layer itself, broadcast, chained
 
 TOPOLOGIES = {

@@ -32,7 +32,7 @@ from plastic.stimuli.stream import Stimulus
 
 pytest.importorskip("brian2")
 pytestmark = pytest.mark.usefixtures("numpy_code")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 STIMULI = 40
 SIZE = ["--steps", str(STIMULI), "--width", "10", "--probes", "0", "--train-size", "64", "--test-size", "60"]
 ONE = ["--backend", "brian2"]

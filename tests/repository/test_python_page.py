@@ -9,7 +9,7 @@ from pathlib import Path
 
 import plastic
 
-TEXT = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
 
 
 def test_the_page_is_a_script_that_runs(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from plastic.models.settings import Settings, SpikeInput
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.metrics import layer_metrics
 from plastic.rules import LPL, SCFF, DFAProduct, EProp, ForwardForward, NoLearning, Rule, SimSiam, all_rules, load_rule
+from plastic.stimuli.digit_images import digits_task
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.stream import Stimulus, Stream
 from plastic.stimuli.strings import rhm_task
@@ -171,3 +172,22 @@ def test_every_rule_runs_on_spikes_or_says_why_not(name: str) -> None:
     top = network.learner.parameters["layer2.weight"]
     assert torch.isfinite(top).all()
     assert torch.equal(top, before["layer2.weight"]) == (name == "none")
+
+
+@functools.cache
+def digits() -> Task:
+    return digits_task(1000, test_size=360)
+
+
+def network_of_digits(name: str) -> Ensemble:
+    activation = "tanh" if name in SATURATING else "relu"
+    settings = Settings(load_rule(name), (24, 24), topology="dense", activation=activation, batch=64)
+    return Ensemble(settings, [digits()], [0], [2e-3])
+
+
+@pytest.mark.parametrize("name", LEARNING_AS_RATES)
+def test_digits_are_told_apart_better_than_by_random_features(name: str) -> None:
+    ensemble = network_of_digits(name)
+    before = ensemble.probe()[-1]["class"]
+    ensemble.train(1500 if name == "sdfa" else 250)  # a signed error does not shrink, so weights settle late
+    assert ensemble.probe()[-1]["class"] > before + 0.02, before

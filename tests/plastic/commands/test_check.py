@@ -15,7 +15,7 @@ from plastic.cli import main
 pytestmark = pytest.mark.usefixtures("numpy_code")
 
 SMALL = ["--levels", "2", "--symbols", "4", "--classes", "4", "--synonyms", "2", "--width", "8", "--steps", "12"]
-OWN_RULE = f"{Path(__file__).parent / 'own_rule.py'}:LearnedFeedback"
+OWN_RULE = f"{Path(__file__).parents[2] / 'helpers' / 'own_rule.py'}:LearnedFeedback"
 
 
 def last_json(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:

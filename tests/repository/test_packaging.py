@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PYPROJECT = ROOT / "pyproject.toml"
 PACKED = ("plastic", "models", "hardware", "experiments", "README.md", "LICENSE", "pyproject.toml")
 

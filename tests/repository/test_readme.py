@@ -11,7 +11,7 @@ import pytest
 from plastic.cli import parse
 from plastic.experiments.studies.support_table import backends_page, support_table
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from plastic.cli import main
 
-TEXT = (Path(__file__).parents[1] / "docs" / "adding-a-rule.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "adding-a-rule.md").read_text(encoding="utf-8")
 QUICK = ["--steps", "1000", "--batch", "64", "--probes", "0", "--width", "64", "--train-size", "384"]
 
 

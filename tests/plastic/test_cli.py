@@ -640,7 +640,7 @@ def test_rules_show_has_equation_ledger_defaults_and_citation(rule: Any, capsys:
 
 
 def test_a_rule_without_a_ledger_does_not_pass_for_local(capsys: pytest.CaptureFixture[str]) -> None:
-    file = Path(__file__).parents[1] / "docs/examples/my_rule.py"
+    file = Path(__file__).parents[2] / "docs/examples/my_rule.py"
     assert main(["rules", "show", f"{file}:Overlap"]) == 0
     page = capsys.readouterr().out
     assert "not declared" in next(line for line in page.splitlines() if "locality ledger" in line)

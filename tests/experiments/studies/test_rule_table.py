@@ -12,7 +12,7 @@ from plastic.errors import PlasticError
 from plastic.experiments.studies import rule_table
 from plastic.rules import all_rules
 
-HAND = "tests/rules/test_family_b.py::test_one_synapse_of_espp_by_hand"
+HAND = "tests/gradients/test_family_b.py::test_one_synapse_of_espp_by_hand"
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The command on a few stimuli; gives the file of results."""
     page, results = tmp_path / "rules.md", tmp_path / "rules.json"
     page.write_text(f"above\n{rule_table.BEGIN}\nold\n{rule_table.END}\nbelow\n")
-    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.chdir(Path(__file__).parents[3])
 
     def command(*arguments: str) -> dict[str, Any]:
         steps = ["--rhm-steps", "3", "--digits-steps", "3", "--tests", HAND]
@@ -98,9 +98,9 @@ def test_errors_of_several_tests_are_one_cell() -> None:
 
 
 def test_tests_that_fail_give_no_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.chdir(Path(__file__).parents[3])
     with pytest.raises(PlasticError, match=r"nowhere\.py fails"):
-        rule_table.measured_errors("tests/rules/nowhere.py")
+        rule_table.measured_errors("tests/gradients/nowhere.py")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PlasticError, match="in the checkout"):
         rule_table.measured_errors(HAND)
@@ -108,5 +108,5 @@ def test_tests_that_fail_give_no_errors(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_the_page_tells_the_factors_as_they_are() -> None:
     """The part of the page that needs no measurement; studies.rule_table writes it anew."""
-    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")
     assert rule_table.factors() in page

@@ -34,7 +34,7 @@ RECORD = (
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("page") / "run"
     size = ["--levels", "2", "--width", "12", "--batch", "4", "--train-size", "64", "--test-size", "60"]
-    rule = Path(__file__).parents[2] / "docs" / "examples" / "my_rule.py"
+    rule = Path(__file__).parents[3] / "docs" / "examples" / "my_rule.py"
     given = [
         "--rule",
         f"{rule}:Overlap",

@@ -1,0 +1,4 @@
+"""From a config to the folder of its run, and back.
+
+Begin with simulate.py.
+"""
