@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.config.settings import Config
 from plastic.config.file import read_config, to_toml
+from plastic.config.settings import Config
 from plastic.errors import PlasticError
 
 Arrays = dict[str, NDArray[Any]]

@@ -13,8 +13,9 @@ import pytest
 
 from plastic.errors import PlasticError
 from plastic.experiments.studies.chip_exact import FLOAT, RULES, compare_fixed, float_case
-from plastic.hardware.chip.refusals import chip_options, chip_refusal
+from plastic.hardware.chip.refusals import chip_options
 from plastic.hardware.compiler.tag_leak import float_refusal
+from plastic.models.backends.refusals import usual_refusal
 from plastic.rules import all_rules, load_rule
 
 ROUNDINGS = ("stochastic", "nearest")
@@ -36,7 +37,7 @@ def rules(quick: Sequence[str] = (), floats: bool = False) -> list[Any]:
     for number, name in enumerate(all_rules()):
         for options in options_of(name, floats):
             rule = load_rule(name, options)
-            reason = chip_refusal(rule, "loihi") or (float_refusal(rule) if floats else None)
+            reason = usual_refusal(rule, "loihi", 1) or (float_refusal(rule) if floats else None)
             marks = [pytest.mark.unsupported(reason)] if reason else []
             if quick and not reason and name not in quick:
                 marks.append(pytest.mark.slow)

@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from plastic.cli import main
 from plastic.errors import PlasticError
 from plastic.experiments.studies.chip_exact import float_case, settings, task
-from plastic.hardware.chip.ensemble import ChipEnsemble, Hardware, circuit_of
+from plastic.hardware.chip.emulated import ChipStimulus, floats_of
 from plastic.hardware.chip.observation import chip_traces
+from plastic.hardware.chip.on_lava import quantised_of
+from plastic.hardware.chip.options import Hardware, circuit_of
 from plastic.hardware.compiler.options import Chip
 from plastic.hardware.compiler.tag_leak import leak, tag_decay
 from plastic.hardware.emulator.emulator import Emulator
@@ -46,24 +48,23 @@ SMALL = [
 ]  # fmt: skip
 
 
-def ensemble(case: str, rounding: Rounding = "stochastic", seed: int = 0, period: int = 1) -> ChipEnsemble:
+def ensemble(case: str, rounding: Rounding = "stochastic", seed: int = 0, period: int = 1) -> Ensemble:
     rule, options, eligibility, rate = CASES[case]
     given = settings(rule, "loihi", options)
     assert given.spiking is not None
     given = replace(given, spiking=replace(given.spiking, learning_period=period))
     chip = Chip(rounding, seed=seed, eligibility=eligibility)
-    return ChipEnsemble(given, [task(seed)], [seed], [rate], Hardware(chip, calibration=(50, 4)))
+    return Ensemble(replace(given, options=Hardware(chip, calibration=(50, 4))), [task(seed)], [seed], [rate])
 
 
-def program(made: ChipEnsemble) -> Program:
-    assert made.quantised is not None
-    return made.quantised.program
+def program(made: Ensemble) -> Program:
+    return quantised_of(made).program
 
 
-def stimuli(made: ChipEnsemble, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def stimuli(made: Ensemble, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Spikes, fixations and targets of the stream."""
-    found = [made._next(k)[1:] for k in range(count)]
-    spikes, fixations, targets = zip(*found, strict=True)
+    found = [ChipStimulus.of(one) for one in made.presentation.take(count)]
+    spikes, fixations, targets = zip(*((one.spikes, one.fixation, one.target) for one in found), strict=True)
     return np.stack(spikes), np.concatenate(fixations), np.concatenate(targets)
 
 
@@ -137,10 +138,10 @@ def test_weights_change_as_the_reference_says_of_the_same_spikes(case: str) -> N
 class _Reference:
     """What the reference makes of the spikes and membranes of a chip: per layer the change of its weights, summed."""
 
-    def __init__(self, made: ChipEnsemble) -> None:
+    def __init__(self, made: Ensemble) -> None:
         self.made, self.rule = made, made.settings.rule
         self.layers = made.network.layers
-        self.weights = {k: v.copy() for k, v in made.float_parameters().items()}
+        self.weights = {k: v.copy() for k, v in floats_of(made.parameters).items()}
         self.changed = [np.zeros((la.positions, la.neurons, la.fan_in)) for la in self.layers]
         self.held = [np.zeros((1, la.units)) for la in self.layers]
 
@@ -175,7 +176,7 @@ class _Reference:
             self.weights["readout.weight"] += self.made.learning_rate * run.readout_update
 
     def _course(self, layer: Layer, below: NDArray[Any], own: NDArray[Any], distance: NDArray[Any]) -> Course:
-        step, time = self.made.step_constants, len(below)
+        step, time = self.made.settings.step, len(below)
         psi = 1 / (1 + step.slope * np.abs(distance)) ** 2
         trace, traces = np.zeros(below.shape[1]), []
         for t in range(time):
@@ -191,7 +192,7 @@ def test_the_recorded_course_of_a_tag_that_forgets_is_the_tag() -> None:
     made = ensemble("eprop-leaking", seed=1)
     largest = []
     for spikes, fixation, target in zip(*(part[:, None] for part in stimuli(made, 4)), strict=True):
-        emulator, before = made.emulator, made.emulator.steps
+        emulator, before = made.simulator.emulator, made.simulator.emulator.steps
         done = emulator.stimulus(spikes, True, fixation, target)
         tags = emulator.tags
         traces = chip_traces(made.network, emulator.program, spikes[0], done, 1, before)
@@ -322,16 +323,17 @@ class Pooled(Rule):
 def test_a_rule_that_sees_the_mean_over_positions_is_that_of_the_reference() -> None:
     def made(backend: str) -> Any:
         given = replace(settings("espp", backend, OPTIONS["espp"]), rule=Pooled())
+        given = replace(given, options=Hardware(precision="float") if backend == "lava" else None)
         return [given, [task(1)], [1], [0.1]]
 
-    truth, lava = Ensemble(*made("reference")), ChipEnsemble(*made("lava"), Hardware(precision="float"))
-    first = {name: value.clone() for name, value in truth.learner.parameters.items()}
+    truth, lava = Ensemble(*made("reference")), Ensemble(*made("lava"))
+    first = {name: value.clone() for name, value in truth.parameters.items()}
     for one in (truth, lava):
         one.train(5)
-    for name, value in truth.learner.parameters.items():
+    for name, value in truth.parameters.items():
         moved = float((value - first[name]).abs().max())
         assert moved > 0.1
-        assert float((value - lava.learner.parameters[name]).abs().max()) < 1e-6 * moved
+        assert float((value - lava.parameters[name]).abs().max()) < 1e-6 * moved
 
 
 def test_a_step_that_remembers_is_refused() -> None:
@@ -345,7 +347,7 @@ def test_what_is_known_before_a_stimulus_is_read_from_values_not_shapes() -> Non
     assert not circuit_of(Afterwards(), network, 0.1).early
     given = replace(settings("espp", "loihi", OPTIONS["espp"]), rule=Afterwards())
     with pytest.raises(PlasticError, match="depends on the response to the whole stimulus"):
-        ChipEnsemble(given, [task(0)], [0], [0.1], Hardware(calibration=(2, 2)))
+        Ensemble(replace(given, options=Hardware(calibration=(2, 2))), [task(0)], [0], [0.1])
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.3, 0.5, 0.9, 0.95])

@@ -14,13 +14,15 @@ from chips import compare
 
 from plastic.cli import main
 from plastic.experiments.studies.chip_exact import settings, task
-from plastic.hardware.chip.ensemble import ChipEnsemble, Hardware, circuit_of
+from plastic.hardware.chip.on_lava import quantised_of
+from plastic.hardware.chip.options import Hardware, circuit_of
 from plastic.hardware.chip.refusals import chip_options
 from plastic.hardware.compiler.options import Chip
 from plastic.hardware.emulator.emulator import Emulator
 from plastic.hardware.emulator.kernels import _level
 from plastic.hardware.program.spec import ChipLayer, Program, Rounding
 from plastic.models.network.layer import tree
+from plastic.models.training.ensemble import Ensemble
 from plastic.rules import all_rules, load_rule
 
 RULE = "drtp"
@@ -30,17 +32,17 @@ SMALL = [
 ]  # fmt: skip
 
 
-def ensemble(rounding: Rounding, seed: int = 0, rate: float = 0.1) -> ChipEnsemble:
+def ensemble(rounding: Rounding, seed: int = 0, rate: float = 0.1) -> Ensemble:
     chip = Chip(rounding, seed=seed, eligibility="none")
-    return ChipEnsemble(settings(RULE, "loihi"), [task(seed)], [seed], [rate], Hardware(chip, calibration=(50, 4)))
+    given = replace(settings(RULE, "loihi"), options=Hardware(chip, calibration=(50, 4)))
+    return Ensemble(given, [task(seed)], [seed], [rate])
 
 
-def program(made: ChipEnsemble) -> Program:
-    assert made.quantised is not None
-    return made.quantised.program
+def program(made: Ensemble) -> Program:
+    return quantised_of(made).program
 
 
-def stimuli(made: ChipEnsemble, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def stimuli(made: Ensemble, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     spikes, targets = [], []
     for k in range(count):
         shown = made.stream.next()
@@ -89,7 +91,7 @@ def test_weights_change_in_every_step_as_the_rule_says() -> None:
         assert all((a == b).all() for a, b in zip(emulator.weights, before, strict=True))
         below = spikes[0].astype(float)
         for index, whole in enumerate(expected):
-            modulator = -made.learner.parameters[f"layer{index + 1}.B"][0].double().numpy() @ target[0]
+            modulator = -made.parameters[f"layer{index + 1}.B"][0].double().numpy() @ target[0]
             membrane, scale = done.signals[index][0][0], given.scales[index]["weight"]
             e = eligibility(below, membrane / (64 * scale), given.layers[index].constants.threshold / scale, made)
             whole += 0.05 * scale * by_position(modulator[:, None] * e, given.layers[index])
@@ -101,9 +103,9 @@ def test_weights_change_in_every_step_as_the_rule_says() -> None:
         assert 0.85 < (change * whole).sum() / (whole**2).sum() < 1.15
 
 
-def eligibility(below: np.ndarray, membrane: np.ndarray, threshold: float, made: ChipEnsemble) -> np.ndarray:
+def eligibility(below: np.ndarray, membrane: np.ndarray, threshold: float, made: Ensemble) -> np.ndarray:
     """Σ_t ψ_i[t] x̄_j[t] of all units and all inputs."""
-    step = made.step_constants
+    step = made.settings.step
     psi = 1 / (1 + step.slope * np.abs(membrane - threshold)) ** 2
     trace, found = np.zeros(below.shape[1]), np.zeros((membrane.shape[1], below.shape[1]))
     for t in range(len(below)):
@@ -152,7 +154,7 @@ def test_what_needs_the_tag_is_refused(
 
 
 def test_the_tag_and_no_tag_are_two_programs() -> None:
-    tagged = replace(ensemble("nearest").hardware, chip=Chip("nearest"))
-    made = ChipEnsemble(settings(RULE, "loihi"), [task(0)], [0], [0.1], tagged)
+    tagged = Hardware(Chip("nearest"), calibration=(50, 4))
+    made = Ensemble(replace(settings(RULE, "loihi"), options=tagged), [task(0)], [0], [0.1])
     assert program(made).eligibility == "tag"
     assert program(ensemble("nearest")).eligibility == "none"

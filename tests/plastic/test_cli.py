@@ -20,11 +20,11 @@ from safetensors.numpy import load_file, save_file
 
 import plastic
 from plastic import cli
+from plastic.backends import backends, capabilities
 from plastic.cli import main
 from plastic.config.defaults import resolve
 from plastic.config.file import from_toml, read_config
-from plastic.config.settings import BACKENDS, CHIPS, DOUBLE, ONLINE
-from plastic.doctor import PARTS
+from plastic.doctor import PARTS, of_backends
 from plastic.models.backends.refusals import refusal
 from plastic.rules import BUILT_IN, rule_class
 from plastic.runs.folder import RunFolder
@@ -39,7 +39,7 @@ def tiny(backend: str) -> list[str]:
     """TINY, with one stream where the backend has no more; skips where it is not installed."""
     if backend == "brian2":
         pytest.importorskip("brian2")
-    return [*TINY, "--batch", "1"] if backend in ONLINE else TINY
+    return [*TINY, "--batch", "1"] if capabilities(backend).streams == 1 else TINY
 
 
 RHM = ["--levels", "2"]
@@ -66,7 +66,9 @@ def result_of(output: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("data", ["rhm", "digits"])
-@pytest.mark.parametrize("backend", [b for b in BACKENDS if b not in CHIPS])  # those: tests/hardware
+@pytest.mark.parametrize(
+    "backend", [name for name, backend in backends().items() if not backend.can.integers]
+)  # those: tests/hardware
 @pytest.mark.parametrize("rule", [rule.name for rule in BUILT_IN])
 def test_simulate_writes_a_run_and_prints_its_result(
     rule: str,
@@ -81,7 +83,7 @@ def test_simulate_writes_a_run_and_prints_its_result(
     size = [*RHM, *tiny(backend)] if data == "rhm" else ["--depth", "3", *tiny(backend)]
     arguments = ["simulate", "--rule", rule, "--backend", backend, "--data", data, *size, "--seed", "3"]
     status = main([*arguments, "--out", "here/run", "--json"])
-    refused = refusal(rule_class(rule)(), backend, 1 if backend in ONLINE else 8)
+    refused = refusal(rule_class(rule)(), backend, capabilities(backend).streams or 8)
     if refused is not None:
         assert status == 2
         assert refused in capsys.readouterr().err
@@ -150,7 +152,7 @@ def test_without_json_a_table_and_the_folder_are_printed(capsys: pytest.CaptureF
     assert errors == ""
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", backends())
 def test_a_run_is_repeated_by_its_config(backend: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--pairing", "latent:1", "--learning-rate", "0.01", "--seed", "5", "--mask", "batch"]
     size = [*RHM, *tiny(backend)]
@@ -541,7 +543,7 @@ def test_resume_needs_a_run_and_takes_no_other_options(refused: Refused, half_do
 def test_a_run_that_diverges_names_the_learning_rate(
     rule: str, backend: str, rate: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    too_large = "1e300" if backend in DOUBLE and rate == "1e30" else rate
+    too_large = "1e300" if capabilities(backend).dtypes[0] == "float64" and rate == "1e30" else rate
     options = ["--optimizer", "sgd", "--learning-rate", too_large, "--out", "run"]
     assert main(["simulate", "--rule", rule, "--backend", backend, *RHM, *tiny(backend), *options]) == 2
     errors = capsys.readouterr().err
@@ -681,13 +683,13 @@ def test_doctor_reports_backends_and_remedies(
 ) -> None:
     assert main(["doctor"]) == 0
     report = capsys.readouterr().out
-    for backend in BACKENDS:
+    for backend in backends():
         assert f"backend {backend}" in report
-    missing = [part for part in PARTS if importlib.util.find_spec(part.module) is None]
+    missing = [part for part in (*of_backends(), *PARTS) if importlib.util.find_spec(part.module) is None]
     assert all(part.optional for part in missing)  # extras
     assert report.count("│ missing") == len(missing)
     assert f"torch {torch.__version__.partition('+')[0]}" in report
-    for part in PARTS:
+    for part in (*of_backends(), *PARTS):
         assert part.name in report
     assert "cpu" in report
 

@@ -13,10 +13,10 @@ import pytest
 from safetensors.numpy import load_file
 
 import plastic.rules
-from plastic.config.settings import BACKENDS, CHIPS, ONLINE, SPIKING, Architecture, Config, Stimuli, Training
+from plastic.backends import backends, capabilities
+from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.errors import PlasticError
-from plastic.hardware.chip.ensemble import make_chip
-from plastic.models.runs.simulate import make_ensemble, simulate
+from plastic.models.runs.simulate import simulate
 from plastic.rules import BUILT_IN, READABLE, Rule, all_rules, load_rule, rule_class
 
 HEBB = '''
@@ -92,7 +92,7 @@ def streams(backend: str) -> int:
     """Eight, or one where the backend has no more; skips where it is not installed."""
     if backend == "brian2":
         pytest.importorskip("brian2")
-    return 1 if backend in ONLINE else 8
+    return capabilities(backend).streams or 8
 
 
 def tiny(rule: str, backend: str, **more: Any) -> Config:
@@ -171,13 +171,12 @@ def test_a_rule_of_a_file_takes_its_own_options(rule_file: Path) -> None:
         load_rule(f"{rule_file}:Hebb", {"halves": "1.5"})
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", backends())
 @pytest.mark.usefixtures("numpy_code")
 def test_a_rule_of_a_file_runs_on_every_backend(backend: str, rule_file: Path, tmp_path: Path) -> None:
     learned = {}
     for name in ("Hebb", "Frozen"):
-        network = make_chip if backend in CHIPS else make_ensemble
-        result = simulate(tiny(f"{rule_file}:{name}", backend), tmp_path / f"{backend}-{name}", make_network=network)
+        result = simulate(tiny(f"{rule_file}:{name}", backend), tmp_path / f"{backend}-{name}")
         assert result["rule"] == name.lower()
         learned[name] = load_file(tmp_path / f"{backend}-{name}" / "weights.safetensors")
     assert set(learned["Hebb"]) == {"layer1.weight", "layer2.weight"}
@@ -185,13 +184,15 @@ def test_a_rule_of_a_file_runs_on_every_backend(backend: str, rule_file: Path, t
         change = weight - learned["Frozen"][name]  # of the same initial weights
         assert change.any()
         # pre, post and third factor are not negative here, so growth is all there is
-        if backend in CHIPS:  # two networks in integers, each with a step of its own
+        if capabilities(backend).integers:  # two networks in integers, each with a step of its own
             assert change.mean() > 0
-        elif backend in SPIKING or name == "layer2.weight":
+        elif capabilities(backend).spikes or name == "layer2.weight":
             assert change.min() > -1e-6
 
 
-@pytest.mark.parametrize("backend", [b for b in BACKENDS if b not in CHIPS])  # integers are not linear
+@pytest.mark.parametrize(
+    "backend", [name for name, backend in backends().items() if not backend.can.integers]
+)  # integers are not linear
 @pytest.mark.usefixtures("numpy_code")
 def test_the_gain_of_a_rule_scales_its_update(backend: str, rule_file: Path, tmp_path: Path) -> None:
     """One stimulus of SGD: Δw is linear in the third factor, by the equation of all rules."""

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 import plastic
 from plastic.config.defaults import resolve
-from plastic.config.settings import CHIPS, Architecture, Config, Stimuli, Training
-from plastic.errors import PlasticError
-from plastic.hardware.chip.ensemble import make_chip
-from plastic.models.runs.simulate import simulate
+from plastic.config.settings import Architecture, Config, Stimuli, Training
+from plastic.hardware.chip.on_lava import quantised_of
+from plastic.models.runs.simulate import make_ensemble, simulate
 
 RECORD = "gate,dendrite,modulator,weight,weight_change,rounding,eligibility@stimulus"
 
@@ -88,8 +87,8 @@ def test_recorded_factors_give_the_recorded_weights_in_integers(rounding: str, c
     """
     stimuli = 80
     given = dataclasses.replace(config, chip=dataclasses.replace(config.chip, rounding=rounding), seed=3)
-    program = make_chip(resolve(given)).emulator.program
-    simulate(given, tmp_path / "run", make_network=make_chip)
+    program = quantised_of(make_ensemble(resolve(given))).program
+    simulate(given, tmp_path / "run")
     run, length = plastic.open_run(tmp_path / "run"), program.time_steps + 1
     up = np.full(stimuli, 63)
     if rounding == "stochastic":  # at the learning step of each stimulus, the last one
@@ -131,8 +130,8 @@ def test_the_record_of_every_step_is_what_the_chip_has(rounding: str, config: Co
         config, chip=dataclasses.replace(config.chip, rounding=rounding), seed=3, record=record,
         training=dataclasses.replace(config.training, steps=stimuli),
     )  # fmt: skip
-    program = make_chip(resolve(given)).emulator.program
-    simulate(given, tmp_path / "run", make_network=make_chip)
+    program = quantised_of(make_ensemble(resolve(given))).program
+    simulate(given, tmp_path / "run")
     run, length, time = plastic.open_run(tmp_path / "run"), program.time_steps + 1, program.time_steps
     up = np.full((stimuli, length), 63)
     if rounding == "stochastic":
@@ -172,13 +171,6 @@ def test_the_record_of_every_step_is_what_the_chip_has(rounding: str, config: Co
         assert seen["pre_trace"].max() > 30
 
 
-@pytest.mark.parametrize("backend", CHIPS)
-def test_a_chip_is_not_run_as_another_network(backend: str, config: Config, tmp_path: Path) -> None:
-    with pytest.raises(PlasticError, match="make_chip"):
-        simulate(dataclasses.replace(config, backend=backend), tmp_path / "run")
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize("precision", ["fixed", "float"])
 def test_lava_records_what_the_others_do(precision: str, config: Config, tmp_path: Path) -> None:
     """In fixed point what the emulator does, bit for bit; in floating point factors whose product is the change."""
@@ -188,7 +180,7 @@ def test_lava_records_what_the_others_do(precision: str, config: Config, tmp_pat
     given = dataclasses.replace(
         config, backend="lava", chip=chip, training=dataclasses.replace(config.training, steps=6), record=record
     )
-    simulate(given, tmp_path / "lava", make_network=make_chip)
+    simulate(given, tmp_path / "lava")
     run = plastic.open_run(tmp_path / "lava")
     if precision == "float":
         factors = [run.signal(name, 2).values for name in ("gate", "dendrite", "eligibility", "weight_change")]
@@ -198,7 +190,7 @@ def test_lava_records_what_the_others_do(precision: str, config: Config, tmp_pat
         assert np.abs(change).max() > 0
         return
     emulated = dataclasses.replace(given, backend="loihi", chip=dataclasses.replace(chip, precision="fixed"))
-    simulate(emulated, tmp_path / "loihi", make_network=make_chip)
+    simulate(emulated, tmp_path / "loihi")
     other = plastic.open_run(tmp_path / "loihi")
     assert set(run.traces) == set(other.traces)
     for name in run.traces:

@@ -10,11 +10,11 @@ import re
 import pytest
 
 from plastic.errors import PlasticError
-from plastic.hardware.chip.ensemble import circuit_of
-from plastic.hardware.chip.refusals import chip_refusal
+from plastic.hardware.chip.options import circuit_of
 from plastic.hardware.lava.grammar import rule_string
 from plastic.hardware.lava.shim import load_lava
 from plastic.hardware.program.spec import Factor, Product
+from plastic.models.backends.refusals import usual_refusal
 from plastic.models.network.layer import dense, tree
 from plastic.rules import all_rules, load_rule
 
@@ -58,13 +58,13 @@ def read_back(parser: type, products: list[Product]) -> None:
     ],
 )
 def test_what_a_chip_cannot_do_is_refused(rule: str, options: dict[str, str], words: str) -> None:
-    assert words in (chip_refusal(load_rule(rule, options), "loihi") or "")
+    assert words in (usual_refusal(load_rule(rule, options), "loihi", 1) or "")
 
 
 @pytest.mark.parametrize("rule", all_rules())
 def test_the_options_that_a_refusal_names_lead_onto_the_chip(rule: str) -> None:
     options: dict[str, str] = {}
-    while (reason := chip_refusal(load_rule(rule, options), "loihi")) is not None:
+    while (reason := usual_refusal(load_rule(rule, options), "loihi", 1)) is not None:
         named = re.search(r"--rule-options (\w+)=(\w+)\.$", reason)
         if named is None:
             assert not options, f"the options {options} were named, and then: {reason}"

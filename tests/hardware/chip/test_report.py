@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from plastic.cli import main
-from plastic.hardware.chip.ensemble import circuit_of
+from plastic.hardware.chip.options import circuit_of
 from plastic.hardware.compiler.options import Chip, Quantised, Ranges
 from plastic.hardware.compiler.quantiser import quantise
 from plastic.models.network.layer import dense

@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from plastic.errors import PlasticError
+from plastic.models.backends import Members
 from plastic.models.backends.reference.adapter import ReferenceSimulator
-from plastic.models.network.layer import tree
-from plastic.models.network.parameters import he_std, initial_parameters, lively_std, specification
+from plastic.models.network.layer import Network, tree
+from plastic.models.network.parameters import Parameters, he_std, initial_parameters, lively_std, specification
 from plastic.models.neuron.constants import SpikingStep
+from plastic.models.presentation import Presentation
+from plastic.models.settings import Settings, SpikeInput
 from plastic.models.studies.case import Case, case_task
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.initial_rates import scale_to_rate
@@ -30,6 +33,13 @@ def drawn(seed: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     return weights, torch.as_tensor(random.random((1, STEPS, EXAMPLES, 32)) < 0.2, dtype=torch.float64)
 
 
+def scaled(network: Network, step: SpikingStep, weights: Parameters, spikes: torch.Tensor) -> None:
+    """`scale_to_rate` of these weights, in place."""
+    settings = Settings(CLAPP(), spiking=step, spike_input=SpikeInput(STEPS), initial_rate=RATE, batch=EXAMPLES)
+    members = Members(Presentation(settings, network, [case_task(0)], [0]), (0.0,), weights)
+    scale_to_rate(settings, network, members, spikes)
+
+
 @pytest.mark.parametrize("threshold", [1.0, 30.0])
 @pytest.mark.parametrize("decay", [0.5, 0.95])
 def test_every_layer_fires_at_the_rate(decay: float, threshold: float) -> None:
@@ -38,7 +48,7 @@ def test_every_layer_fires_at_the_rate(decay: float, threshold: float) -> None:
     step = SpikingStep(membrane_decay=decay, threshold=threshold)
     weights, spikes = drawn(0)
     before = {k: v.clone() for k, v in weights.items()}
-    scale_to_rate(network, CLAPP(), step, weights, spikes, RATE)
+    scaled(network, step, weights, spikes)
     for name, value in weights.items():
         ratio = value / before[name]
         assert ratio.std() < 1e-9 * ratio.mean(), "one factor per layer"
@@ -94,4 +104,4 @@ def test_unmeasured_weights_count_with_the_spikes_of_the_task() -> None:
 def test_a_layer_that_cannot_fire_is_one_sentence() -> None:
     weights, spikes = drawn(0)
     with pytest.raises(PlasticError, match=r"layer 1 cannot fire 0\.06 spikes per step.*--initial-rate"):
-        scale_to_rate(tree(8, 4, 2, (30,), 3), CLAPP(), SpikingStep(), weights, torch.zeros_like(spikes), RATE)
+        scaled(tree(8, 4, 2, (30,), 3), SpikingStep(), weights, torch.zeros_like(spikes))
