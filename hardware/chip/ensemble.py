@@ -32,7 +32,6 @@ from plastic.hardware.emulator.emulator import Emulator, Stimulated
 from plastic.hardware.lava.floating import float_circuit
 from plastic.hardware.lava.shim import load_lava
 from plastic.hardware.program.arithmetic import ONE
-from plastic.hardware.program.spec import Eligibility, Rounding
 from plastic.models.backends.snntorch import SnnTorchSimulator
 from plastic.models.learning.learner import Observation, Watch
 from plastic.models.learning.statistics import decay_per_stimulus
@@ -75,8 +74,8 @@ def make_chip(config: Config) -> ChipEnsemble:
     numba.set_num_threads(min(config.threads, cast(Any, numba.config).NUMBA_NUM_THREADS))
     stimuli, streams = CALIBRATION  # no further than the chip itself will get
     calibration = min(stimuli, max(FEWEST, -(-(config.training.steps or 0) // streams))), streams
-    chip = Chip(cast(Rounding, given.rounding), given.weight_bits, eligibility=cast(Eligibility, given.eligibility))
-    hardware = Hardware(chip, cast(Precision, given.precision), calibration=calibration)
+    chip = Chip(given.rounding, given.weight_bits, eligibility=given.eligibility)
+    hardware = Hardware(chip, given.precision, calibration=calibration)
     rate = config.training.learning_rate or 0.0
     return ChipEnsemble(make_settings(config), [make_task(config)], [config.seed], [rate], hardware)
 

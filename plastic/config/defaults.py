@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from plastic.config.settings import CHIPS, DOUBLE, IMAGES, ONLINE, SPIKING, Architecture, Config, Stimuli, validate
 from plastic.errors import PlasticError
@@ -72,7 +73,7 @@ def _default_steps(backend: str) -> int:
 
 
 def _resolved_network(network: Architecture, stimuli: Stimuli, backend: str, levels: int) -> Architecture:
-    images = "conv" if stimuli.data in IMAGES and backend not in SPIKING else "dense"
+    images: Literal["conv", "dense"] = "conv" if stimuli.data in IMAGES and backend not in SPIKING else "dense"
     topology = network.topology or ("tree" if stimuli.data == "rhm" else images)
     conv = topology == "conv"
     depth = levels if stimuli.data == "rhm" else 2 if not conv else 4 if stimuli.data == "digits" else 6

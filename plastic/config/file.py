@@ -20,7 +20,7 @@ else:
 
 Table = dict[str, Any]
 VERSION = 2  # of the file; the first one did not say its version
-SECTIONS: dict[str, type] = {k: v for k, v in get_type_hints(Config).items() if dataclasses.is_dataclass(v)}
+SECTIONS: dict[str, Any] = {k: v for k, v in get_type_hints(Config).items() if dataclasses.is_dataclass(v)}
 
 
 def to_toml(config: Config) -> str:

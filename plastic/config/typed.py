@@ -31,7 +31,7 @@ def check(settings: object) -> None:
     """PlasticError for the first setting that is not as its field is annotated; it is named by its flag."""
     from pydantic import ValidationError
 
-    cls = type(settings)
+    cls: Any = type(settings)
     try:
         _adapter(cls).validate_python(settings)
     except ValidationError as error:
@@ -45,8 +45,9 @@ def read(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     """
     from pydantic import ValidationError
 
+    schema: Any = cls
     try:
-        return _adapter(cls).validate_json(json.dumps(table, default=str))  # dates are text, which no number takes
+        return _adapter(schema).validate_json(json.dumps(table, default=str))  # dates are text, which no number takes
     except ValidationError as error:
         raise PlasticError(_sentence(cls, table, error.errors()[0], where)) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, get_args
+from typing import Literal, get_args, get_origin
 
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
@@ -17,7 +17,7 @@ CHOICES = ConstructorRegistry()
 @CHOICES.primitive_rule
 def _choice(found: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[str] | None:
     """A `Literal` shows its options in --help, and takes any text: settings are checked in one place, for files too."""
-    if found.type_origin is not Literal:
+    if get_origin(found.type) is not Literal:
         return None
     return PrimitiveConstructorSpec(
         nargs=1,
