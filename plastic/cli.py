@@ -31,7 +31,7 @@ from plastic.config.file import read_config
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.rules import raised_at
-from plastic.terminal.arguments import sentence
+from plastic.terminal.arguments import CHOICES, sentence
 
 COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "align": Align,
@@ -55,7 +55,7 @@ def parse(arguments: Sequence[str]) -> Any:
     commands: Any = reduce(or_, (Annotated[c, _subcommand(name, c, arguments)] for name, c in COMMANDS.items()))
     simulate = _subcommand("simulate", Simulate, arguments, default=Simulate(settings=_file_settings(arguments)))
     commands = Annotated[Simulate, simulate] | commands
-    with redirect_stderr(StringIO()) as box:
+    with CHOICES, redirect_stderr(StringIO()) as box:
         try:
             return tyro.cli(
                 commands,

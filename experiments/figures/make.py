@@ -16,6 +16,7 @@ from plastic.experiments.sweeps.averages import write_result
 from plastic.experiments.sweeps.run import default_store, rows_of, run_sweep
 from plastic.experiments.sweeps.spec import Sweep, flat_settings, read_sweep
 from plastic.experiments.sweeps.store import Row
+from plastic.files import write_figure
 from plastic.terminal.progress import SweepProgress
 
 Content = dict[str, Any]
@@ -99,7 +100,8 @@ def make_figure(order: Order, report: Callable[[SweepProgress], None] = lambda p
     content = module.analyse(whole)
     path = order.out / f"{order.name}.json"
     write_result(path, order.command, {"question": sweep.question, **content, **_whole(sweep, rows)})
-    module.draw(json.loads(path.read_text(encoding="utf-8"))).savefig(path.with_suffix(".png"), dpi=110)
+    figure = module.draw(json.loads(path.read_text(encoding="utf-8")))
+    write_figure(path.with_suffix(".png"), figure, dpi=110)
     return path
 
 

@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from plastic.experiments.sweeps.averages import command_of, write_result
+from plastic.files import write_figure
 from plastic.models.network.layer import Network, dense
 from plastic.models.network.parameters import Parameters, he_std, initial_parameters, layer_name, specification
 from plastic.models.studies.align import Batch, cosine, lateral_alignment, updates
@@ -175,7 +176,7 @@ def draw(path: Path, results: dict[str, Any]) -> None:
         f"clapp++ in deep linear (semi-)orthonormal networks, B at its optimum\nwidths {EQUAL} and {NARROWING}",
         fontsize=10,
     )
-    figure.savefig(path, dpi=110)
+    write_figure(path, figure, dpi=110)
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ import torch
 from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Spiking, Stimuli, Training
 from plastic.experiments.sweeps.averages import write_result
+from plastic.files import write_figure
 from plastic.hardware.chip.on_lava import quantised_of
 from plastic.hardware.chip.options import CALIBRATION, Hardware
 from plastic.hardware.compiler.calibration import float_run
@@ -125,7 +126,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
     )
     left.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3)
     right.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
-    figure.savefig(path, dpi=150)
+    write_figure(path, figure, dpi=150)
 
 
 def put_together(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import tyro
 from matplotlib.figure import Figure
 
 from plastic.experiments.sweeps.averages import command_of, write_result
+from plastic.files import write_figure
 from plastic.models.settings import Settings
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
@@ -76,7 +77,7 @@ def draw(path: Path, results: dict[str, Any], arguments: Arguments) -> None:
     axis.set(xlabel="layer", ylabel="linear probe of the class, test accuracy", ylim=(0, 1.03), xticks=[1, 2, 3])
     axis.set_title(f"RHM v = n_c = 8, m = 4, L = 3, P = {arguments.train_size}, width {arguments.width}", fontsize=10)
     axis.legend()
-    figure.savefig(path, dpi=120)
+    write_figure(path, figure, dpi=120)
 
 
 def main() -> None:

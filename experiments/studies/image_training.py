@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.experiments.sweeps.averages import command_of, write_result
+from plastic.files import write_figure
 from plastic.models.runs.simulate import make_ensemble
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.metrics import layer_metrics
@@ -86,7 +87,7 @@ def draw(path: Path, found: dict[str, Any]) -> None:
         axis.grid(axis="y", color=GREY, alpha=0.2)
     axes[0].set_ylabel("linear probe, test accuracy\n(dashed: untrained)")
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, ncols=3 * len(found), loc="outside lower center")
-    figure.savefig(path, dpi=110)
+    write_figure(path, figure, dpi=110)
 
 
 def main(words: list[str] | None = None, steps: dict[str, int] = STEPS) -> None:

@@ -28,6 +28,7 @@ import tyro
 
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.averages import command_of, write_result
+from plastic.files import write_file
 from plastic.models.backends.refusals import refusal
 from plastic.models.settings import Settings
 from plastic.models.training.allocator import keep_freed_memory
@@ -142,7 +143,7 @@ def replace_table(page: Path, content: str) -> None:
     if BEGIN not in text or END not in text:
         raise PlasticError(f"{str(page)!r} has no marks {BEGIN} and {END} to put the table between; add them.")
     head, tail = text.split(BEGIN)[0], text.split(END)[1]
-    page.write_text(f"{head}{BEGIN}\n{content}\n{END}{tail}", encoding="utf-8")
+    write_file(page, f"{head}{BEGIN}\n{content}\n{END}{tail}")
 
 
 def complete(known: dict[str, Any], arguments: Arguments) -> Iterator[dict[str, Any]]:

@@ -30,6 +30,7 @@ from plastic.config.defaults import resolve
 from plastic.config.file import to_toml
 from plastic.config.settings import Config, Spiking, Stimuli, Training
 from plastic.experiments.sweeps.averages import command_of, write_result
+from plastic.files import write_figure
 from plastic.models.neuron.constants import Traces
 from plastic.models.runs.simulate import make_settings, make_task, simulate
 from plastic.models.training.ensemble import Ensemble
@@ -141,7 +142,7 @@ def draw(path: Path, name: str, results: dict[str, list[dict[str, Any]]]) -> Non
     axis.set(xlabel="stimuli per stream", ylabel="linear probe of the class, top layer, test", ylim=(0, 1.03))
     axis.set_title(TITLES[name], fontsize=10)
     axis.legend(loc="lower right")
-    figure.savefig(path, dpi=120)
+    write_figure(path, figure, dpi=120)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import platform
 import shlex
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from plastic.files import write_json
 from plastic.runs.folder import versions
 
 
@@ -57,7 +57,7 @@ def write_result(path: Path, command: str, content: dict[str, Any]) -> None:
         hardware["gpu"] = torch.cuda.get_device_name()
     path.parent.mkdir(parents=True, exist_ok=True)
     result = {"command": command, "hardware": hardware, "versions": versions(), **content}
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(path, result)
     print(f"wrote {path}", file=sys.stderr)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from plastic.errors import PlasticError
 from plastic.experiments.sweeps.schedule import OnScheduler, in_processes, in_this_process
 from plastic.experiments.sweeps.spec import Pack, Sweep, read_sweep
 from plastic.experiments.sweeps.store import Row, Store, read_rows
+from plastic.files import write_file
 from plastic.terminal.progress import SweepProgress
 
 RESULTS = "results.jsonl"
@@ -47,7 +47,7 @@ def run_sweep(
     packs = sweep.packs()
     with _source(workers, scheduler) as (source, dashboard), Store(folder / RESULTS) as store:
         if file.resolve() != (folder / "sweep.toml").resolve():
-            shutil.copyfile(file, folder / "sweep.toml")
+            write_file(folder / "sweep.toml", file.read_bytes())
         missing = [pack for pack in packs if any(m.key not in store.keys for m in pack)]
         _collect(source(missing), store, missing, packs, report, dashboard)
     return sweep, rows_of(sweep, folder)

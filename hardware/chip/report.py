@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from plastic.files import write_figure, write_json
 from plastic.hardware.compiler.options import Quantised
 from plastic.hardware.emulator.emulator import Emulator
 from plastic.hardware.program.spec import WEIGHT_BITS, WEIGHT_MAX, WEIGHT_MIN
@@ -84,7 +84,7 @@ def write_report(
 ) -> None:
     """quantisation.json and quantisation.png in a run folder."""
     plain, compared = report(quantised, floats, spikes, learned)
-    (folder / "quantisation.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "quantisation.json", plain)
     draw(folder / "quantisation.png", plain, compared)
 
 
@@ -111,4 +111,4 @@ def draw(path: Path, plain: dict[str, Any], compared: Sequence[Compared]) -> Non
         )
     axes[0][0].set_ylabel("integers, spikes per step")
     axes[1][0].set_ylabel("integer weight (thresholds)")
-    figure.savefig(path, dpi=120)
+    write_figure(path, figure, dpi=120)

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
+from plastic.files import replacing
 from plastic.models.network.layer import Layer
 from plastic.models.neuron.constants import SpikingStep
 from plastic.models.runs.finished import FinishedRun, open_finished
@@ -46,14 +47,11 @@ def export_nir(run: Path, out: Path, dt: float = 1e-3) -> dict[str, Any]:
     nir = _load_nir()
     finished = open_finished(run)
     graph = to_graph(nir, finished, dt)
-    partial = out.with_name(out.name + ".partial")
     try:
-        nir.write(str(partial), graph)
-        partial.replace(out)
+        with replacing(out) as place:
+            nir.write(str(place), graph)
     except OSError as error:
-        why = f"{str(out.parent)!r} is no folder" if not out.parent.is_dir() else error
-        partial.unlink(missing_ok=True)
-        raise PlasticError(f"cannot write {str(out)!r} ({why}); choose another file.") from None
+        raise PlasticError(f"cannot write {str(out)!r} ({error}); choose another file.") from None
     layers = finished.ensemble.network.layers
     return {"nodes": len(graph.nodes), "neurons": [layer.units for layer in layers], "dt": dt}
 

@@ -17,7 +17,7 @@ from plastic.models.network.layer import Layer
 from plastic.models.neuron.constants import SpikingStep
 from plastic.models.runs.simulate import make_settings, make_task
 from plastic.models.training.ensemble import Prepared
-from plastic.runs.folder import read_arrays
+from plastic.runs.folder import read_arrays, read_result
 
 Weights = dict[str, NDArray[np.float64]]
 
@@ -62,7 +62,7 @@ def open_finished(path: Path) -> FinishedRun:
 
     if not (path / "config.toml").is_file():
         raise PlasticError(f"{str(path)!r} is not a run folder: it has no config.toml; give the folder of a run.")
-    if not (path / "result.json").is_file():
+    if read_result(path) is None:
         raise PlasticError(f"the run {str(path)!r} has not ended; finish it with: plastic simulate --resume {path}.")
     config = resolve(read_config(path / "config.toml"))
     ensemble = Prepared(make_settings(config), [make_task(config)], [config.seed])

@@ -33,7 +33,7 @@ from plastic.stimuli.event_sets import event_task
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.image_sets import image_task
 from plastic.stimuli.stream import Stimulus
-from plastic.stimuli.strings import InputFormat, rhm_task
+from plastic.stimuli.strings import rhm_task
 from plastic.stimuli.task import Task
 from plastic.traces.opened import open_run, run_attributes
 from plastic.traces.plan import make_plan
@@ -60,8 +60,7 @@ def make_task(config: Config) -> Task:
     grammar = RandomHierarchyModel(
         stimuli.symbols, stimuli.classes, stimuli.synonyms, stimuli.levels, stimuli.branching, config.seed
     )
-    input_format = cast(InputFormat, stimuli.input_format)
-    return rhm_task(grammar, stimuli.train_size, stimuli.pairing, config.seed, stimuli.test_size, input_format)
+    return rhm_task(grammar, stimuli.train_size, stimuli.pairing, config.seed, stimuli.test_size, stimuli.input_format)
 
 
 def choose_device(name: str) -> torch.device:
@@ -93,7 +92,7 @@ def make_settings(config: Config) -> Settings:
         activation=network.activation,
         spiking=step if can.spikes else None,
         backend=config.backend,
-        spike_input=SpikeInput(spiking.time_steps, cast(Any, spiking.coding), spiking.input_rate),
+        spike_input=SpikeInput(spiking.time_steps, spiking.coding, spiking.input_rate),
         initial_rate=spiking.initial_rate or 0.0,
         batch=training.batch,
         fixation_probability=config.stimuli.fixation_probability,

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 from rich.progress import Progress
@@ -47,8 +47,8 @@ class Align:
     """Times that updates are compared, beside once before training."""
     seed: int = 0
     """One seed for data and weights."""
-    device: str = "auto"
-    """auto: the GPU if there is one; cpu or cuda."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU if there is one."""
     out: Path | None = None
     """The picture (default align-REFERENCE.png); the numbers go beside it as .json."""
     json: bool = False

@@ -6,10 +6,10 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Literal
 
 from plastic.backends import declared
-from plastic.config.settings import Architecture, Config, choice, validate
+from plastic.config.settings import Architecture, Config, validate
 from plastic.errors import PlasticError
 from plastic.rules import rule_class
 from plastic.terminal.console import Console
@@ -35,9 +35,9 @@ class Check:
     """Options of the rule as KEY=VALUE."""
     stimuli: int = 200
     """Stimuli to learn from."""
-    topology: Annotated[str, choice("tree", "dense")] = "tree"
+    topology: Literal["tree", "dense"] = "tree"
     """The network: a tree of patches, or all to all."""
-    weights: Annotated[str, choice("shared", "local")] = "local"
+    weights: Literal["shared", "local"] = "local"
     """In a tree: positions share their weights, or each has its own."""
     out: Path | None = None
     """The picture of the differences (default check-RULE.png)."""

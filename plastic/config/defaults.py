@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from plastic.backends import Capabilities, capabilities
 from plastic.config.settings import IMAGES, Architecture, Config, Stimuli, validate
@@ -66,7 +67,8 @@ def resolve(config: Config) -> Config:
 
 
 def _resolved_network(network: Architecture, stimuli: Stimuli, can: Capabilities, levels: int) -> Architecture:
-    images = "conv" if stimuli.data in IMAGES and "conv" in can.topologies else "dense"
+    conv_here = stimuli.data in IMAGES and "conv" in can.topologies
+    images: Literal["conv", "dense"] = "conv" if conv_here else "dense"
     topology = network.topology or ("tree" if stimuli.data == "rhm" else images)
     conv = topology == "conv"
     depth = levels if stimuli.data == "rhm" else 2 if not conv else 4 if stimuli.data == "digits" else 6

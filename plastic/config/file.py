@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, get_type_hints
 
 import tomli_w
 
-from plastic.config.settings import Architecture, ChipOptions, Config, Spiking, Stimuli, Training
+from plastic.config.settings import Config
+from plastic.config.typed import read
 from plastic.errors import PlasticError
 
 if sys.version_info >= (3, 11):
@@ -17,9 +18,18 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+Table = dict[str, Any]
+VERSION = 2  # of the file; the first one did not say its version
+SECTIONS: dict[str, Any] = {k: v for k, v in get_type_hints(Config).items() if dataclasses.is_dataclass(v)}
+
 
 def to_toml(config: Config) -> str:
-    """The config as TOML; None is left out."""
+    """The config as TOML, with the version of its form; None is left out."""
+    return f"version = {VERSION}\n{settings_text(config)}"
+
+
+def settings_text(config: Config) -> str:
+    """The settings alone, as TOML."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -29,59 +39,53 @@ def to_toml(config: Config) -> str:
     return tomli_w.dumps(plain(dataclasses.asdict(config)))
 
 
-T = TypeVar("T")
+def stored_settings_text(text: str) -> str:
+    """The settings of a file that `to_toml` of any version wrote, alone and as they are in it, without comments."""
+    return tomli_w.dumps({k: v for k, v in _parsed(text).items() if k != "version"})
 
 
 def from_toml(text: str) -> Config:
-    """The config that `to_toml` wrote; PlasticError for anything else."""
-    try:
-        table = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
-        raise PlasticError(f"the config is not valid TOML ({error}); take the config.toml of a run folder.") from None
-    return from_table(table, "config")
+    """The config that `to_toml` of this version or an earlier one wrote; PlasticError for anything else."""
+    return from_table(converted(_parsed(text)), "config")
 
 
-def from_table(table: dict[str, Any], where: str) -> Config:
+def from_table(table: Table, where: str) -> Config:
     """The config of a table of settings; PlasticError, naming `where` they stand, for what does not fit."""
-    return _fill(Config, table, where)
+    return read(Config, table, where)
 
 
-SECTIONS = {"stimuli": Stimuli, "network": Architecture, "spiking": Spiking, "training": Training, "chip": ChipOptions}
-
-
-def _fill(cls: type[T], table: dict[str, Any], where: str) -> T:
-    known = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in known:
-            raise PlasticError(f"unknown setting {key!r} in {where}; it has: {', '.join(known)}.")
-        if key in SECTIONS and cls is Config:
-            if not isinstance(value, dict):
-                raise PlasticError(f"{key!r} in {where} must be a table: [{key}].")
-            values[key] = _fill(SECTIONS[key], value, f"[{key}]")
-        else:
-            values[key] = _typed(key, value, str(known[key].type), where)
-    return cls(**values)
-
-
-def _typed(key: str, value: Any, annotation: str, where: str) -> Any:
-    """The value if it has the field's type; TOML knows int from float, so 1 is taken for 1.0."""
-    kinds: dict[str, type] = {"tuple": list, "str": str, "float": float, "int": int}
-    kind = next(kind for name, kind in kinds.items() if name in annotation)
-    if isinstance(value, list) and kind is list:
-        if not all(isinstance(item, str) for item in value):
-            raise PlasticError(f"{key!r} in {where} is {value!r}; it must be a list of str.")
-        return tuple(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise PlasticError(f"{key!r} in {where} is {value!r}; it must be {kind.__name__}.")
-    return value
+def converted(table: Table) -> Table:
+    """The table of a config file of any version as one of today's settings; PlasticError for a version not known."""
+    settings = {k: v for k, v in table.items() if k != "version"}
+    version = table.get("version", 1)
+    if type(version) is not int or version < 1:
+        raise PlasticError(f"'version' in config is {version!r}; it must be a whole number, {VERSION} or less.")
+    if version > VERSION:
+        raise PlasticError(
+            f"the config has version {version}, newer than {VERSION}, which this plastic reads; install the plastic "
+            "that wrote it."
+        )
+    return settings  # 1 and 2 differ in the version alone
 
 
 def read_config(path: Path) -> Config:
-    """Config file of a run; PlasticError if it cannot be read."""
+    """Config file of a run; PlasticError if it cannot be read, or says nothing."""
+    return from_toml(read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """Text of a config file; PlasticError if it cannot be read, or is empty, as a full disk can leave it."""
     try:
-        return from_toml(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PlasticError(f"cannot read the config {str(path)!r} ({error}); give the config.toml of a run.") from None
+    if not text.strip():
+        raise PlasticError(f"the config {str(path)!r} is empty; give the config.toml of a run, which has its settings.")
+    return text
+
+
+def _parsed(text: str) -> Table:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
+        raise PlasticError(f"the config is not valid TOML ({error}); take the config.toml of a run folder.") from None

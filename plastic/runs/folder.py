@@ -1,8 +1,7 @@
-"""A run is a folder: config.toml, versions.json, metrics.jsonl, checkpoint, weights, traces, picture,
-result.json.
+"""A run is a folder: config.toml, versions.json, metrics.jsonl, checkpoint, weights, traces, picture, result.json.
 
-Weights are safetensors, traces a zarr store (plastic.traces.store); nothing is pickled. Everything is
-written below the folder.
+Weights are safetensors, traces a zarr store (plastic.traces.store); nothing is pickled. Everything is written below
+the folder, and files are there whole or not at all, but for metrics.jsonl and the traces, which grow.
 """
 
 from __future__ import annotations
@@ -18,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.config.file import read_config, to_toml
+from plastic.config.file import from_toml, read_text, settings_text, stored_settings_text, to_toml
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
+from plastic.files import remove_partial, write_file, write_json
 
 Arrays = dict[str, NDArray[Any]]
 CHECKPOINT = "checkpoint.safetensors"
@@ -36,6 +36,7 @@ REPORTED = (
     "safetensors",
     "matplotlib",
     "tyro",
+    "pydantic",
 )
 
 
@@ -74,7 +75,7 @@ class RunFolder:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise PlasticError(f"{str(path)!r} exists and is not an empty folder; choose another --out.")
             path.mkdir(parents=True, exist_ok=not made)  # two runs that begin at once do not share one
-            (path / "config.toml").write_text(to_toml(config), encoding="utf-8")
+            write_file(path / "config.toml", to_toml(config))
         except OSError as error:
             raise PlasticError(f"cannot write the run folder {str(path)!r} ({error}); choose another --out.") from None
         folder = cls(path, fingerprint(config), made)
@@ -98,7 +99,7 @@ class RunFolder:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
-        if (path / "result.json").exists():
+        if read_result(path) is not None:
             raise PlasticError(f"the run {str(path)!r} has ended already; its result is in result.json.")
         if link := next((file for file in path.rglob("*") if file.is_symlink()), None):
             raise PlasticError(
@@ -108,30 +109,33 @@ class RunFolder:
             saved = load_file(path / CHECKPOINT)
             int(saved["step"])
             read_metrics(path)
-            before, now = saved.pop(FINGERPRINT).tobytes(), fingerprint(read_config(path / "config.toml"))
+            before, text = saved.pop(FINGERPRINT).tobytes(), read_text(path / "config.toml")
+            config = from_toml(text)
+            now = {_digest(settings, config.rule) for settings in (settings_text(config), stored_settings_text(text))}
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise PlasticError(
                 f"cannot resume {str(path)!r}: its {CHECKPOINT} is missing or damaged ({error}); start it anew with "
                 f"--config {path / 'config.toml'}."
             ) from None
-        if before != now:
+        if before not in now:
             raise PlasticError(
                 f"the config.toml of {str(path)!r} was changed after its {CHECKPOINT} was written, or the file of its "
                 f"rule was; undo the change, or start a run anew with --config {path / 'config.toml'}."
             )
-        return cls(path, now), saved
+        return cls(path, before), saved
 
     def write_checkpoint(self, arrays: Arrays) -> None:
         """What a killed run goes on from; it knows the settings that the run began with."""
         self.write_arrays(CHECKPOINT, arrays | {FINGERPRINT: np.frombuffer(self.fingerprint, np.uint8)})
 
     def drop_metrics_after(self, step: int) -> None:
-        """Forget what a killed run had written after its checkpoint at `step`."""
+        """Forget what a killed run had written after its checkpoint at `step`, and what it was writing."""
+        remove_partial(self.path)
         rows = [row for row in read_metrics(self.path) if row["step"] <= step]
-        replace_file(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+        write_file(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        (self.path / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(self.path / name, content, indent=2)
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """One JSON line, on disk at once."""
@@ -139,17 +143,21 @@ class RunFolder:
             file.write(json.dumps(row) + "\n")
 
     def write_arrays(self, name: str, arrays: Arrays) -> None:
-        """A safetensors file, there whole or not at all."""
+        """A safetensors file."""
         from safetensors.numpy import save
 
-        replace_file(self.path / name, save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
+        write_file(self.path / name, save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
 
 
 def fingerprint(config: Config) -> bytes:
     """Of all settings, however they are laid out in a file, and of the rule where that is a file of the user's."""
-    file, separator, _ = config.rule.rpartition(".py:")
-    rule = Path(f"{file}.py").read_bytes() if separator else b""
-    return hashlib.sha256(to_toml(config).encode() + rule).digest()
+    return _digest(settings_text(config), config.rule)
+
+
+def _digest(settings: str, rule: str) -> bytes:
+    file, separator, _ = rule.rpartition(".py:")
+    content = Path(f"{file}.py").read_bytes() if separator else b""
+    return hashlib.sha256(settings.encode() + content).digest()
 
 
 def read_arrays(path: Path) -> Arrays:
@@ -160,14 +168,16 @@ def read_arrays(path: Path) -> Arrays:
     return arrays
 
 
+def read_result(path: Path) -> dict[str, Any] | None:
+    """result.json of a run folder; None where there is none that can be read, so that the run has not ended."""
+    try:
+        found = json.loads((path / "result.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The rows of metrics.jsonl; a last line that was cut off by a kill is left out."""
     lines = (path / "metrics.jsonl").read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines[:-1]]
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """A file that is there whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)

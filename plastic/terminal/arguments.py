@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 import re
+from typing import Literal, get_args, get_origin
+
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 KINDS = {"INT": "a whole number", "FLOAT": "a number"}
 FRAME = re.compile(r"^[│╭╰|+]\s?|\s*[│╮╯|+]$")  # drawn in ASCII where the terminal has no more
+
+
+CHOICES = ConstructorRegistry()
+
+
+@CHOICES.primitive_rule
+def _choice(found: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[str] | None:
+    """A `Literal` shows its options in --help, and takes any text: settings are checked in one place, for files too."""
+    if get_origin(found.type) is not Literal:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="{" + ",".join(get_args(found.type)) + "}",
+        instance_from_str=lambda words: words[0],
+        is_instance=lambda value: isinstance(value, str),
+        str_from_instance=lambda value: [value],
+    )
 
 
 def sentence(box: str, command: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
+from plastic.files import replacing
 from plastic.traces.opened import Run, open_run
 
 if TYPE_CHECKING:
@@ -109,16 +109,14 @@ def about(run: Run) -> dict[str, Any]:
 
 
 @contextmanager
-def whole(out: Path, suffix: str = "") -> Iterator[Path]:
+def exported(out: Path) -> Iterator[Path]:
     """A place to write to that becomes `out` when all went well; PlasticError if that cannot be written."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent) as home:
-            place = Path(home) / f"export{suffix}"
+        with replacing(out) as place:
             yield place
-            if out.is_dir():
+            if place.is_dir() and out.is_dir():
                 shutil.rmtree(out)
-            place.replace(out)
     except OSError as error:
         raise PlasticError(f"cannot write {str(out)!r} ({error}); choose another OUT.") from None
 
@@ -134,7 +132,7 @@ def export_csv(source: Path, out: Path) -> dict[str, Any]:
             f"{str(out)!r} is there and no earlier export; --to csv writes a folder, choose another OUT."
         )
     signals = list(flattened(run))
-    with whole(out) as folder:
+    with exported(out) as folder:
         folder.mkdir()
         (folder / "about.json").write_text(json.dumps(about(run), indent=1, ensure_ascii=False), encoding="utf-8")
         _table(folder / "stimuli.csv", stimulus_rows(run))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from plastic.errors import PlasticError
-from plastic.traces.exchange import about, flattened, spike_trains, stimulus_rows, whole
+from plastic.traces.exchange import about, exported, flattened, spike_trains, stimulus_rows
 from plastic.traces.opened import Run, open_run
 
 
@@ -63,7 +63,7 @@ def export_neo(source: Path, out: Path) -> dict[str, Any]:
     if out.suffix != ".mat":
         raise PlasticError(f"--to neo writes a .mat file that Neo and MATLAB read, not {str(out)!r}; end OUT in .mat.")
     block = neo_block(open_run(source))
-    with whole(out, ".mat") as place:
+    with exported(out) as place:
         load("neo", "neo>=0.14").io.NeoMatlabIO(filename=str(place)).write_block(block)
     segment = block.segments[0]
     return {"signals": len(segment.irregularlysampledsignals), "spike trains": len(segment.spiketrains)}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
-from plastic.traces.exchange import Flat, about, flattened, spike_trains, stimulus_rows, whole
+from plastic.traces.exchange import Flat, about, exported, flattened, spike_trains, stimulus_rows
 from plastic.traces.exchange_neo import load
 from plastic.traces.opened import Run, open_run
 
@@ -27,7 +27,7 @@ def export_nwb(source: Path, out: Path) -> dict[str, Any]:
     pynwb = load("pynwb", NEEDED)
     run = open_run(source)
     file = nwb_file(run)
-    with whole(out, ".nwb") as place:
+    with exported(out) as place:
         with pynwb.NWBHDF5IO(str(place), "w") as io:
             io.write(file)
         found = pynwb.validate(path=str(place))

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plastic.errors import PlasticError
+from plastic.files import replacing
 from plastic.traces.opened import Run
 from plastic.traces.view import Course, View
 
@@ -43,8 +44,8 @@ def save(figure: Figure, out: Path) -> None:
     """Write a figure in the format of the file's name, with text as text; PlasticError if that cannot be."""
     check_name(out)
     try:
-        with rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
-            figure.savefig(out, dpi=200)
+        with replacing(out) as place, rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
+            figure.savefig(place, dpi=200)
     except OSError as error:
         raise PlasticError(f"cannot write the figure {str(out)!r} ({error}); choose another --out.") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ from plastic.config.file import read_config
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.rules.rule import Rule
-from plastic.runs.folder import Arrays, read_arrays, read_metrics
+from plastic.runs.folder import Arrays, read_arrays, read_metrics, read_result
 from plastic.traces.plan import LayerSize, Plan
 from plastic.traces.store import STORE, open_dataset, written
 
@@ -43,8 +42,7 @@ class Run:
     @cached_property
     def result(self) -> dict[str, Any] | None:
         """result.json; None while the run has not ended."""
-        file = self.path / "result.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        return read_result(self.path)
 
     @cached_property
     def weights(self) -> Arrays:

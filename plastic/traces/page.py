@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
-from plastic.runs.folder import replace_file
+from plastic.files import write_file
 from plastic.traces.opened import Run
 from plastic.traces.view import liveliest, typical_window
 
@@ -34,7 +34,7 @@ def write_page(run: Run, out: Path, window: Window | None = None) -> None:
             "--window A:B, or all with --serve."
         )
     try:
-        replace_file(out, page(run, window, served=False).encode())
+        write_file(out, page(run, window, served=False))
     except OSError as error:
         raise PlasticError(f"cannot write the page {str(out)!r} ({error}); choose another --out.") from None
 

@@ -221,12 +221,14 @@ def test_a_killed_run_ends_as_if_it_had_not_been(
     assert steps[-1] == 75
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 76, "loss": [0.')  # a line cut off, as by a kill while writing
-    (run / "checkpoint.safetensors.partial").write_bytes(b"cut off too")
+    (run / ".plastic-0.partial").mkdir()
+    (run / ".plastic-0.partial" / "checkpoint.safetensors").write_bytes(b"cut off too")
 
     capsys.readouterr()
     assert main(["simulate", "--resume", "killed", "--json"]) == 0
     result = result_of(capsys.readouterr().out)
     assert result["run"] == "killed"
+    assert {path.name for path in run.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
     for name in ("weights.safetensors", "metrics.jsonl", "config.toml", "checkpoint.safetensors"):
         assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     assert stored(run) == stored(tmp_path / "whole")
@@ -521,7 +523,7 @@ def test_a_run_does_not_go_on_with_another_rule_in_its_file(
     assert "or the file of its rule was; undo" in refused("simulate", "--resume", "run")
 
 
-@pytest.mark.parametrize("name", ["picture.png", "weights.safetensors.partial", "traces.zarr/deep/link"])
+@pytest.mark.parametrize("name", ["picture.png", ".plastic-0.partial/weights.safetensors", "traces.zarr/deep/link"])
 def test_a_run_does_not_go_on_through_a_link(name: str, refused: Refused, half_done: Path, tmp_path: Path) -> None:
     """A folder that came from elsewhere could have the run write over any file of the user's."""
     (tmp_path / "mine").write_text("precious")

@@ -5,39 +5,29 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plastic.config.defaults import resolve
-from plastic.config.file import from_toml, read_config, to_toml
+from plastic.config.file import from_table, from_toml, read_config, to_toml
 from plastic.config.settings import Architecture, ChipOptions, Config, Spiking, Stimuli, Training, validate
 from plastic.errors import PlasticError
 
-text = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
-whole = st.integers(-(2**62), 2**62)
-number = st.floats(allow_nan=False)
 share = st.floats(0, 1)
 count = st.integers(1, 10**6)
 
 
 def any_of(cls: type, **known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Any values that fit the types of the fields, or `known` ones."""
-    kinds: dict[str, st.SearchStrategy[Any]] = {"str": text, "float": number, "int": whole}
-    strategies = {}
-    for f in dataclasses.fields(cls):
-        if f.name not in known:
-            annotation = str(f.type).removeprefix("Annotated[")
-            kind = next(strategy for name, strategy in kinds.items() if annotation.startswith(name))
-            strategies[f.name] = kind | st.none() if "None" in annotation else kind
-    return st.builds(cls, **strategies, **known)
+    """Any values that the annotations of the fields allow, or `known` ones."""
+    hints = get_type_hints(cls, include_extras=True)
+    return st.builds(cls, **{k: st.from_type(hint) for k, hint in hints.items()} | known)
 
 
 any_config = any_of(
     Config,
-    rule_options=st.lists(text, max_size=3).map(tuple),
     stimuli=any_of(Stimuli),
     network=any_of(Architecture),
     spiking=any_of(Spiking),
@@ -95,6 +85,7 @@ def left_open(config: Any, where: str = "") -> list[str]:
     return names
 
 
+@pytest.mark.filterwarnings("ignore:Ignoring unsupported Unit")  # of hypothesis, for which a unit is no constraint
 @given(any_config)
 @settings(max_examples=100, deadline=None)
 def test_a_config_comes_back_from_toml_as_it_was(config: Config) -> None:
@@ -188,6 +179,14 @@ def test_a_whole_number_may_stand_for_a_float_and_a_setting_be_left_out() -> Non
         ("rule_options = [['a=b']]", "'rule_options'"),
         ("[training]\nlearning_rate = 0.1\n[training]", "not valid TOML"),
         ("seed = ", "not valid TOML"),
+        ("seed = -1", "'seed' in config is -1; it must be at least 0"),
+        ("seed = 2024-01-01", "'seed' .* must be int"),
+        ("mask = 'half'", "unknown mask 'half' in config; choose one of: sample, batch, none"),
+        ("[spiking]\nthreshold = inf", r"'threshold' in \[spiking\] is inf; it must be greater than 0 and finite"),
+        ("[spiking]\nslope = nan", r"'slope' in \[spiking\] is nan"),
+        ("[network]\nwidth = 0", r"'width' in \[network\] is 0; it must be greater than 0 neurons"),
+        ("[stimuli]\nfixation_error = 2", r"'fixation_error' in \[stimuli\] is 2; it must be from 0 to 1"),
+        ("[chip]\nweight_bits = 9", r"'weight_bits' in \[chip\] is 9; it must be from 2 to 8 bits"),
         ("\x00", "not valid TOML"),
         ("{", "not valid TOML"),
         ("seed = " + "[" * 5000 + "]" * 5000, "not valid TOML"),  # deeper than the parser can go
@@ -210,6 +209,43 @@ def test_a_file_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Pa
         read_config(tmp_path)
 
 
+def test_an_empty_file_does_not_pass_for_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    for content in ("", "\n"):
+        path.write_text(content)
+        with pytest.raises(PlasticError, match="is empty"):
+            read_config(path)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(to_toml(Config(seed=3)), encoding="utf-8-sig")
+    assert read_config(tmp_path / "config.toml") == Config(seed=3)
+
+
+def test_a_file_says_its_version_and_the_first_one_said_none() -> None:
+    text = to_toml(Config(seed=3))
+    first, rest = text.split("\n", 1)
+    assert first == "version = 2"
+    assert "version" not in rest
+    for older in (rest, f"version = 1\n{rest}"):
+        assert from_toml(older) == from_toml(text) == Config(seed=3)
+
+
+@pytest.mark.parametrize(
+    ("version", "named"),
+    [
+        ("3", "has version 3, newer than 2, which this plastic reads; install the plastic that wrote it"),
+        ("0", "'version' in config is 0; it must be a whole number"),
+        ("'2'", "'version' in config is '2'"),
+        ("true", "'version' in config is True"),
+        ("1.0", "'version' in config is 1.0"),
+    ],
+)
+def test_a_version_that_is_not_known_is_refused(version: str, named: str) -> None:
+    with pytest.raises(PlasticError, match=named):
+        from_toml(f"version = {version}\nseed = 3\n")
+
+
 SECTIONS = {"stimuli": Stimuli, "network": Architecture, "spiking": Spiking, "training": Training}
 
 
@@ -220,6 +256,24 @@ def wrong(**value: Any) -> Config:
         if name in {f.name for f in dataclasses.fields(cls)}:
             return Config(**{section: cls(**value)})
     return Config(**value)
+
+
+ALL_SECTIONS = SECTIONS | {"chip": ChipOptions}
+FIELDS = [(section, name) for section, cls in ALL_SECTIONS.items() for name in get_type_hints(cls)]
+FIELDS += [("", name) for name in get_type_hints(Config) if name not in ALL_SECTIONS]
+
+
+@pytest.mark.parametrize(("section", "name"), FIELDS)
+def test_every_setting_is_held_to_its_type(section: str, name: str) -> None:
+    """From Python as from a file."""
+    for value in (True, b"x", {"a": 1}, 1j, math.nan):
+        config = Config(**{section: ALL_SECTIONS[section](**{name: value})} if section else {name: value})
+        with pytest.raises(PlasticError, match=f"--{name.replace('_', '-')} ") as caught:
+            validate(config)
+        assert repr(value) in str(caught.value)
+        if isinstance(value, (bool, dict)):
+            with pytest.raises(PlasticError, match=f"{name!r} in "):
+                from_table({section: {name: value}} if section else {name: value}, "config")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import numpy as np
 
 from plastic.backends import capabilities
 from plastic.errors import PlasticError
+from plastic.files import replacing
 from plastic.models.backends.brian2.equations import SCHEDULE, SLOTS, Equations
 from plastic.models.backends.refusals import refusal
 from plastic.models.export.brian2 import template
@@ -41,16 +42,11 @@ def export_brian2(run: Path, out: Path) -> dict[str, Any]:
     text = script(finished, out.name, data.name)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays(finished))
-    partials = {p.with_name(p.name + ".partial"): (p, content) for p, content in
-                ((data, buffer.getvalue()), (out, text.encode()))}  # fmt: skip
     try:
-        for partial, (_, content) in partials.items():
-            partial.write_bytes(content)
-        for partial, (path, _) in partials.items():
-            partial.replace(path)
+        with replacing(out) as program, replacing(data) as beside:
+            program.write_bytes(text.encode())
+            beside.write_bytes(buffer.getvalue())
     except OSError as error:
-        for partial in partials:
-            partial.unlink(missing_ok=True)
         raise PlasticError(f"cannot write {str(out)!r} ({error}); choose another file.") from None
     return {"data": str(data), "stimuli": finished.config.training.steps, "lines": text.count("\n")}
 
