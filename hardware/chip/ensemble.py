@@ -35,7 +35,6 @@ from plastic.hardware.program.arithmetic import ONE
 from plastic.hardware.program.spec import Eligibility, Rounding
 from plastic.models.backends.snntorch import SnnTorchSimulator
 from plastic.models.learning.learner import Observation, Watch
-from plastic.models.learning.statistics import decay_per_stimulus
 from plastic.models.network.layer import Network
 from plastic.models.network.parameters import specification
 from plastic.models.neuron.constants import Traces
@@ -44,6 +43,7 @@ from plastic.models.training.ensemble import PROBE_BATCH, Ensemble
 from plastic.models.training.observer import Look, Observer
 from plastic.models.training.settings import Settings
 from plastic.rules.rule import Rule
+from plastic.rules.statistics import decay_per_stimulus
 from plastic.stimuli.stream import Stimulus
 from plastic.stimuli.task import Examples, Task
 

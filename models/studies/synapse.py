@@ -30,12 +30,12 @@ from plastic.models.backends.refusals import refusal
 from plastic.models.learning.eligibility import Held, Response
 from plastic.models.learning.learner import Learner, Observation
 from plastic.models.learning.optimizer import make_optimizer
-from plastic.models.learning.statistics import SlowTraces, decay_per_stimulus
 from plastic.models.network.layer import dense
 from plastic.models.network.parameters import Parameters, initial_parameters, specification
 from plastic.models.neuron.constants import SpikingStep
 from plastic.models.training.settings import Settings, Simulator, SpikeInput, make_simulator
 from plastic.rules.rule import Rule
+from plastic.rules.statistics import decay_per_stimulus
 from plastic.stimuli.random import generator
 
 PROBED, TEACHER = 0, 1  # inputs
@@ -163,11 +163,11 @@ class _Bench:
         network, (parameters, circuit) = NETWORK, start_parameters(rule)
         specified = specification(network, rule, [0.0])
         simulator, optimizer = make_simulator(settings, network), make_optimizer("sgd", torch.ones(1).double())
-        traces = SlowTraces(decay_per_stimulus(STATISTICS))
+        decay = decay_per_stimulus(STATISTICS)
         plastic = frozenset(name for name, synapses in specified.items() if synapses.plastic)
         kinds = {"learning_rate": 1.0} if isinstance(simulator, ReferenceSimulator) else {}
         make: Any = ReferenceLearner if kinds else Learner
-        learner = make(network, rule, parameters, optimizer, plastic, traces=traces, **kinds)
+        learner = make(network, rule, parameters, optimizer, plastic, statistics_decay=decay, **kinds)
         return cls(simulator, learner, time_steps, {k: v.clone() for k, v in parameters.items()}, circuit)
 
     def run(self, planned: list[Trial]) -> list[Outcome]:

@@ -72,12 +72,14 @@ class Ensemble:
         period = 1 if settings.spiking is None else settings.spiking.learning_period
         if isinstance(self.simulator, ReferenceSimulator):
             return ReferenceLearner(
-                self.network, rule, parameters, optimizer, plastic, traces=settings.slow_traces, learning_period=period,
-                learning_rate=learning_rates[0], optimizer_kind=settings.optimizer, weight_bound=settings.weight_bound,
+                self.network, rule, parameters, optimizer, plastic, statistics_decay=settings.statistics_decay,
+                learning_period=period, learning_rate=learning_rates[0], optimizer_kind=settings.optimizer,
+                weight_bound=settings.weight_bound,
             )  # fmt: skip
         return Learner(
-            self.network, rule, parameters, optimizer, plastic, traces=settings.slow_traces, learning_period=period
-        )
+            self.network, rule, parameters, optimizer, plastic, statistics_decay=settings.statistics_decay,
+            learning_period=period,
+        )  # fmt: skip
 
     def _initial_parameters(self, task: Task, seed: int) -> Parameters:
         """Weights of one member, in float64: those of its single run, whatever the others are."""

@@ -40,7 +40,7 @@ def layer_sizes(ensemble: Ensemble) -> list[LayerSize]:
         like = next(iter(parameters.values()))
     seen: dict[int, Observation] = {}
     own = ensemble.learner
-    learner = Learner(network, rule, parameters, lambda *_: None, own.plastic, traces=own.traces)
+    learner = Learner(network, rule, parameters, lambda *_: None, own.plastic, statistics_decay=own.statistics_decay)
     responses = RateSimulator(network, rule).respond(parameters, like.new_zeros(1, streams, network.inputs))
     fixation = like.new_ones(1, streams, 1)
     learner.learn(responses, fixation, like.new_zeros(1, streams, network.classes), seen.__setitem__)

@@ -13,12 +13,12 @@ from plastic.models.backends.rate import RateSimulator
 from plastic.models.backends.reference.adapter import ReferenceSimulator
 from plastic.models.backends.refusals import refusal
 from plastic.models.backends.snntorch import SnnTorchSimulator
-from plastic.models.learning.statistics import SlowTraces, decay_per_stimulus
 from plastic.models.network.convolution import vgg
 from plastic.models.network.layer import Network, dense, tree
 from plastic.models.neuron.constants import SpikingStep
 from plastic.models.training.processes import Share
 from plastic.rules.rule import Rule
+from plastic.rules.statistics import decay_per_stimulus
 from plastic.stimuli.coding import Coding
 from plastic.stimuli.task import Task
 
@@ -58,11 +58,11 @@ class Settings:
     share: Share = field(default_factory=Share)  # the streams of this process, where there are several
 
     @property
-    def slow_traces(self) -> SlowTraces | None:
-        """In the place of batch statistics; None: those."""
+    def statistics_decay(self) -> float | None:
+        """Of slow traces per stimulus, in the place of batch statistics; None: those."""
         if (self.statistics or ("traces" if self.batch == 1 else "batch")) == "batch":
             return None
-        return SlowTraces(decay_per_stimulus(self.statistics_time_constant))
+        return decay_per_stimulus(self.statistics_time_constant)
 
 
 def build_network(settings: Settings, task: Task) -> Network:
@@ -117,7 +117,7 @@ def make_simulator(settings: Settings, network: Network) -> Simulator:
 def check_backend(settings: Settings, members: int) -> None:
     """PlasticError for what the backend cannot do or where it is missing, before anything is written."""
     backend = settings.backend if settings.spiking is not None else "rate"
-    kind = "batch" if settings.slow_traces is None else "traces"
+    kind = "batch" if settings.statistics_decay is None else "traces"
     if (reason := refusal(settings.rule, backend, settings.batch, kind)) is not None:
         raise PlasticError(reason)
     settings.share.check(settings.rule, settings.batch, settings.spiking is not None)

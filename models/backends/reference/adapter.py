@@ -117,7 +117,7 @@ class ReferenceLearner(Learner):
             self.weight_bound,
             [None if held is None else _held_inside(held) for held in self.held],
             {name: value.numpy() for name, value in self.state.items()},
-            None if self.traces is None else self.traces.decay,
+            self.statistics_decay,
         )
 
 
