@@ -11,11 +11,11 @@ from plastic.backends import Capabilities, batched, first, rates
 from plastic.errors import PlasticError
 from plastic.models.backends import Backend, backend_of
 from plastic.models.learning.processes import Share
-from plastic.models.learning.statistics import SlowTraces, decay_per_stimulus
 from plastic.models.network.convolution import vgg
 from plastic.models.network.layer import Network, dense, tree
 from plastic.models.neuron.constants import SpikingStep
 from plastic.rules.rule import Rule
+from plastic.rules.statistics import decay_per_stimulus
 from plastic.stimuli.coding import Coding
 from plastic.stimuli.task import Task
 
@@ -89,11 +89,11 @@ class Settings:
         return 1 if self.spiking is None else self.spiking.learning_period
 
     @property
-    def slow_traces(self) -> SlowTraces | None:
-        """In the place of batch statistics; None: those."""
+    def statistics_decay(self) -> float | None:
+        """Of slow traces per stimulus, in the place of batch statistics; None: those."""
         if (self.statistics or ("traces" if self.batch == 1 else "batch")) == "batch":
             return None
-        return SlowTraces(decay_per_stimulus(self.statistics_time_constant))
+        return decay_per_stimulus(self.statistics_time_constant)
 
 
 def build_network(settings: Settings, task: Task) -> Network:

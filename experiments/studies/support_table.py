@@ -14,11 +14,6 @@ from plastic.models.backends.refusals import usual_refusal
 from plastic.rules import Rule, all_rules, load_rule
 
 STREAMS = 128
-TRACED = {
-    "statistics": "mean and variance",
-    "covariance": "covariance",
-    "cross_covariance": "covariance between views",
-}
 
 
 def verdict(rule: type[Rule], backend: str) -> tuple[str, str]:
@@ -50,8 +45,9 @@ def online_form(rule: type[Rule]) -> str:
     parts = []
     if rule.one_stream:
         parts.append("with " + ", ".join(f"`--rule-options {k}={v}`" for k, v in rule.one_stream.items()))
-    if rule().reads_statistics:
-        parts.append("slow traces of " + ", ".join(name for key, name in TRACED.items() if key in rule.reads))
+    if (asked := rule.averages) is not None:
+        also = ", covariance" * asked.covariance + ", covariance between views" * asked.cross
+        parts.append(f"slow traces of mean and variance{also}")
     return "; ".join(parts) or "the same"
 
 

@@ -14,11 +14,11 @@ from plastic.hardware.compiler.options import Chip, Ranges
 from plastic.hardware.compiler.tag_leak import float_refusal
 from plastic.hardware.lava.shim import load_lava
 from plastic.hardware.program.spec import Eligibility, Rounding
-from plastic.models.learning.statistics import decay_per_stimulus
 from plastic.models.network.layer import Network
 from plastic.models.network.parameters import specification
 from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
+from plastic.rules.statistics import decay_per_stimulus
 
 CALIBRATION, FEWEST = (600, 4), 50  # stimuli and streams of the float run that the scales are chosen from; of a run
 # that is shorter, as many as it has, but that many at least

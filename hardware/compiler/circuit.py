@@ -21,7 +21,7 @@ from plastic.hardware.program.circuit import Circuit, Kept, Learned, Modulated
 from plastic.models.network.layer import Layer, Network
 from plastic.rules import raised_at
 from plastic.rules.expressions import softmax, through
-from plastic.rules.returned import third_factor_of
+from plastic.rules.returned import step_of, third_factor_of
 from plastic.rules.rule import Moment, Product, Rule, Signals, Synapses, ThirdFactor
 
 KNOWN_BEFORE = ("fixation", "target")  # inputs of a circuit that are known before the stimulus
@@ -126,11 +126,14 @@ def compile_circuit(
             own["input_activity"] = work.graph.input(f"input_activity{index + 1}", (1, 1))
         if "above" in rule.reads:
             own["above"] = above[index]
-        if rule.reads_statistics:
+        if rule.averages is not None:
             assert statistics_decay is not None
-            own |= slow_statistics(
-                work, f"layer{index + 1}.statistics", rule, pooled[index], held[index], fixation, statistics_decay
-            )
+            name = f"layer{index + 1}.statistics"
+            own["recalled"] = {
+                "statistics": slow_statistics(
+                    work, name, rule.averages, pooled[index], held[index], fixation, statistics_decay
+                )
+            }
         last = index == len(network.layers) - 1
         signals = Signals(pooled[index], held[index], fixation, last=last, **own)
         third = _third_factor(rule, signals, weights[index])
@@ -171,13 +174,15 @@ def _check(rule: Rule, statistics_decay: float | None) -> None:
 
 def _third_factor(rule: Rule, signals: Signals, weights: dict[str, Any]) -> ThirdFactor:
     with _written(rule, "third factor"):
-        return third_factor_of(rule, signals, weights, shapes=False)  # of what a chip has not, none are known
+        return third_factor_of(rule, signals, {}, weights, shapes=False)[0]  # of what a chip has not, none are known
 
 
 def _step(rule: Rule, now: Moment, memory: dict[str, Any], weights: dict[str, Any]) -> Traced:
     with _written(rule, "step"):
-        g: Traced = rule.step(now, memory, weights)
-        return g.number()
+        g, after = step_of(rule, now, memory, weights)
+        memory |= after
+        number: Traced = g.number()
+        return number
 
 
 @contextmanager

@@ -6,11 +6,11 @@ D. H. D. West, "Updating mean and variance estimates: an improved method", Commu
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from plastic.hardware.compiler.tracer import Namespace as xp
 from plastic.hardware.compiler.tracer import Shape, Traced
-from plastic.rules.rule import Rule, Statistics
+from plastic.rules.statistics import Known, Moments, Statistics
 
 
 class Holding(Protocol):
@@ -22,15 +22,15 @@ class Holding(Protocol):
 
 
 def slow_statistics(
-    work: Holding, name: str, rule: Rule, activity: Traced, context: Traced, fixation: Traced, decay: float
-) -> dict[str, Any]:
+    work: Holding, name: str, asked: Moments, activity: Traced, context: Traced, fixation: Traced, decay: float
+) -> Known:
     """The statistics that the rule reads, after this stimulus: its weight is 1, or 0 where it does not count.
 
     A pair of views there is from the second stimulus on, and for some rules at fixations only.
     """
     begun = work.state(f"{name}.begun", (1, 1))
     work.keep(f"{name}.begun", fixation * 0.0 + 1.0)
-    new = begun * (fixation > 0) if rule.averaged_over == "fixations" else begun
+    new = begun * (fixation > 0) if asked.over == "fixations" else begun
     kept = decay * work.state(f"{name}.weight", (1, 1))
     total = kept + new
     squares = decay**2 * work.state(f"{name}.squares", (1, 1)) + new
@@ -58,10 +58,8 @@ def slow_statistics(
         return moment(f"{one}.{other}", off[one].mT @ off[other])
 
     def statistics(one: str) -> Statistics:
-        joint = covariance(one, one) if "covariance" in rule.reads else None
+        joint = covariance(one, one) if asked.covariance else None
         return Statistics(count, mean[one], moment(f"{one}.scatter", off[one] * off[one]), responses[one], joint)
 
-    found: dict[str, Any] = {"statistics": statistics("activity"), "context_statistics": statistics("context")}
-    if "cross_covariance" in rule.reads:
-        found["cross_covariance"] = covariance("activity", "context")
-    return found
+    now, before = statistics("activity"), statistics("context")
+    return Known(now, before, covariance("activity", "context") if asked.cross else None)

@@ -91,7 +91,7 @@ def make_learner(settings: Settings, network: Network, members: Members) -> Lear
     specified = specification(network, settings.rule, he_std(network))
     return Learner(
         network, settings.rule, on_device(settings, members.parameters), optimizer_of(settings, members),
-        plastic_names(specified), traces=settings.slow_traces, learning_period=settings.learning_period,
+        plastic_names(specified), statistics_decay=settings.statistics_decay, learning_period=settings.learning_period,
     )  # fmt: skip
 
 

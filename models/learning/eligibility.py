@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +12,7 @@ from torch import Tensor
 from plastic.models.network.layer import Layer
 from plastic.models.network.outer import PerMember, Update, Whole, open_rows
 from plastic.models.neuron.constants import Course
-from plastic.rules.rule import Rule, Signals, Statistics
+from plastic.rules.rule import Rule, Signals
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,16 @@ class Held:
     context: Tensor
     eligibility: Eligibility | None = None
     post: Tensor | None = None  # see Response.post; for rules that send credit down for the stimulus before
-    statistics: Statistics | None = None  # of the batch, so as not to compute them again; not kept in a checkpoint
+    spared: Mapping[str, Any] = field(default_factory=dict)  # what the rule gave beside its declared state, so as not
+    # to compute it again; not kept in a checkpoint
 
     @classmethod
-    def of(cls, signals: Signals, response: Response, rule: Rule) -> Held:
+    def of(cls, signals: Signals, response: Response, rule: Rule, spared: Mapping[str, Any]) -> Held:
         """What the rule wants kept of a response and of the signals that its circuit made of it."""
         if rule.sides == "current":
-            return cls(signals.activity, statistics=signals.statistics)
+            return cls(signals.activity, spared=spared)
         post = response.post if "above_before" in rule.reads else None
-        return cls(signals.activity, response.eligibility, post, signals.statistics)
+        return cls(signals.activity, response.eligibility, post, spared)
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, for a checkpoint."""

@@ -7,7 +7,7 @@ the output error waits for the top and is evaluated downwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -18,9 +18,8 @@ from torch import Tensor
 from plastic.errors import PlasticError
 from plastic.models.learning.eligibility import Held, Response
 from plastic.models.learning.feedback import Upward, masked
-from plastic.models.learning.memory import recalled
 from plastic.models.learning.optimizer import Optimizer, State
-from plastic.models.learning.statistics import SlowTraces
+from plastic.models.learning.state import rule_state, state_prefix
 from plastic.models.learning.stepwise import Stepper, weigh
 from plastic.models.network.layer import Network
 from plastic.models.network.outer import Update, Whole, of_product
@@ -28,6 +27,7 @@ from plastic.models.network.parameters import Parameters, circuit_weights, layer
 from plastic.rules.expressions import softmax
 from plastic.rules.returned import third_factor_of
 from plastic.rules.rule import Product, Rule, Signals, ThirdFactor
+from plastic.rules.rule import State as RuleState
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Observation:
     third: ThirdFactor
     modulator: Tensor  # routed to the neurons: (members, batch, positions, neurons)
     signals: Signals | None = None  # what the rule read
+    spares: Mapping[str, Any] = field(default_factory=dict)  # what the rule gave beside its state, see Held.spared
 
 
 Watch = Callable[[int, Observation], None]
@@ -54,7 +55,7 @@ class Learner:
     plastic: frozenset[str]  # names of the weights that learn
     state: State = field(default_factory=dict)
     held: list[Held | None] = field(default_factory=list)
-    traces: SlowTraces | None = None  # of statistics; None: those of the batch
+    statistics_decay: float | None = None  # of slow traces per stimulus; None: statistics of the batch
     learning_period: int = 1
     stepper: Stepper | None = None  # of the stimulus that is on, where a simulator takes its steps with the rule
 
@@ -90,7 +91,12 @@ class Learner:
         for index, layer in enumerate(self.network.layers):
             units, held = layer.summary_units(self.rule.summary), self.held[index]
             contexts.append(fixation.new_zeros(*fixation.shape[:2], units) if held is None else held.context)
-        return Stepper(self.network, self.rule, self.parameters, contexts, fixation, target, self.state)
+        states = [self._kept(index, fixation) for index in range(len(contexts))]
+        return Stepper(self.network, self.rule, self.parameters, contexts, fixation, target, states)
+
+    def _kept(self, index: int, fixation: Tensor) -> RuleState:
+        """What the rule keeps of a layer, before this stimulus."""
+        return rule_state(self.network, self.rule, index, fixation, self.statistics_decay, self.state)
 
     def _upward(self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
         others = {}
@@ -178,14 +184,10 @@ class Learner:
         if "input_activity" in reads:
             assert response.input_activity is not None
             optional["input_activity"] = response.input_activity[..., None]
-        if self.rule.reads_statistics or self.rule.memory_slots:
-            held = None if response.before is not None else self.held[index]
-            known = None if response.before is None and held is None else context
-            before = None if held is None else held.statistics
-            name = layer_name(index)
-            optional |= recalled(self.rule, name, activity, known, fixation, self.traces, self.state, before)
-        last = index == len(self.network.layers) - 1
-        return Signals(activity, context, fixation, last=last, **optional)
+        last, begun = index == len(self.network.layers) - 1, float(self._before(index, response) is not None)
+        return Signals(
+            activity, context, fixation, last=last, begun=begun, statistics_decay=self.statistics_decay, **optional
+        )
 
     def _seen(self, index: int, response: Response) -> tuple[Tensor, Tensor]:
         """Activity and context as the circuit sees them."""
@@ -196,9 +198,12 @@ class Learner:
         return activity, torch.zeros_like(activity) if held is None else held.context
 
     def _observe(self, index: int, response: Response, signals: Signals) -> Observation:
-        third = third_factor_of(self.rule, signals, self._circuits[index])
+        kept, before = self._kept(index, signals.fixation), self.held[index]
+        spared = {} if before is None else before.spared
+        third, state = third_factor_of(self.rule, signals, {**spared, **kept}, self._circuits[index])
+        self.state |= {f"{state_prefix(self.rule, index)}{k}": v for k, v in state.items() if k in kept}
         routed = self.network.layers[index].route(third.current.value, self.rule.summary)
-        return Observation(response, third, routed, signals)
+        return Observation(response, third, routed, signals, {k: v for k, v in state.items() if k not in kept})
 
     def _apply(self, index: int, observation: Observation, watch: Watch | None) -> None:
         if watch is not None:
@@ -221,7 +226,7 @@ class Learner:
     def _hold(self, index: int, observation: Observation) -> None:
         if (response := observation.response).before is None:
             assert observation.signals is not None
-            self.held[index] = Held.of(observation.signals, response, self.rule)
+            self.held[index] = Held.of(observation.signals, response, self.rule, observation.spares)
 
     def _change(self, name: str, update: Update) -> None:
         if name not in self.plastic:

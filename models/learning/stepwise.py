@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from plastic.models.learning.feedback import Upward
+from plastic.models.learning.state import state_prefix
 from plastic.models.network.layer import Network
 from plastic.models.network.parameters import Parameters, circuit_weights, layer_name, readout_layer
 from plastic.models.neuron.constants import Course
 from plastic.rules.expressions import softmax
-from plastic.rules.rule import Moment, Product, Rule
+from plastic.rules.returned import step_of
+from plastic.rules.rule import Moment, Product, Rule, State
 
 
 @dataclass
@@ -31,16 +33,12 @@ class Stepper:
     contexts: list[Tensor]
     fixation: Tensor  # (members, batch, 1)
     target: Tensor  # (members, batch, classes)
-    state: dict[str, Tensor]  # holds what the rule remembers of the stimuli before
+    states: list[State]  # what the rule keeps of each layer
     errors: list[Tensor] = field(default_factory=list)
     filtered: list[Tensor] = field(default_factory=list)  # what the readout has seen of the top layer
 
     def __post_init__(self) -> None:
         self._circuits = [circuit_weights(self.parameters, i) for i in range(len(self.network.layers))]
-        prefixes = [f"{layer_name(i)}.step." for i in range(len(self.network.layers))]
-        self._memories = [
-            {k.removeprefix(prefix): v for k, v in self.state.items() if k.startswith(prefix)} for prefix in prefixes
-        ]
         self._output: Tensor | None = None
         self._above = self._ways_up() if "above" in self.rule.reads else [None] * len(self.network.layers)
 
@@ -54,7 +52,8 @@ class Stepper:
             now = Moment(
                 seen, arriving[index][..., None], self.contexts[index], self.fixation, error, self._above[index]
             )
-            g = self.rule.step(now, self._memories[index], self._circuits[index])
+            g, after = step_of(self.rule, now, self.states[index], self._circuits[index])
+            self.states[index] = {**self.states[index], **after}
             if g.shape[-1] == 1:
                 found.append(g[..., None].expand_as(spike))
             elif self.rule.summary == "mean":
@@ -64,9 +63,8 @@ class Stepper:
         return found
 
     def lasting(self) -> dict[str, Tensor]:
-        """What the rule remembers, by the names that it has in the state."""
-        memories = enumerate(self._memories)
-        return {f"{layer_name(i)}.step.{k}": v for i, memory in memories for k, v in memory.items()}
+        """What the rule keeps, by the names that it has in the learner's state."""
+        return {f"{state_prefix(self.rule, i)}{k}": v for i, kept in enumerate(self.states) for k, v in kept.items()}
 
     @property
     def error(self) -> Tensor | None:

@@ -34,21 +34,27 @@ def readout_layer(network: Network) -> Layer:
     return Layer(positions=1, fan_in=network.layers[-1].units, neurons=network.classes)
 
 
+def layer_shape(network: Network, rule: Rule, index: int, streams: int = 1, decay: float | None = None) -> LayerShape:
+    """Sizes of one layer as its modulatory circuit has them; decay: of slow traces, if there are any."""
+    above = [*network.layers[1:], readout_layer(network)]
+    return LayerShape(
+        units=network.layers[index].summary_units(rule.summary),
+        classes=network.classes,
+        above=above[index].weight_shape,
+        top_units=network.layers[-1].summary_units(rule.summary),
+        last=index == len(network.layers) - 1,
+        streams=streams,
+        statistics_decay=decay,
+    )
+
+
 def specification(network: Network, rule: Rule, weight_std: Sequence[float]) -> dict[str, Synapses]:
     """Shape and initial standard deviation of every weight of the network and its circuits."""
     readout = readout_layer(network)
-    above = [*network.layers[1:], readout]
     specified = {}
     for index, (layer, std) in enumerate(zip(network.layers, weight_std, strict=True)):
         specified[f"{layer_name(index)}.weight"] = Synapses(layer.weight_shape, std, rule.learns)
-        shape = LayerShape(
-            units=layer.summary_units(rule.summary),
-            classes=network.classes,
-            above=above[index].weight_shape,
-            top_units=network.layers[-1].summary_units(rule.summary),
-            last=index == len(network.layers) - 1,
-        )
-        for name, synapses in rule.circuit(shape).items():
+        for name, synapses in rule.circuit(layer_shape(network, rule, index)).items():
             if name == "weight":
                 raise PlasticError(f"the circuit of rule {rule.name!r} has a 'weight', as the layer has; rename it.")
             specified[f"{layer_name(index)}.{name}"] = synapses

@@ -39,7 +39,8 @@ def layer_sizes(ensemble: Ensemble) -> list[LayerSize]:
         like = next(iter(parameters.values()))
     seen: dict[int, Observation] = {}
     known = frozenset(parameters)
-    learner = Learner(network, rule, parameters, lambda *_: None, known, traces=ensemble.settings.slow_traces)
+    decay = ensemble.settings.statistics_decay
+    learner = Learner(network, rule, parameters, lambda *_: None, known, statistics_decay=decay)
     responses = [_silent(layer, like.new_zeros(1, streams, layer.positions, layer.neurons)) for layer in network.layers]
     fixation = like.new_ones(1, streams, 1)
     learner.learn(responses, fixation, like.new_zeros(1, streams, network.classes), seen.__setitem__)

@@ -52,7 +52,7 @@ def refuse_too_large(settings: Settings, network: Network, members: int) -> None
 def check_settings(settings: Settings, members: int) -> None:
     """PlasticError for what the backend cannot do or where it is missing, before anything is made."""
     can, name = settings.can, settings.backend
-    kind = "batch" if settings.slow_traces is None else "traces"
+    kind = "batch" if settings.statistics_decay is None else "traces"
     if (reason := refusal(settings.rule, name, settings.batch, kind)) is not None:
         raise PlasticError(reason)
     settings.share.check(settings.rule, settings.batch, not can.processes)

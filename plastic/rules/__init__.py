@@ -8,6 +8,7 @@ import math
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,6 +32,7 @@ from plastic.rules.last_layer import LastLayer
 from plastic.rules.lpl import LPL
 from plastic.rules.lpl_spiking import SpikingLPL
 from plastic.rules.none import NoLearning
+from plastic.rules.returned import keeps_state
 from plastic.rules.rule import (
     READABLE,
     LayerShape,
@@ -40,7 +42,6 @@ from plastic.rules.rule import (
     Product,
     Rule,
     Signals,
-    Statistics,
     Synapses,
     ThirdFactor,
 )
@@ -48,6 +49,7 @@ from plastic.rules.scff import SCFF
 from plastic.rules.sdfa import SDFA
 from plastic.rules.simclr import SimCLR
 from plastic.rules.simsiam import SimSiam
+from plastic.rules.statistics import Moments, Statistics
 from plastic.rules.usf import USF
 from plastic.rules.vicreg import VICReg
 
@@ -75,6 +77,7 @@ __all__ = [
     "Ledger",
     "Modulator",
     "Moment",
+    "Moments",
     "NoLearning",
     "Product",
     "Rule",
@@ -218,6 +221,16 @@ def _checked(found: Any, where: str) -> type[Rule]:
         raise PlasticError(f"{where} must be a frozen dataclass: write @dataclass(frozen=True) above it.")
     if not found.name:
         raise PlasticError(f"{where} has no name; give it one: name: ClassVar[str] = ….")
+    if moments := found.reads & {"statistics", "covariance", "cross_covariance"}:
+        raise PlasticError(
+            f"{where} reads {', '.join(sorted(moments))}, which a rule keeps itself now: declare a state and take "
+            "plastic.rules.statistics.Moments (docs/adding-a-rule.md)."
+        )
     if unknown := found.reads - READABLE:
         raise PlasticError(f"{where} reads {', '.join(sorted(unknown))}; signals are: {', '.join(sorted(READABLE))}.")
+    if keeps_state(found) and len(signature(found.third_factor).parameters) == 3:
+        raise PlasticError(
+            f"{where} keeps a state, so its third_factor takes (self, signals, state, weights) and returns the third "
+            "factor and the new state (docs/adding-a-rule.md)."
+        )
     return found

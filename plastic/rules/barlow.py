@@ -24,17 +24,19 @@ from array_api_compat import array_namespace
 from plastic.rules.expressions import is_positive, through
 from plastic.rules.rule import (
     Array,
+    LayerShape,
     Ledger,
     Modulator,
     ModulatorKind,
     Rule,
+    Shape,
     Sides,
     Signals,
-    Statistics,
-    Stimuli,
+    State,
     Summary,
     ThirdFactor,
 )
+from plastic.rules.statistics import Moments, Statistics
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ class BarlowTwins(Rule):
         "λ = 0.0051 and ε = 1e-5 (batch normalisation): the authors' code; no projector, not pooled: ours"
     )
     probeable: ClassVar[tuple[str, ...]] = ("correlation",)
-    reads: ClassVar[frozenset[str]] = frozenset({"statistics", "cross_covariance"})
-    averaged_over: ClassVar[Stimuli] = "fixations"
+    averages: ClassVar[Moments] = Moments(cross=True, over="fixations")
     citation: ClassVar[str] = """@inproceedings{zbontar2021barlow,
   title = {{Barlow Twins}: Self-supervised learning via redundancy reduction},
   author = {Zbontar, Jure and Jing, Li and Misra, Ishan and LeCun, Yann and Deny, St{\\'e}phane},
@@ -74,18 +75,22 @@ class BarlowTwins(Rule):
     redundancy: float = 0.0051
     epsilon: float = 1e-5
 
-    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+    def state(self, layer: LayerShape) -> dict[str, Shape]:
+        return self.averages.state(layer)
+
+    def third_factor(
+        self, signals: Signals, state: State, weights: Mapping[str, Array]
+    ) -> tuple[ThirdFactor, State]:  # fmt: skip
         del weights
-        now, before = signals.statistics, signals.context_statistics
-        assert now is not None
-        assert before is not None
-        here, known = is_positive(signals.fixation), now.count + is_positive(1 - now.count)  # at least 1
+        known, state = self.averages.follow(signals, state)
+        now, before = known.activity, known.context
+        here, counted = is_positive(signals.fixation), now.count + is_positive(1 - now.count)  # at least 1
         pairs = here.sum(-2)[..., None]
         pairs = pairs + is_positive(1 - pairs)  # of this batch, at least 1
         sigma, sigma_before = self._sigma(now), self._sigma(before)
         z, c = (signals.activity - now.mean) / sigma, (signals.context - before.mean) / sigma_before
-        biased = (known - 1) / known  # from a variance that is unbiased
-        correlation = biased * signals.cross_covariance / sigma.mT / sigma_before
+        biased = (counted - 1) / counted  # from a variance that is unbiased
+        correlation = biased * known.cross_covariance / sigma.mT / sigma_before
         current = Modulator(here, self._dendrite(z, c, correlation, pairs) / sigma)
         context = None
         if self.sides == "both":
@@ -93,7 +98,7 @@ class BarlowTwins(Rule):
         itself = self._itself(correlation)
         redundant = (correlation**2).sum((-1, -2))[..., None, None] - (itself**2).sum(-1)[..., None]
         loss = ((1 - itself) ** 2).sum(-1)[..., None] + self.redundancy * redundant + here * 0
-        return ThirdFactor(current, context, {}, loss, {"correlation": itself})
+        return ThirdFactor(current, context, {}, loss, {"correlation": itself}), state
 
     def _sigma(self, seen: Statistics) -> Array:
         biased = 1 - 1 / (seen.count + is_positive(1 - seen.count))

@@ -25,7 +25,9 @@ from plastic.rules.rule import (
     Ledger,
     Modulator,
     ModulatorKind,
+    Shape,
     Signals,
+    State,
     Synapses,
     ThirdFactor,
 )
@@ -55,9 +57,14 @@ class BPInfoNCE(InfoNCE):
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         return super().circuit(layer) if layer.last else {}
 
-    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+    def state(self, layer: LayerShape) -> dict[str, Shape]:
+        return super().state(layer) if layer.last else {}
+
+    def third_factor(
+        self, signals: Signals, state: State, weights: Mapping[str, Array]
+    ) -> tuple[ThirdFactor, State]:  # fmt: skip
         if signals.above is None:
-            return super().third_factor(signals, weights)
+            return super().third_factor(signals, state, weights)
         before = signals.above_before
         context = None if before is None else Modulator(1.0, before.down())
-        return ThirdFactor(Modulator(1.0, signals.above.down()), context)
+        return ThirdFactor(Modulator(1.0, signals.above.down()), context), {}

@@ -42,6 +42,7 @@ from plastic.rules.rule import (
     Moment,
     Product,
     Signals,
+    State,
     Synapses,
     ThirdFactor,
 )
@@ -120,8 +121,8 @@ class EProp(DFA):
             learn["B"] = Product(-1.0, signals.activity, error)
         return ThirdFactor(Modulator(-1.0, dendrite), learn=learn, loss=loss, signals={"error": error})
 
-    def step(self, now: Moment, memory: dict[str, Array], weights: Mapping[str, Array]) -> Array:
-        del memory
+    def step(self, now: Moment, state: State, weights: Mapping[str, Array]) -> Array:
+        del state
         return -self.broadcast(now.error, now.above, weights)
 
     def broadcast(self, error: Array, above: Above | None, weights: Mapping[str, Array]) -> Array:

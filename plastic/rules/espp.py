@@ -39,6 +39,7 @@ from plastic.rules.rule import (
     Moment,
     Rule,
     Signals,
+    State,
     Summary,
     ThirdFactor,
 )
@@ -94,8 +95,8 @@ class ESPP(Rule):
         gate = y if self.stepwise else y * self.opened(overlap, inputs, y)
         return ThirdFactor(Modulator(gate, echo), loss=-y * overlap, signals={"overlap": overlap})
 
-    def step(self, now: Moment, memory: dict[str, Array], weights: Mapping[str, Array]) -> Array:
-        del memory, weights
+    def step(self, now: Moment, state: State, weights: Mapping[str, Array]) -> Array:
+        del state, weights
         return self.opened(dot(now.spike, self.echo(now.context)), now.arriving, now.fixation)
 
     def echo(self, context: Array) -> Array:

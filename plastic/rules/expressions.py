@@ -33,6 +33,18 @@ def is_positive(x: Array) -> Array:
     return xp.astype(x > 0, x.dtype)
 
 
+def or_one(x: Array) -> Array:
+    """x, of numbers that are not negative, where it is above 0, and 1 elsewhere: a divisor."""
+    xp: Any = array_namespace(x)
+    return xp.where(x > 0, x, x * 0 + 1)
+
+
+def at_least_one(x: Array) -> Array:
+    """max(1, x)."""
+    xp: Any = array_namespace(x)
+    return xp.where(x > 1, x, x * 0 + 1)
+
+
 def per_stimulus(count: Array, batch: int) -> Array:
     """1/(B − 1) for statistics of the batch itself, n/(n − 1)/B for those that know of n stimuli: how much
     each of the B stimuli weighs in an unbiased average. 0 while nothing is known."""

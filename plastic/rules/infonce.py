@@ -34,7 +34,7 @@ from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
 from plastic.rules.expressions import contrasted, dot, is_positive, softmax_among, through
-from plastic.rules.memory import check_negatives_from, contrast, with_memory
+from plastic.rules.memory import Memory, check_negatives_from, contrast
 from plastic.rules.rule import (
     Array,
     LayerShape,
@@ -43,8 +43,10 @@ from plastic.rules.rule import (
     ModulatorKind,
     Product,
     Rule,
+    Shape,
     Sides,
     Signals,
+    State,
     Summary,
     Synapses,
     ThirdFactor,
@@ -98,13 +100,18 @@ class InfoNCE(Rule):
     def memory_slots(self) -> int:
         return self.negatives if self.negatives_from == "memory" else 0
 
+    def state(self, layer: LayerShape) -> dict[str, Shape]:
+        return Memory(self.memory_slots).state(layer)
+
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         return {"B": Synapses((layer.units, layer.units), 0.1 / layer.units**0.5)}
 
-    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+    def third_factor(
+        self, signals: Signals, state: State, weights: Mapping[str, Array]
+    ) -> tuple[ThirdFactor, State]:  # fmt: skip
         xp: Any = array_namespace(signals.activity)
         if self.negatives_from == "memory":
-            return self._from_memory(signals, weights["B"])
+            return self._from_memory(signals, state, weights["B"])
         z, c, here = signals.activity, signals.context, is_positive(signals.fixation)
         prediction = through(weights["B"], c)
         scores = prediction / self.temperature @ z.mT  # of every stream's context (rows) with every response
@@ -115,11 +122,11 @@ class InfoNCE(Rule):
         loss = -here * xp.log(xp.linalg.diagonal(chosen)[..., None] + 1e-30)
         learn = {"B": Product(here, towards, c)}  # at a saccade it is 0 anyway
         score = xp.linalg.diagonal(scores)[..., None]
-        return ThirdFactor(Modulator(1.0, scalars.mT @ prediction), context, learn, loss, {"score": score})
+        return ThirdFactor(Modulator(1.0, scalars.mT @ prediction), context, learn, loss, {"score": score}), {}
 
-    def _from_memory(self, signals: Signals, matrix: Array) -> ThirdFactor:
+    def _from_memory(self, signals: Signals, state: State, matrix: Array) -> tuple[ThirdFactor, State]:
         z, c = signals.activity, signals.context
-        keys, allowed = with_memory(signals)
+        keys, allowed, state = Memory(self.memory_slots).keys(signals, state)
         predictions = keys @ matrix.mT[..., None, :, :]  # B k_n: (..., batch, K + 1, units)
         scores = (predictions @ z[..., None])[..., 0] / self.temperature
         scalars, loss = contrast(scores, allowed, is_positive(signals.fixation), self.temperature)
@@ -128,4 +135,4 @@ class InfoNCE(Rule):
         context = Modulator(1.0, scalars[..., :1] * through(matrix.mT, z)) if self.sides == "both" else None
         learn = {"B": Product(1.0, z, key)}
         score = dot(z, through(matrix, c)) / self.temperature
-        return ThirdFactor(Modulator(1.0, dendrite), context, learn, loss, {"score": score})
+        return ThirdFactor(Modulator(1.0, dendrite), context, learn, loss, {"score": score}), state

@@ -25,16 +25,19 @@ from array_api_compat import array_namespace
 from plastic.rules.expressions import dot, is_positive, per_stimulus
 from plastic.rules.rule import (
     Array,
+    LayerShape,
     Ledger,
     Modulator,
     ModulatorKind,
     Rule,
+    Shape,
     Sides,
     Signals,
-    Statistics,
+    State,
     Summary,
     ThirdFactor,
 )
+from plastic.rules.statistics import Moments, Statistics
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class LPL(Rule):
         "the authors' code: coefficients 1, 1, 10, ε = 1e-4, constants as in the erratum; not pooled: ours"
     )
     probeable: ClassVar[tuple[str, ...]] = ("variance",)
-    reads: ClassVar[frozenset[str]] = frozenset({"statistics", "covariance"})
+    averages: ClassVar[Moments] = Moments(covariance=True)
     citation: ClassVar[str] = """@article{halvagal2023combination,
   title = {The combination of {Hebbian} and predictive plasticity learns invariant object representations in
            deep sensory networks},
@@ -76,19 +79,23 @@ class LPL(Rule):
     decorrelation: float = 10.0
     epsilon: float = 1e-4
 
-    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+    def state(self, layer: LayerShape) -> dict[str, Shape]:
+        return self.averages.state(layer)
+
+    def third_factor(
+        self, signals: Signals, state: State, weights: Mapping[str, Array]
+    ) -> tuple[ThirdFactor, State]:  # fmt: skip
         del weights
         z, c, here = signals.activity, signals.context, is_positive(signals.fixation)
-        now, before = signals.statistics, signals.context_statistics
-        assert now is not None
-        assert before is not None
+        known, state = self.averages.follow(signals, state)
+        now, before = known.activity, known.context
         units, batch, apart = z.shape[-1], z.shape[-2], z - c
         pull = 2 * self.pull / (units * batch) * here * apart
         current = Modulator(1.0, self.outwards(now) - pull)
         context = Modulator(1.0, self.outwards(before) + pull) if self.sides == "both" else None
         distance = self.pull / units * here * dot(apart, apart)
         loss = distance + (self.spread(now) + self.spread(before)) / 2
-        return ThirdFactor(current, context, {}, loss, {"variance": now.variance})
+        return ThirdFactor(current, context, {}, loss, {"variance": now.variance}), state
 
     def outwards(self, seen: Statistics) -> Array:
         """m of one view without the pull to the other one: push and decorrelation."""

@@ -32,12 +32,15 @@ from plastic.rules.expressions import is_positive
 from plastic.rules.lpl import LPL
 from plastic.rules.rule import (
     Array,
+    LayerShape,
     Ledger,
     Modulator,
     ModulatorKind,
     Moment,
     Rule,
+    Shape,
     Signals,
+    State,
     Summary,
     ThirdFactor,
 )
@@ -94,26 +97,29 @@ class SpikingLPL(Rule):
     def eligibility_decays(self) -> tuple[float, ...]:
         return (math.exp(-1 / self.rise), math.exp(-1 / self.fall))
 
-    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
-        del weights
-        return ThirdFactor(Modulator(1.0, signals.activity * 0 + 1))
+    def state(self, layer: LayerShape) -> dict[str, Shape]:
+        each = (layer.streams, layer.units)
+        own = dict.fromkeys(("mean", "variance", "risen", "smooth"), each)
+        return own | {"age": (layer.streams, 1), "past": (layer.streams, self.delay, layer.units)}  # newest first
 
-    def step(self, now: Moment, memory: dict[str, Array], weights: Mapping[str, Array]) -> Array:
+    def third_factor(
+        self, signals: Signals, state: State, weights: Mapping[str, Array]
+    ) -> tuple[ThirdFactor, State]:  # fmt: skip
+        del weights
+        return ThirdFactor(Modulator(1.0, signals.activity * 0 + 1)), state
+
+    def step(self, now: Moment, state: State, weights: Mapping[str, Array]) -> tuple[Array, State]:
         del weights
         xp: Any = array_namespace(now.spike)
-        s = now.spike
-        zero = s * 0
-        past = memory.get("past", xp.stack([zero] * self.delay, axis=-2))  # newest first: (..., delay, units)
-        mean, variance = memory.get("mean", zero), memory.get("variance", zero)
-        age = memory.get("age", zero[..., :1])
+        s, past, mean, variance, age = (now.spike, *(state[k] for k in ("past", "mean", "variance", "age")))
         pull = s - past[..., -1, :]
         if self.pull_at == "fixations":
             pull = is_positive(now.fixation) * pull
         signal = -pull + self.hebbian / (variance + self.xi) * (s - mean) + self.delta
         rise, fall = self.eligibility_decays
-        risen = rise * memory.get("risen", zero) + (1 - rise) * signal
-        smooth = fall * memory.get("smooth", zero) + (1 - fall) * risen
-        memory |= {
+        risen = rise * state["risen"] + (1 - rise) * signal
+        smooth = fall * state["smooth"] + (1 - fall) * risen
+        state = {
             "past": xp.concat([s[..., None, :], past[..., :-1, :]], axis=-2),
             "mean": self._average(mean, s, age, self.tau_mean),
             "variance": self._average(variance, (s - mean) ** 2, age, self.tau_variance),
@@ -122,7 +128,7 @@ class SpikingLPL(Rule):
             "smooth": smooth,
         }
         unit_area = (1 - rise) * (1 - fall)  # of the filters of ē
-        return unit_area * is_positive(age + 1 - self.priming) * smooth
+        return unit_area * is_positive(age + 1 - self.priming) * smooth, state
 
     def _average(self, old: Array, new: Array, age: Array, tau: float) -> Array:
         """A debiased running mean: the plain one at first, with time constant τ later."""

@@ -14,17 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, ClassVar, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
 
 from plastic.errors import PlasticError
 
+if TYPE_CHECKING:
+    from plastic.rules.statistics import Moments
+
 Array = Any  # numpy.ndarray or torch.Tensor; shapes are given in the docstrings
+Shape = tuple[int, ...]
+State = dict[str, Array]  # what a rule keeps of one layer, by name
 ModulatorKind = Literal["none", "scalar", "broadcast"]
 Sides = Literal["current", "both"]
 Mask = Literal["sample", "batch", "none"]
 Summary = Literal["mean", "flat"]
-Stimuli = Literal["stimuli", "fixations"]
 Presentation = Literal["single", "pair", "labelled"]
 
 READABLE = frozenset(
@@ -35,9 +38,6 @@ READABLE = frozenset(
         "above_before",
         "product",
         "top_context",
-        "statistics",
-        "covariance",
-        "cross_covariance",
         "input_activity",
     }
 )  # the optional signals, by the names that a rule gives in `reads`
@@ -45,13 +45,15 @@ READABLE = frozenset(
 
 @dataclass(frozen=True)
 class LayerShape:
-    """Sizes that a layer's modulatory circuit is built from."""
+    """Sizes that a layer's modulatory circuit and its state are built from."""
 
     units: int  # length of the layer's summary vector (see Rule.summary)
     classes: int  # length of the error and of the target
     above: tuple[int, ...]  # shape of the weights of the layer above (of the readout, at the top)
     top_units: int = 0  # length of the top layer's summary vector
     last: bool = False  # whether this is the top layer
+    streams: int = 1  # how many are presented at once: length of the axis `batch`
+    statistics_decay: float | None = None  # see Signals
 
 
 @dataclass(frozen=True)
@@ -88,41 +90,12 @@ class Above(Protocol):
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """What is known of a layer's responses over many stimuli.
-
-    Averages over the batch or, online, slow traces of the neurons: over all stimuli, or over those at
-    a fixation, as `Rule.averaged_over` says. Variances are unbiased (divided by count − 1). Of slow
-    traces, which forget, the count is the effective one, (Σ weight)²/Σ weight²; while it is not above
-    1, the variances are 0.
-    """
-
-    count: Array  # how many stimuli were averaged: (..., 1, 1)
-    mean: Array  # z̄: (..., 1, units)
-    variance: Array  # σ²: (..., 1, units)
-    responses: Array  # z, those of this stimulus: (..., batch, units)
-    covariance: Array | None = None  # (..., units, units), for rules that read "covariance"
-
-    @cached_property
-    def centred(self) -> Array:
-        """z − z̄: (..., batch, units)."""
-        return self.responses - self.mean
-
-    @cached_property
-    def lateral(self) -> Array:
-        """Σ_k C_ik (z_k − z̄_k), what lateral synapses of weight C bring: (..., batch, units)."""
-        assert self.covariance is not None
-        return self.centred @ self.covariance.mT
-
-
-@dataclass(frozen=True)
 class Signals:
     """What a layer's modulatory circuit can read when a stimulus ends.
 
-    A rule names the optional ones that it needs in `Rule.reads`; the others are None. "statistics"
-    and "covariance" are of the activity and of the context, each by itself, "cross_covariance" is
-    between them. A rule that reads "above" but no "error" starts its chain at the top layer, where
-    `above` is None; one that reads "error" starts at the readout.
+    A rule names the optional ones that it needs in `Rule.reads`; the others are None. A rule that
+    reads "above" but no "error" starts its chain at the top layer, where `above` is None; one that
+    reads "error" starts at the readout.
     """
 
     activity: Array  # z, this layer's response: (..., batch, units)
@@ -134,12 +107,11 @@ class Signals:
     above_before: Above | None = None  # the same of the stimulus before, where the layer above credits that
     top_context: Array | None = None  # held response of the top layer: (..., batch, top_units)
     last: bool = False  # whether this is the top layer
-    statistics: Statistics | None = None  # of the activity
-    context_statistics: Statistics | None = None  # of the context
-    cross_covariance: Array | None = None  # activity × context: (..., units, units)
     input_activity: Array | None = None  # mean |x_j| over the layer's inputs: (..., batch, 1)
-    memory: Array | None = None  # see Rule.memory_slots: (..., batch, slots, units)
-    remembered: Array | None = None  # 1 for slots that are filled, 0 for empty ones: (..., batch, slots)
+    begun: Array | float = 1.0  # 0 at the first stimulus, whose context is 0 as there was none before; then 1
+    statistics_decay: float | None = None  # κ of slow traces per stimulus; None: statistics are of the batch
+    recalled: Mapping[str, Any] = field(default_factory=dict)  # what a simulator has computed of the past in a way of
+    # its own, as the reference does to check the rule's: see Moments.follow
 
 
 @dataclass(frozen=True)
@@ -225,7 +197,7 @@ class Rule:
     citation: ClassVar[str] = ""  # BibTeX
     probeable: ClassVar[tuple[str, ...]] = ()  # own signals, beside those every rule has
     reads: ClassVar[frozenset[str]] = frozenset()  # the optional signals it needs, of READABLE
-    averaged_over: ClassVar[Stimuli] = "stimuli"  # what its statistics count: all, or fixations
+    averages: ClassVar[Moments | None] = None  # what it averages over stimuli
     presentation: ClassVar[Presentation] = "single"  # what the network is shown, see below
     normalised_input: ClassVar[bool] = False  # layers read x / RMS(x), so only its direction
     learns: ClassVar[bool] = True  # False: the layers' weights stay as they are
@@ -261,12 +233,11 @@ class Rule:
     @property
     def reads_statistics(self) -> bool:
         """Whether it averages over stimuli: over those of a batch or, online, by slow traces."""
-        return bool(self.reads & {"statistics", "covariance", "cross_covariance"})
+        return self.averages is not None
 
     @property
     def memory_slots(self) -> int:
-        """How many earlier objects each stream remembers for the rule (`Signals.memory`): of every
-        object that it left by a saccade the layer's last response, newest first."""
+        """How many earlier objects each stream remembers (plastic.rules.memory.Memory)."""
         return 0
 
     @property
@@ -285,18 +256,31 @@ class Rule:
         """Of stepwise rules that read the error: the readout leaks, y ← κ y + W_out s."""
         return 0.0
 
-    def step(self, now: Moment, memory: dict[str, Array], weights: Mapping[str, Array]) -> Array:
-        """g of one layer in one step: (..., batch, units) or, one number for all, (..., batch, 1).
-
-        `memory` begins empty and lasts from step to step and from stimulus to stimulus; give it new arrays.
-        """
-        raise NotImplementedError
-
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         """Weights of the modulatory circuit of one layer, by name."""
         del layer
         return {}
 
-    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
-        """The modulator of one layer, from its signals and its circuit's weights."""
+    def state(self, layer: LayerShape) -> dict[str, Shape]:
+        """What the rule keeps of one layer from stimulus to stimulus (of stepwise rules: from step to step): shapes
+        by name. All begin at zero; of several networks each has its own, along axes before these."""
+        del layer
+        return {}
+
+    def third_factor(self, *given: Any, **named: Any) -> Any:
+        """The modulator of one layer, from its signals and its circuit's weights:
+
+            third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor
+
+        of a rule that declares a `state`, from that too, which it leaves as it is and returns anew:
+
+            third_factor(
+                self, signals: Signals, state: State, weights: Mapping[str, Array]
+            ) -> tuple[ThirdFactor, State]
+        """
+        raise NotImplementedError
+
+    def step(self, now: Moment, state: State, weights: Mapping[str, Array]) -> Any:
+        """Of stepwise rules: g of one layer in one step, (..., batch, units) or, one number for all, (..., batch, 1);
+        of those that declare a `state`, g and the new state, which lasts from stimulus to stimulus as well."""
         raise NotImplementedError

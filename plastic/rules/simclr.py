@@ -28,15 +28,18 @@ from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
 from plastic.rules.expressions import contrasted, dot, is_positive, length, on_sphere
-from plastic.rules.memory import check_negatives_from, contrast, with_memory
+from plastic.rules.memory import Memory, check_negatives_from, contrast
 from plastic.rules.rule import (
     Array,
+    LayerShape,
     Ledger,
     Modulator,
     ModulatorKind,
     Rule,
+    Shape,
     Sides,
     Signals,
+    State,
     Summary,
     ThirdFactor,
 )
@@ -91,10 +94,15 @@ class SimCLR(Rule):
     def memory_slots(self) -> int:
         return self.slots if self.negatives_from == "memory" else 0
 
-    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+    def state(self, layer: LayerShape) -> dict[str, Shape]:
+        return Memory(self.memory_slots).state(layer)
+
+    def third_factor(
+        self, signals: Signals, state: State, weights: Mapping[str, Array]
+    ) -> tuple[ThirdFactor, State]:  # fmt: skip
         del weights
         if self.negatives_from == "memory":
-            return self._from_memory(signals)
+            return self._from_memory(signals, state)
         xp: Any = array_namespace(signals.activity)
         batch, tau = signals.activity.shape[-2], self.temperature
         views = xp.concat([signals.activity, signals.context], axis=-2)
@@ -112,19 +120,20 @@ class SimCLR(Rule):
         losses = here * (xp.log(total) - pair / tau)
         loss = losses[..., :batch, :] + losses[..., batch:, :]
         current = Modulator(1.0, dendrite[..., :batch, :])
-        return ThirdFactor(current, context, {}, loss, {"cosine": pair[..., :batch, :]})
+        return ThirdFactor(current, context, {}, loss, {"cosine": pair[..., :batch, :]}), {}
 
-    def _from_memory(self, signals: Signals) -> ThirdFactor:
+    def _from_memory(self, signals: Signals, state: State) -> tuple[ThirdFactor, State]:
         z, c, here = signals.activity, signals.context, is_positive(signals.fixation)
         xp: Any = array_namespace(z)
-        keys, allowed = with_memory(signals)
+        keys, allowed, state = Memory(self.memory_slots).keys(signals, state)
         pair = dot(z / length(z), c / length(c))
         current, loss = self._anchor(z, keys, allowed, here)
         if self.sides == "current":
-            return ThirdFactor(Modulator(1.0, current), None, {}, loss, {"cosine": pair})
+            return ThirdFactor(Modulator(1.0, current), None, {}, loss, {"cosine": pair}), state
         other = xp.concat([z[..., None, :], keys[..., 1:, :]], axis=-2)
         context, loss_context = self._anchor(c, other, allowed, here)
-        return ThirdFactor(Modulator(1.0, current), Modulator(1.0, context), {}, loss + loss_context, {"cosine": pair})
+        both = Modulator(1.0, current), Modulator(1.0, context)
+        return ThirdFactor(*both, {}, loss + loss_context, {"cosine": pair}), state
 
     def _anchor(self, z: Array, keys: Array, allowed: Array, here: Array) -> tuple[Array, Array]:
         """m of an anchor whose true key is the first one, and its loss."""

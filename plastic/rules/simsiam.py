@@ -33,12 +33,15 @@ from plastic.rules.rule import (
     ModulatorKind,
     Product,
     Rule,
+    Shape,
     Sides,
     Signals,
+    State,
     Summary,
     Synapses,
     ThirdFactor,
 )
+from plastic.rules.statistics import Moments
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class SimSiam(Rule):
     )
     defaults_source: ClassVar[str] = "cosine similarity, both sides: the paper; P ~ N(0, 1/n), linear and centred: ours"
     probeable: ClassVar[tuple[str, ...]] = ("P",)
-    reads: ClassVar[frozenset[str]] = frozenset({"statistics"})
+    averages: ClassVar[Moments] = Moments()
     citation: ClassVar[str] = """@inproceedings{chen2021exploring,
   title = {Exploring simple {Siamese} representation learning},
   author = {Chen, Xinlei and He, Kaiming},
@@ -82,21 +85,25 @@ class SimSiam(Rule):
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         return {"P": Synapses((layer.units, layer.units), 1 / layer.units**0.5)}
 
-    def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
+    def state(self, layer: LayerShape) -> dict[str, Shape]:
+        return self.averages.state(layer)
+
+    def third_factor(
+        self, signals: Signals, state: State, weights: Mapping[str, Array]
+    ) -> tuple[ThirdFactor, State]:  # fmt: skip
         z, c, here = signals.activity, signals.context, is_positive(signals.fixation)
+        known, state = self.averages.follow(signals, state)
         if self.centred:
-            assert signals.statistics is not None
-            assert signals.context_statistics is not None
-            z, c = z - signals.statistics.mean, c - signals.context_statistics.mean
+            z, c = z - known.activity.mean, c - known.context.mean
         error, loss = self._error(through(weights["P"], z), c)
         current = Modulator(here, through(weights["P"].mT, error))
         if self.sides == "current":
-            return ThirdFactor(current, None, {"P": Product(here, error, z)}, here * loss)
+            return ThirdFactor(current, None, {"P": Product(here, error, z)}, here * loss), state
         xp: Any = array_namespace(z)
         back, loss_back = self._error(through(weights["P"], c), z)
         context = Modulator(here, through(weights["P"].mT, back))
         post, pre = xp.concat([here * error, here * back], axis=-2), xp.concat([z, c], axis=-2)
-        return ThirdFactor(current, context, {"P": Product(1.0, post, pre)}, here * (loss + loss_back))
+        return ThirdFactor(current, context, {"P": Product(1.0, post, pre)}, here * (loss + loss_back)), state
 
     def _error(self, prediction: Array, target: Array) -> tuple[Array, Array]:
         """h and the loss of one direction."""

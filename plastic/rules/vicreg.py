@@ -18,7 +18,8 @@ from typing import ClassVar
 
 from plastic.rules.expressions import is_positive, per_stimulus, rectify
 from plastic.rules.lpl import LPL
-from plastic.rules.rule import Array, Statistics
+from plastic.rules.rule import Array
+from plastic.rules.statistics import Statistics
 
 
 @dataclass(frozen=True)

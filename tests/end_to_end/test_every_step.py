@@ -158,7 +158,15 @@ class _Reference:
         ]
         fixation = np.full((1, 1), float(y))
         run = Stepwise(
-            self.made.network, self.rule, self.weights, circuits, self.held, fixation, target.astype(float), {}, 1
+            self.made.network,
+            self.rule,
+            self.weights,
+            circuits,
+            self.held,
+            fixation,
+            target.astype(float),
+            [{} for _ in self.layers],
+            1,
         )
         run.run(courses)
         for index, course in enumerate(courses):

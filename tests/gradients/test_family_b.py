@@ -539,7 +539,8 @@ def test_a_silent_response_has_no_direction_to_turn(memory: bool) -> None:
     rule = SimCLR(negatives_from="memory", slots=4) if memory else SimCLR()
     y = torch.ones(BATCH, 1, dtype=torch.float64)
     filled = None if keys is None else torch.ones(BATCH, 4, dtype=torch.float64)
-    third = rule.third_factor(Signals(views[:BATCH], views[BATCH:], y, memory=keys, remembered=filled), {})
+    remembered = {} if keys is None else {"memory.responses": keys, "memory.filled": filled}
+    third, _ = rule.third_factor(Signals(views[:BATCH], views[BATCH:], y), remembered, {})
     assert third.context is not None
     found = torch.cat([third.current.value, third.context.value])
 
@@ -571,7 +572,7 @@ def test_a_silent_response_teaches_the_predictor_nothing() -> None:
     predictor = {"P": torch.randn(7, 7, generator=draw, dtype=torch.float64)}
     rule, rest = SimSiam(sides="current", centred=False), [b for b in range(BATCH) if b != 2]
     y = torch.ones(BATCH, 1, dtype=torch.float64)
-    third, without = (rule.third_factor(Signals(z[b], c[b], y[b]), predictor) for b in (slice(None), rest))
+    third, without = (rule.third_factor(Signals(z[b], c[b], y[b]), {}, predictor)[0] for b in (slice(None), rest))
     told, expected = (
         torch.einsum("bi,bj->ij", one.learn["P"].modulator * one.learn["P"].post, one.learn["P"].pre)
         for one in (third, without)

@@ -20,6 +20,7 @@ from plastic.models.network.layer import Network, dense, tree
 from plastic.models.network.outer import Update
 from plastic.models.network.parameters import he_std, initial_parameters, specification
 from plastic.rules import Rule, Signals
+from plastic.rules.returned import keeps_state, third_factor_of
 from plastic.rules.rule import Modulator, ThirdFactor
 
 BATCH, CLASSES = 24, 5
@@ -209,15 +210,15 @@ class Recorder:
     """Stands in for a rule and keeps what it was given and what it gave."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Signals, dict[str, Tensor], ThirdFactor]] = []
+        self.calls: list[tuple[Signals, tuple[dict[str, Tensor], ...], ThirdFactor]] = []
 
     def of(self, rule: Rule) -> Rule:
         original, calls = type(rule).third_factor, self.calls
 
-        def third_factor(self_, signals, weights):
-            third = original(self_, signals, weights)
-            calls.append((signals, weights, third))
-            return third
+        def third_factor(self_, signals, *given):
+            returned = original(self_, signals, *given)
+            calls.append((signals, given, returned[0] if keeps_state(rule) else returned))
+            return returned
 
         recorded = type(rule)(**vars(rule))
         object.__setattr__(recorded, "third_factor", functools.partial(third_factor, recorded))
@@ -267,8 +268,9 @@ def assert_same_on_numpy(rule: Rule, case: Case) -> None:
     recorder = Recorder()
     case.updates(recorder.of(rule))
     assert len(recorder.calls) == case.depth
-    for signals, weights, third in recorder.calls:
-        on_numpy = flat(rule.third_factor(to_numpy(signals), to_numpy(dict(weights))))
+    for signals, given, third in recorder.calls:
+        *state, weights = (to_numpy(dict(one)) for one in given)
+        on_numpy = flat(third_factor_of(rule, to_numpy(signals), *(state or [{}]), weights)[0])
         on_torch = flat(third)
         assert on_numpy.keys() == on_torch.keys()
         for name, value in on_torch.items():

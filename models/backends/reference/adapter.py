@@ -120,7 +120,7 @@ class ReferenceLearner(Learner):
             self.weight_bound,
             [None if held is None else _held_inside(held) for held in self.held],
             {name: value.numpy() for name, value in self.state.items()},
-            None if self.traces is None else self.traces.decay,
+            self.statistics_decay,
         )
 
 
@@ -156,10 +156,10 @@ def _third_outside(third: ThirdFactor) -> ThirdFactor:
 
 def build(settings: Settings, network: Network, members: Members) -> Responding:
     """One network by the reference."""
+    plastic = plastic_names(specification(network, settings.rule, he_std(network)))
     learner = ReferenceLearner(
-        network, settings.rule, on_device(settings, members.parameters), optimizer_of(settings, members),
-        plastic_names(specification(network, settings.rule, he_std(network))), traces=settings.slow_traces,
-        learning_period=settings.learning_period, learning_rate=members.learning_rates[0],
-        optimizer_kind=settings.optimizer, weight_bound=settings.weight_bound,
+        network, settings.rule, on_device(settings, members.parameters), optimizer_of(settings, members), plastic,
+        statistics_decay=settings.statistics_decay, learning_period=settings.learning_period,
+        learning_rate=members.learning_rates[0], optimizer_kind=settings.optimizer, weight_bound=settings.weight_bound,
     )  # fmt: skip
     return Responding(ReferenceSimulator(network, settings.rule, settings.step), learner)

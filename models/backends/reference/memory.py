@@ -1,6 +1,8 @@
 """What the reference computes for rules beside a layer's own response: statistics, memories, the way down.
 
-As slow and plain as plastic.models.backends.reference.step: moments sample by sample, matrices written out.
+As slow and plain as plastic.models.backends.reference.step: moments sample by sample, matrices written out. It gives
+statistics and memories to the rules (`Signals.recalled`), so that their own (plastic.rules.statistics and
+plastic.rules.memory), which run everywhere else, are tested against it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.rules.rule import Mask, Rule, Statistics
+from plastic.rules.rule import Mask, Rule
+from plastic.rules.statistics import Known, Moments, Statistics
 
 Array = NDArray[np.float64]
 State = dict[str, Array]
@@ -61,31 +64,29 @@ class Above:
 def recalled(
     rule: Rule, name: str, activity: Array, context: Array | None, fixation: Array, decay: float | None, state: State
 ) -> dict[str, Any]:
-    """Statistics and memories that the rule reads; those that last are kept in `state` under `name`.
+    """Statistics and memories that the rule asks for; those that last are kept in `state` under `name`.
 
     activity, context: (batch, units), context None at the first stimulus; fixation: ±1 (batch, 1);
     decay: of slow traces per stimulus, None: statistics of the batch.
     """
     found: dict[str, Any] = {}
     held = np.zeros_like(activity) if context is None else context
-    if rule.reads_statistics:
-        counted = fixation[:, 0] > 0 if rule.averaged_over == "fixations" else np.full(len(fixation), True)
+    if rule.averages is not None:
+        counted = fixation[:, 0] > 0 if rule.averages.over == "fixations" else np.full(len(fixation), True)
         if decay is not None and context is None:
             counted = np.full(len(fixation), False)
         # a batch's own statistics are traces that remember nothing
         kept = {} if decay is None else state
-        found |= _moments(rule, f"{name}.statistics", activity, held, counted, decay or 0.0, kept)
+        found["statistics"] = _moments(rule.averages, f"{name}.statistics", activity, held, counted, decay or 0.0, kept)
     if rule.memory_slots:
-        pushed = context is not None
-        found["memory"], found["remembered"] = _remember(
-            rule.memory_slots, f"{name}.memory", held, (fixation[:, 0] < 0) & pushed, state
-        )
+        leaves = (fixation[:, 0] < 0) & (context is not None)
+        found["memory"] = _remember(rule.memory_slots, f"{name}.memory", held, leaves, state)
     return found
 
 
 def _moments(
-    rule: Rule, name: str, activity: Array, context: Array, counted: NDArray[np.bool_], decay: float, state: State
-) -> dict[str, Any]:
+    asked: Moments, name: str, activity: Array, context: Array, counted: NDArray[np.bool_], decay: float, state: State
+) -> Known:
     """Means and scatters of (activity, context), jointly: all so far decay once, then one sample after the other."""
     units = activity.shape[1]
     weight = decay * float(state.get(f"{name}.weight", np.zeros(())))
@@ -105,14 +106,11 @@ def _moments(
 
     def known(part: slice) -> Statistics:
         own = covariance[part, part]
-        joint = own if "covariance" in rule.reads else None
+        joint = own if asked.covariance else None
         return Statistics(np.array([[count]]), mean[None, part], np.diag(own)[None], responses[:, part], joint)
 
     now, past = slice(0, units), slice(units, None)
-    found: dict[str, Any] = {"statistics": known(now), "context_statistics": known(past)}
-    if "cross_covariance" in rule.reads:
-        found["cross_covariance"] = covariance[now, past]
-    return found
+    return Known(known(now), known(past), covariance[now, past] if asked.cross else None)
 
 
 def _remember(slots: int, name: str, left: Array, leaves: NDArray[np.bool_], state: State) -> tuple[Array, Array]:

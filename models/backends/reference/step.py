@@ -19,6 +19,7 @@ from plastic.errors import PlasticError
 from plastic.models.backends.reference.memory import Above, at, masked, recalled
 from plastic.models.backends.reference.stepwise import Course, Stepwise
 from plastic.models.network.layer import Layer, Network
+from plastic.models.network.parameters import layer_shape
 from plastic.models.neuron.constants import SpikingStep
 from plastic.rules.returned import third_factor_of
 from plastic.rules.rule import Rule, Signals, ThirdFactor
@@ -162,10 +163,12 @@ class Reference:
         layers = range(len(responses))
         self.stepwise = Stepwise(
             self.network, self.rule, self.weights, [self.circuit_weights(i) for i in layers],
-            [self.context(i, responses[i]) for i in layers], fixation, target, self.state,
-            self.constants.learning_period,
+            [self.context(i, responses[i]) for i in layers], fixation, target,
+            [self.kept(i, len(fixation)) for i in layers], self.constants.learning_period,
         )  # fmt: skip
         self.stepwise.run(courses)
+        for i, kept in enumerate(self.stepwise.states):
+            self.state |= {f"{self.prefix(i)}{name}": value for name, value in kept.items()}
         weighed = zip(responses, self.stepwise.eligibilities, strict=True)
         return [replace(response, eligibility=eligibility) for response, eligibility in weighed]
 
@@ -185,9 +188,9 @@ class Reference:
             response = responses[index]
             chains = {"above": above, "above_before": above_before}
             given |= {name: chain if name in reads else None for name, chain in chains.items()}
-            third = third_factor_of(
-                self.rule, self.signals(index, response, fixation, given), self.circuit_weights(index)
-            )
+            signals, state = self.signals(index, response, fixation, given), self.kept(index, len(target))
+            third, kept = third_factor_of(self.rule, signals, state, self.circuit_weights(index))
+            self.state |= {f"{self.prefix(index)}{name}": value for name, value in kept.items()}
             factors.insert(0, third)
             above = self.above(index, third.current.value, response.post_factor, above)
             before = self.held[index]
@@ -204,13 +207,27 @@ class Reference:
         """What one layer's circuit reads."""
         seen, context = self.summary(response.activity), self.context(index, response)
         known = None if self.held[index] is None else context
-        more = recalled(
+        past = recalled(
             self.rule, f"layer{index + 1}", seen, known, fixation, self.statistics_decay, self.state
         )  # fmt: skip
-        if "input_activity" in self.rule.reads:
-            more["input_activity"] = response.input_activity
-        last = index == len(self.network.layers) - 1
-        return Signals(seen, context, fixation, last=last, **given, **more)
+        more = {"input_activity": response.input_activity} if "input_activity" in self.rule.reads else {}
+        last, begun = index == len(self.network.layers) - 1, float(known is not None)
+        return Signals(
+            seen, context, fixation, last=last, begun=begun, statistics_decay=self.statistics_decay, recalled=past,
+            **given, **more,
+        )  # fmt: skip
+
+    def prefix(self, index: int) -> str:
+        """How the names of what the rule keeps of a layer begin."""
+        return f"layer{index + 1}." + ("step." if self.rule.stepwise else "")
+
+    def kept(self, index: int, streams: int) -> dict[str, Array]:
+        """What the rule keeps of a layer, by its own names; zero at the beginning."""
+        shape = layer_shape(self.network, self.rule, index, streams, self.statistics_decay)
+        prefix = self.prefix(index)
+        declared = {name: np.zeros(size) for name, size in self.rule.state(shape).items()}
+        found = {k.removeprefix(prefix): v for k, v in self.state.items() if k.startswith(prefix)}
+        return declared | {k: v for k, v in found.items() if k in declared or self.rule.stepwise}
 
     def learn(self, responses: list[LayerResponse], factors: list[ThirdFactor], target: Array) -> dict[str, Array]:
         """W += η m e and all that learns beside it; then hold this stimulus. Returns the updates."""

@@ -8,13 +8,13 @@ forwards in time, one step after the other, as it would be in a synapse.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plastic.models.backends.reference.memory import Above
 from plastic.models.network.layer import Network
+from plastic.rules.returned import step_of
 from plastic.rules.rule import Moment, Rule
 
 Array = NDArray[np.float64]
@@ -41,26 +41,18 @@ class Stepwise:
     contexts: list[Array]
     fixation: Array
     target: Array
-    state: dict[str, Array]
+    states: list[dict[str, Array]]  # what the rule keeps of each layer
     period: int
     eligibilities: list[Array] = field(default_factory=list)
     error: Array | None = None  # averaged over the steps
     readout_update: Array | None = None
 
     def run(self, courses: list[Course]) -> None:
-        """Through all steps; fills in eligibilities, error and the readout's update, and remembers in the state."""
+        """Through all steps; fills in eligibilities, error and the readout's update, and follows the states."""
         batch, layers = len(self.fixation), self.network.layers
         shapes = [(batch, n.positions, n.neurons, n.fan_in) for n in layers]
         self.eligibilities = [np.zeros(shape) for shape in shapes]
         filters = [[np.zeros(shape) for _ in self.rule.eligibility_decays] for shape in shapes]
-        memories: list[dict[str, Any]] = [
-            {
-                k.removeprefix(f"layer{i + 1}.step."): v
-                for k, v in self.state.items()
-                if k.startswith(f"layer{i + 1}.step.")
-            }
-            for i in range(len(layers))
-        ]
         ways = self.ways_up() if "above" in self.rule.reads else [None] * len(layers)
         output, seen, errors = np.zeros_like(self.target), 0.0, []
         for t in range(len(courses[0].spikes)):
@@ -78,7 +70,8 @@ class Stepwise:
                 z = course.spikes[t].mean(1) if self.rule.summary == "mean" else course.spikes[t].reshape(batch, -1)
                 arriving = course.arriving[t][:, None]
                 now = Moment(z, arriving, self.contexts[index], self.fixation, error, ways[index])
-                g = self.of_neurons(index, self.rule.step(now, memories[index], self.circuits[index]))
+                g, kept = step_of(self.rule, now, self.states[index], self.circuits[index])
+                g, self.states[index] = self.of_neurons(index, g), {**self.states[index], **kept}
                 if (t + 1) % self.period == 0:
                     tick = (t + 1) // self.period - 1
                     grown = course.post_factor[tick][..., None] * course.pre_trace[tick][:, :, None, :]
@@ -87,8 +80,6 @@ class Stepwise:
                         grown = filters[index][stage]
                     self.eligibilities[index] += g[..., None] * grown
         self.error = np.mean(errors, axis=0) if errors else None
-        for index, memory in enumerate(memories):
-            self.state |= {f"layer{index + 1}.step.{k}": v for k, v in memory.items()}
 
     def of_neurons(self, index: int, g: Array) -> Array:
         """g for every neuron of every position: (batch, positions, neurons)."""

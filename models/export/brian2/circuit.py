@@ -13,7 +13,9 @@ from plastic.models.export.brian2 import template
 from plastic.models.export.brian2.source import ATOM, COMPARISON, Source, Traced, named_after
 from plastic.models.network.parameters import needs_readout, readout_layer
 from plastic.models.runs.finished import FinishedRun
-from plastic.rules.rule import Rule, Signals, Statistics, ThirdFactor
+from plastic.rules.returned import third_factor_of
+from plastic.rules.rule import Rule, Signals, ThirdFactor
+from plastic.rules.statistics import Known, Statistics
 
 MOMENTS = frozenset(f"{key}{name}" for key in ("", "c_") for name in ("count", "mean", "variance", "covariance"))
 RECALLED = MOMENTS | {"cross_covariance", "memory", "remembered"}  # inputs that a script computes over many stimuli
@@ -34,7 +36,7 @@ class Circuit:
     def of(cls, run: FinishedRun, index: int) -> Circuit:
         rule, example = run.ensemble.settings.rule, _Example(run, index)
         with named_after(rule):
-            third = rule.third_factor(example.signals, example.weights)
+            third, _ = third_factor_of(rule, example.signals, {}, example.weights, shapes=False)
         source = Source(RESERVED | set(example.made))
         results = source.of(_results(third))
         text = "\n".join([*source.lines, *results.values()])
@@ -106,18 +108,20 @@ class _Example:
         reads, found = rule.reads, dict[str, Any]()
         if "input_activity" in reads:
             found["input_activity"] = self.make("input_activity", batch, 1)
-        if rule.reads_statistics:
-            for key, name in (("", "statistics"), ("c_", "context_statistics")):
+        past = dict[str, Any]()
+        if rule.averages is not None:
+            known = {}
+            for key in ("", "c_"):
                 count, joint = self.make(f"{key}count", 1, 1), None
                 mean, variance = (self.make(f"{key}{moment}", 1, units) for moment in ("mean", "variance"))
-                if "covariance" in reads:
+                if rule.averages.covariance:
                     joint = self.make(f"{key}covariance", units, units)
-                found[name] = Statistics(count, mean, variance, self.made["c" if key else "z"], joint)
-        if "cross_covariance" in reads:
-            found["cross_covariance"] = self.make("cross_covariance", units, units)
+                known[key] = Statistics(count, mean, variance, self.made["c" if key else "z"], joint)
+            cross = self.make("cross_covariance", units, units) if rule.averages.cross else None
+            past["statistics"] = Known(known[""], known["c_"], cross)
         if slots := rule.memory_slots:
-            found["memory"] = self.make("memory", batch, slots, units)
-            found["remembered"] = self.make("remembered", batch, slots)
+            past["memory"] = self.make("memory", batch, slots, units), self.make("remembered", batch, slots)
+        found["recalled"] = past
         return found
 
     def make(self, name: str, *shape: int) -> Traced:

@@ -9,6 +9,7 @@ from string import Template
 
 from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
+from plastic.rules.statistics import Moments
 
 SLOW_TRACES = Template('''
 
@@ -75,12 +76,12 @@ def remember(number, c, leaves):
 
 def recall_functions(settings: Settings) -> list[str]:
     """Functions for what a layer knows beyond this stimulus and the one before."""
-    reads, parts = settings.rule.reads, []
-    pairs = [("covariance", "", ""), ("c_covariance", "c_", "c_")] if "covariance" in reads else []
-    pairs += [("cross_covariance", "", "c_")] if "cross_covariance" in reads else []
+    asked, parts = settings.rule.averages or Moments(), []
+    pairs = [("covariance", "", ""), ("c_covariance", "c_", "c_")] if asked.covariance else []
+    pairs += [("cross_covariance", "", "c_")] if asked.cross else []
     shown = str(pairs).replace("'", '"')
-    if settings.rule.reads_statistics and settings.slow_traces is not None:
-        parts.append(SLOW_TRACES.substitute(decay=settings.slow_traces.decay, pairs=shown))
+    if settings.rule.reads_statistics and settings.statistics_decay is not None:
+        parts.append(SLOW_TRACES.substitute(decay=settings.statistics_decay, pairs=shown))
     elif settings.rule.reads_statistics:
         parts.append(BATCH_STATISTICS.substitute(pairs=shown))
     if settings.rule.memory_slots:
@@ -91,8 +92,8 @@ def recall_functions(settings: Settings) -> list[str]:
 def recall(rule: Rule, index: int, slow: bool) -> list[str]:
     """Statements that compute them for one layer, before its third factor."""
     here, lines = f"z[{index}], layers[{index}].context", []
-    if rule.reads_statistics:
-        counted = "(y > 0)" if rule.averaged_over == "fixations" else "np.ones_like(y)"
+    if rule.averages is not None:
+        counted = "(y > 0)" if rule.averages.over == "fixations" else "np.ones_like(y)"
         if slow:
             lines.append(f"known = slow_traces({index}, {here}, {counted} * (stimulus > 0.0))")
         else:

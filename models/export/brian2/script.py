@@ -57,7 +57,7 @@ def _refuse(run: FinishedRun) -> None:
     name = f"the run {str(run.path)!r} cannot become a Brian2 script:"
     if capabilities(run.config.backend).integers:
         raise PlasticError(f"{name} it learned in a chip's integers, and Brian2 has floats; take --to lava.")
-    traces = run.ensemble.settings.slow_traces
+    traces = run.ensemble.settings.statistics_decay
     reason = refusal(rule, "brian2", streams, "batch" if traces is None else "traces")
     if reason is not None:
         raise PlasticError(f"{name} {reason}")
@@ -169,7 +169,7 @@ def _neurons(run: FinishedRun) -> str:
 def _learn(run: FinishedRun, circuits: list[Circuit], names: list[str]) -> str:
     """The function that changes all weights, with one call of a third factor per layer, from the top down."""
     rule, classes = run.ensemble.settings.rule, run.ensemble.network.classes
-    reads, slow = rule.reads, run.ensemble.settings.slow_traces is not None
+    reads, slow = rule.reads, run.ensemble.settings.statistics_decay is not None
     used = {name for circuit in circuits for name in circuit.inputs}
     signals = ["y = FIXATION[stimulus][:, None]"] if used & ({"y"} | RECALLED) else []
     signals += ["z = [layer.seen() for layer in layers]"] if used & ({"z"} | RECALLED) else []

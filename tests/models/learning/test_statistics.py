@@ -1,9 +1,10 @@
-"""Slow traces and short memories against loops over single numbers, for the learner and for the reference."""
+"""Slow traces and short memories against loops over single numbers, for the rules' own and for the reference's."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +15,12 @@ import torch
 from plastic.errors import PlasticError
 from plastic.models.backends.reference.memory import recalled as recalled_by_reference
 from plastic.models.backends.refusals import refusal
-from plastic.models.learning.memory import recalled
-from plastic.models.learning.statistics import SlowTraces, batch_statistics, cross_covariance, decay_per_stimulus
 from plastic.models.studies.case import Case, case_task
 from plastic.models.training.ensemble import Ensemble
-from plastic.rules import LPL, BarlowTwins, InfoNCE, Rule, SimCLR, SimSiam, all_rules, load_rule
+from plastic.rules import LPL, BarlowTwins, InfoNCE, Rule, Signals, SimCLR, SimSiam, all_rules, load_rule
+from plastic.rules.memory import Memory
+from plastic.rules.rule import LayerShape
+from plastic.rules.statistics import Moments, batch_statistics, cross_covariance, decay_per_stimulus
 
 pytestmark = pytest.mark.usefixtures("numpy_code")
 UNITS, STIMULI = 3, 12
@@ -32,25 +34,50 @@ def course(streams: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return draw.random((STIMULI, streams, UNITS)) + np.arange(UNITS), fixation
 
 
-def told(rule: Rule, decay: float, streams: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """What learner and reference make of the course, stimulus by stimulus, as numpy arrays."""
+class Own:
+    """What a rule keeps itself, followed on arrays of one kind."""
+
+    def __init__(self, rule: Rule, streams: int, decay: float, array: Callable[[Any], Any]) -> None:
+        self.rule, self.decay, self.array = rule, decay, array
+        shape = LayerShape(UNITS, 1, (1, UNITS), streams=streams, statistics_decay=decay)
+        self.state = {name: array(np.zeros(size)) for name, size in rule.state(shape).items()}
+        assert self.state
+
+    def recalled(self, activity: np.ndarray, context: np.ndarray | None, y: np.ndarray) -> dict[str, Any]:
+        """The state after this stimulus is a new one: what was given stays as it was."""
+        held = np.zeros_like(activity) if context is None else context
+        given = (self.array(x) for x in (activity, held, y))
+        signals = Signals(*given, begun=float(context is not None), statistics_decay=self.decay)
+        before = {name: np.array(value) for name, value in self.state.items()}
+        found: dict[str, Any] = {}
+        if self.rule.averages is not None:
+            found["statistics"], after = self.rule.averages.follow(signals, self.state)
+        else:
+            keys, allowed, after = Memory(self.rule.memory_slots).keys(signals, self.state)
+            assert np.array_equal(keys[:, 0], held)
+            assert np.array_equal(allowed[:, 0], np.ones(len(held)))
+            found["memory"] = keys[:, 1:], allowed[:, 1:]
+        assert after.keys() == before.keys()
+        assert all(np.array_equal(self.state[name], value) for name, value in before.items())
+        self.state = after
+        return found
+
+
+def told(rule: Rule, decay: float, streams: int) -> list[tuple[dict[str, Any], ...]]:
+    """What the rule itself, in torch and in numpy, and the reference make of the course, stimulus by stimulus."""
     responses, fixation = course(streams)
-    state: dict[str, Any] = {}
+    own = [Own(rule, streams, decay, array) for array in (torch.as_tensor, np.asarray)]
     other: dict[str, Any] = {}
     found = []
     for n in range(STIMULI):
-        context = None if n == 0 else responses[n - 1]
-        given = [torch.as_tensor(x)[None] if x is not None else None for x in (responses[n], context)]
-        y = fixation[n][:, None]
-        one = recalled(rule, "layer1", *given, torch.as_tensor(y)[None], SlowTraces(decay), state)
-        two = recalled_by_reference(rule, "layer1", responses[n], context, y, decay, other)
-        found.append((one, two))
+        given = responses[n], None if n == 0 else responses[n - 1], fixation[n][:, None]
+        reference = recalled_by_reference(rule, "layer1", *given, decay, other)
+        found.append((*(one.recalled(*given) for one in own), reference))
     return found
 
 
 def plain(statistics: Any) -> dict[str, np.ndarray]:
-    values = {k: v for k, v in vars(statistics).items() if v is not None}
-    return {k: (v[0].numpy() if isinstance(v, torch.Tensor) else v) for k, v in values.items()}
+    return {k: np.asarray(v) for k, v in vars(statistics).items() if v is not None}
 
 
 def scalar_loop(samples: list[tuple[float, float, float]]) -> tuple[float, float, float, float]:
@@ -74,10 +101,11 @@ def test_slow_traces_are_weighted_moments(rule: Rule, decay: float, streams: int
     covariances: list[float] = []
     for n, found in enumerate(told(rule, decay, streams)):
         for b in range(streams if n > 0 else 0):
-            if rule.averaged_over == "stimuli" or fixation[n, b] > 0:
+            if rule.averages is not None and (rule.averages.over == "stimuli" or fixation[n, b] > 0):
                 seen.append((n, responses[n, b], responses[n - 1, b]))
         for told_by in found:
-            known = {k: plain(told_by[k]) for k in ("statistics", "context_statistics")}
+            now, past = plain(told_by["statistics"].activity), plain(told_by["statistics"].context)
+            cross = told_by["statistics"].cross_covariance
             for i in range(UNITS):
                 for k in range(UNITS):
                     pairs = {
@@ -87,7 +115,6 @@ def test_slow_traces_are_weighted_moments(rule: Rule, decay: float, streams: int
                     }
                     count, mean, _, covariance = scalar_loop(pairs["covariance"])
                     _, before, _, covariance_before = scalar_loop(pairs["context"])
-                    now, past = known["statistics"], known["context_statistics"]
                     assert now["count"].item() == pytest.approx(count, rel=1e-9)
                     if count > 0:
                         assert now["mean"][0, i] == pytest.approx(mean, rel=1e-10)
@@ -95,11 +122,10 @@ def test_slow_traces_are_weighted_moments(rule: Rule, decay: float, streams: int
                     if i == k:
                         assert now["variance"][0, i] == pytest.approx(covariance, rel=1e-9, abs=1e-14)
                         assert past["variance"][0, i] == pytest.approx(covariance_before, rel=1e-9, abs=1e-14)
-                    if "covariance" in rule.reads:
+                    if cross is None:
                         assert now["covariance"][i, k] == pytest.approx(covariance, rel=1e-9, abs=1e-14)
                     else:
-                        cross = np.asarray(told_by["cross_covariance"]).reshape(UNITS, UNITS)
-                        assert cross[i, k] == pytest.approx(scalar_loop(pairs["cross"])[3], rel=1e-9, abs=1e-14)
+                        assert cross[i, k].item() == pytest.approx(scalar_loop(pairs["cross"])[3], rel=1e-9, abs=1e-14)
         counts.append(count)
         covariances.append(covariance)
     assert 1.5 < max(counts) < len(responses) * streams
@@ -109,24 +135,26 @@ def test_slow_traces_are_weighted_moments(rule: Rule, decay: float, streams: int
 def test_without_memory_a_trace_is_the_statistic_of_the_batch() -> None:
     """τ = 0; and τ = ∞ is the statistic of all that was seen."""
     responses, _ = course(5)
-    for n, (found, _) in enumerate(told(LPL(), decay_per_stimulus(0.0), 5)):
+    for n, (found, *_) in enumerate(told(LPL(), decay_per_stimulus(0.0), 5)):
         if n > 0:
             expected = np.cov(responses[n], rowvar=False)
-            np.testing.assert_allclose(found["statistics"].covariance[0], expected, rtol=1e-9, atol=1e-15)
-    (found, _) = told(LPL(), decay_per_stimulus(math.inf), 5)[-1]
+            np.testing.assert_allclose(found["statistics"].activity.covariance, expected, rtol=1e-9, atol=1e-15)
+    (found, *_) = told(LPL(), decay_per_stimulus(math.inf), 5)[-1]
     everything = responses[1:].reshape(-1, UNITS)
-    np.testing.assert_allclose(found["statistics"].variance[0, 0], everything.var(0, ddof=1), rtol=1e-9)
-    assert found["statistics"].count.item() == pytest.approx(len(everything))
+    known = found["statistics"].activity
+    np.testing.assert_allclose(known.variance[0], everything.var(0, ddof=1), rtol=1e-9)
+    assert known.count.item() == pytest.approx(len(everything))
 
 
 def test_one_stimulus_has_no_variance_nor_has_one_and_almost_nothing() -> None:
-    """Forgotten within a stimulus: the count is 1 to six digits, and both implementations know of no variance."""
+    """Forgotten within a stimulus: the count is 1 to six digits, and all know of no variance."""
     for found in told(BarlowTwins(), 1e-8, 1):
         for told_by in found:
-            assert plain(told_by["statistics"])["count"].item() < 1 + 1e-6
-            for key in ("statistics", "context_statistics"):
-                assert not plain(told_by[key])["variance"].any()
-            assert not np.asarray(told_by["cross_covariance"]).any()
+            known = told_by["statistics"]
+            assert plain(known.activity)["count"].item() < 1 + 1e-6
+            for view in (known.activity, known.context):
+                assert not plain(view)["variance"].any()
+            assert not np.asarray(known.cross_covariance).any()
 
 
 @pytest.mark.parametrize("weighted", [True, False])
@@ -160,8 +188,8 @@ def test_the_memory_keeps_what_was_seen_last_of_each_object(streams: int) -> Non
             if n > 0 and fixation[n, b] < 0:
                 queue.appendleft(responses[n - 1, b].tolist())
             for told_by in found:
-                memory, filled = (np.asarray(told_by[k]).reshape(streams, 3, -1)[b] for k in ("memory", "remembered"))
-                assert filled[:, 0].tolist() == [1.0] * len(queue) + [0.0] * (3 - len(queue))
+                memory, filled = (np.asarray(part)[b] for part in told_by["memory"])
+                assert filled.tolist() == [1.0] * len(queue) + [0.0] * (3 - len(queue))
                 assert memory[: len(queue)].tolist() == list(queue)
     assert all(len(queue) == 3 for queue in queues)
 
@@ -202,10 +230,9 @@ def test_contrast_with_a_memory_is_the_gradient_of_its_loss(kind: Any, sides: st
     loss = contrastive(rule, weights, given)
     leaves = [given["z"], *([given["c"]] if sides == "both" else []), *weights.values()]
     expected = torch.autograd.grad(loss, leaves)
-    from plastic.rules import Signals
-
-    third = rule.third_factor(
-        Signals(given["z"].detach(), given["c"].detach(), given["y"], memory=given["memory"], remembered=filled),
+    third, _ = rule.third_factor(
+        Signals(given["z"].detach(), given["c"].detach(), given["y"], begun=0.0),  # nothing is left at a saccade
+        {"memory.responses": given["memory"], "memory.filled": filled},
         {k: v.detach() for k, v in weights.items()},
     )
     found = [third.current.value]
@@ -255,11 +282,15 @@ def test_statistics_of_the_held_stimulus_are_those_of_the_context(rule: str, mon
     again, goes on to the last bit."""
     seen: list[Any] = []
     settings = replace(Case(rule).settings("rate", "float32"), spiking=None)
-    third_factor = type(settings.rule).third_factor
+    third_factor, follow = type(settings.rule).third_factor, Moments.follow
 
-    def watched(self: Any, signals: Any, weights: Any) -> Any:
-        seen.append(signals)
-        return third_factor(self, signals, weights)
+    def watched(self: Any, signals: Any, state: Any, weights: Any) -> Any:
+        known, after = self.averages.follow(signals, state)
+        seen.append((signals, known))
+        monkeypatch.setattr(type(self.averages), "follow", lambda *given: (known, after))
+        third = third_factor(self, signals, state, weights)
+        monkeypatch.setattr(type(self.averages), "follow", follow)
+        return third
 
     one, two, again = (Ensemble(settings, [case_task(0)], [0], [0.05]) for _ in range(3))
     two.train(5)
@@ -269,10 +300,10 @@ def test_statistics_of_the_held_stimulus_are_those_of_the_context(rule: str, mon
     one.train(10)
     assert all(torch.equal(again.learner.parameters[k], v) for k, v in one.learner.parameters.items())
     kept = 0
-    for before, now in zip(seen, seen[2:], strict=False):  # two layers
+    for (before, was), (now, one_knows) in zip(seen, seen[2:], strict=False):  # two layers
         assert torch.equal(before.activity, now.context)
-        kept += now.context_statistics is before.statistics
-        for known, responses in ((now.context_statistics, now.context[0]), (now.statistics, now.activity[0])):
+        kept += one_knows.context is was.activity
+        for known, responses in ((one_knows.context, now.context[0]), (one_knows.activity, now.activity[0])):
             x = responses.numpy().astype(float)
             np.testing.assert_allclose(known.mean[0, 0], x.mean(0), rtol=1e-5, atol=1e-6)
             np.testing.assert_allclose(known.variance[0, 0], x.var(0, ddof=1), rtol=1e-4, atol=1e-6)
@@ -280,14 +311,14 @@ def test_statistics_of_the_held_stimulus_are_those_of_the_context(rule: str, mon
                 np.testing.assert_allclose(known.covariance[0], np.cov(x.T), rtol=1e-4, atol=1e-6)
                 np.testing.assert_allclose(known.lateral[0], (x - x.mean(0)) @ np.cov(x.T), rtol=1e-3, atol=1e-5)
     assert kept == len(seen) - 2 > 10
-    assert max(float(signals.statistics.variance.max()) for signals in seen) > 1e-3
+    assert max(float(known.activity.variance.max()) for _, known in seen) > 1e-3
 
 
 def test_one_stream_takes_traces_and_several_their_batch() -> None:
     case = Case("lpl", streams=4).settings("snntorch", "float64")
-    assert case.slow_traces is None
-    assert replace(case, batch=1).slow_traces == SlowTraces(math.exp(-1 / 100))
-    assert replace(case, statistics="traces", statistics_time_constant=5.0).slow_traces == SlowTraces(math.exp(-0.2))
+    assert case.statistics_decay is None
+    assert replace(case, batch=1).statistics_decay == math.exp(-1 / 100)
+    assert replace(case, statistics="traces", statistics_time_constant=5.0).statistics_decay == math.exp(-0.2)
     with pytest.raises(PlasticError, match="--statistics traces"):
         Ensemble(replace(case, batch=1, statistics="batch"), [case_task(0)], [0], [0.1])
 
@@ -299,14 +330,14 @@ def test_the_way_to_one_stream_that_a_refusal_names_leads_there(rule: type[Rule]
     assert refusal(load_rule(rule.name, dict(rule.one_stream)), "brian2", 1) is None
 
 
-def test_simsiam_reads_only_means_online() -> None:
+def test_simsiam_keeps_only_means_online() -> None:
     """Its centred views need no covariance, so none is kept."""
     settings = Case("simsiam", streams=1).settings("snntorch", "float64")
     ensemble = Ensemble(settings, [case_task(0)], [0], [0.05])
     ensemble.train(2)
     assert any(k.endswith(".activity.mean") for k in ensemble.learner.state)
     assert not any("activity.activity" in k or "activity.context" in k for k in ensemble.learner.state)
-    assert "statistics" in SimSiam.reads
+    assert SimSiam.averages == Moments()
 
 
 @pytest.mark.parametrize("rule", ["lpl", "vicreg", "barlow", "simsiam"])

@@ -21,7 +21,7 @@ from plastic.models.neuron.constants import SpikingStep, Traces
 from plastic.models.studies.case import Case, case_task
 from plastic.models.training.ensemble import Ensemble
 from plastic.rules import ESPP, EProp, Rule, SpikingLPL
-from plastic.rules.rule import Moment
+from plastic.rules.rule import LayerShape, Moment
 
 pytestmark = pytest.mark.usefixtures("numpy_code")
 TIME, BATCH, CLASSES = 25, 4, 3
@@ -212,11 +212,11 @@ def test_the_mean_rate_of_spiking_lpl_is_that_in_float32_too() -> None:
     rule, draw = SpikingLPL(), np.random.default_rng(0)
     spikes = (draw.random((40, 5)) < 0.3).astype(np.float32)
     one = np.ones((1, 1), dtype=np.float32)
-    memory: dict[str, Any] = {}
+    state = {name: np.zeros(shape, np.float32) for name, shape in rule.state(LayerShape(5, 1, (1, 5))).items()}
     for t, s in enumerate(spikes, 1):
-        rule.step(Moment(s[None], one, s[None], one), memory, {})
-        assert memory["mean"].dtype == np.float32
-        np.testing.assert_allclose(memory["mean"][0], spikes[:t].mean(0, dtype=np.float64), rtol=1e-4, atol=1e-5)
+        _, state = rule.step(Moment(s[None], one, s[None], one), state, {})
+        assert state["mean"].dtype == np.float32
+        np.testing.assert_allclose(state["mean"][0], spikes[:t].mean(0, dtype=np.float64), rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_is_learned_while_priming() -> None:

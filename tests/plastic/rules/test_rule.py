@@ -149,13 +149,15 @@ def test_what_a_third_factor_may_not_be(returned: object, named: str, monkeypatc
     monkeypatch.setattr(CLAPP, "third_factor", lambda self, signals, weights: returned)
     signals = Signals(DENDRITE, DENDRITE, GATE)
     with pytest.raises(PlasticError, match=named):
-        third_factor_of(CLAPP(), signals, {})
+        third_factor_of(CLAPP(), signals, {}, {})
     if isinstance(returned, ThirdFactor):  # where shapes are not known yet
-        assert third_factor_of(CLAPP(), signals, {}, shapes=False) is returned
+        assert third_factor_of(CLAPP(), signals, {}, {}, shapes=False) == (returned, {})
 
 
 def test_what_a_third_factor_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     learn = {"B": Product(1.0, DENDRITE, DENDRITE), "C": Product(GATE, DENDRITE, DENDRITE)}
     for one in (ThirdFactor(CURRENT), ThirdFactor(Modulator(np.float64(2), DENDRITE), CURRENT, learn)):
         monkeypatch.setattr(CLAPP, "third_factor", lambda self, signals, weights, one=one: one)
-        assert third_factor_of(CLAPP(), Signals(DENDRITE, DENDRITE, GATE), {}) is one
+        found, kept = third_factor_of(CLAPP(), Signals(DENDRITE, DENDRITE, GATE), {}, {})
+        assert found is one
+        assert kept == {}
