@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from plastic.errors import PlasticError
+from ...errors import PlasticError
 
 FORMAT, VERSION = "plastic lava bundle", 1
 MANIFEST = "manifest.json"
@@ -127,7 +127,7 @@ def _is_inside(name: str) -> bool:
     return bool(name) and not name.startswith("/") and not {"", ".", ".."} & set(parts) and "\\" not in name
 
 
-def pack(arrays: Mapping[str, Any]) -> bytes:
+def to_npz(arrays: Mapping[str, Any]) -> bytes:
     """Arrays as npz, compressed."""
     buffer = io.BytesIO()
     named: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
@@ -135,7 +135,7 @@ def pack(arrays: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes, name: str) -> dict[str, Any]:
+def from_npz(data: bytes, name: str) -> dict[str, Any]:
     """The arrays of an npz; objects, which would be pickled, are refused. PlasticError if it cannot be read."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

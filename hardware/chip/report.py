@@ -70,7 +70,12 @@ def report(
             }
         )
         shown.append((a.mean((0, 1)), b.mean((0, 1)), weight, stored))
-    return {"rounding": program.rounding, "profile": program.profile, "layers": layers}, shown
+    return {
+        "rounding": program.rounding,
+        "profile": program.profile,
+        "calibrated_on": quantised.calibrated_on,
+        "layers": layers,
+    }, shown
 
 
 def write_report(
