@@ -32,6 +32,7 @@ from plastic.hardware.program.circuit import LEVELS, UNTAGGED_MODULATOR
 from plastic.hardware.program.spec import (
     EXPONENTS,
     MANTISSAS,
+    POST_FACTORS,
     TAG_MAX,
     TRACE_MAX,
     UNTAGGED_SHIFT,
@@ -49,7 +50,6 @@ from plastic.models.network.layer import Layer, Network
 from plastic.models.neuron.constants import SpikingStep
 from plastic.rules.rule import Rule
 
-TABLE = 512  # entries of the post factor
 FAN_IN_MAX = 2**17 // WEIGHT_MAX  # more could leave the 24 bits of the synaptic current
 HEADROOM = 1.25  # weights may grow by this beyond what they reach in the float run
 MANTISSA = -4  # of dw: times −8 per level it is 32, which the shift of 5 divides
@@ -231,8 +231,8 @@ def _neurons(source: _Source, chip: Chip, threshold: int, scale: float, ranges: 
             f"{TAG_MAX / (15 * impulse * gains(3)[0][0]):.3g} of it; shorten the stimuli (--time-steps)."
         )
     reach = 8 * 64 * scale * step.threshold  # the table ends at 8 thresholds
-    shift = max(0, math.ceil(math.log2(reach / TABLE)))
-    distance = (np.arange(TABLE) + 0.5) * 2**shift / (64 * scale)
+    shift = max(0, math.ceil(math.log2(reach / POST_FACTORS)))
+    distance = (np.arange(POST_FACTORS) + 0.5) * 2**shift / (64 * scale)
     psi = np.ones(1) if mask == "none" else POST_FACTOR[step.surrogate](distance, step.slope)
     table = np.round(peaks[0] * psi).astype(np.int32)
     decay = min(max(round(4096 * (1 - step.membrane_decay)), 0), 4095 if step.membrane_decay > 0 else 4096)

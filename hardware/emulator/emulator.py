@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plastic.errors import PlasticError
 from plastic.hardware.emulator import kernels
 from plastic.hardware.emulator.compiled import NumbaCircuit
 from plastic.hardware.emulator.stepping import Stepping
 from plastic.hardware.program.running import integer_circuit
-from plastic.hardware.program.spec import WEIGHT_BITS, ChipLayer, Plasticity, Program
+from plastic.hardware.program.spec import POST_FACTORS, PRODUCTS, WEIGHT_BITS, ChipLayer, Plasticity, Program
 
 Ints = NDArray[np.integer[Any]]
 UNIT = 1 << 53  # a random number in [0, 1) has 53 bits
@@ -175,30 +176,39 @@ def stream(program: Program, seed: int, per_step: int, skipped: int) -> Stream |
 
 
 NO_PLASTICITY = Plasticity((), (), 0, 1, 0)
-NO_RANDOM = kernels.Random(np.zeros((1, 1, 0), np.int64), np.zeros(0, np.int64))
+NO_RANDOM = np.zeros((1, 1, 0), np.int64), np.zeros(0, np.int64)
 NO_MODULATOR = np.zeros((1, 1), np.int32)
 NO_SIGNALS = np.zeros((2, 1, 0, 1), np.int32)
 
 
-def constants(layer: ChipLayer, plasticity: Plasticity, program: Program) -> kernels.Layer:
-    """The constants of a layer as the kernels take them."""
-    neurons = layer.constants
-    products, fast = encode(plasticity)
-    return kernels.Layer(
-        current_decay=neurons.current_decay,
-        membrane_decay=neurons.membrane_decay,
-        threshold=neurons.threshold,
-        post_factor=neurons.post_factor.astype(np.int32),
-        post_factor_shift=neurons.post_factor_shift,
-        weight_exponent=layer.weight_exponent,
-        weight_bits=layer.weight_bits,
-        trace_impulse=plasticity.trace_impulse,
-        trace_decay=decay_table(plasticity.trace_tau),
-        products=products,
-        fast_product=fast,
-        learning_period=program.learning_period,
-        tagged=program.tagged,
-    )
+def constants(layer: ChipLayer, plasticity: Plasticity, program: Program) -> NDArray[np.void]:
+    """The constants of a layer as the kernels take them, an array of one; PlasticError where they do not fit."""
+    neurons, (products, fast), made = layer.constants, encode(plasticity), np.zeros(1, kernels.LAYER)
+    table = neurons.post_factor
+    for what, count, most in (("post factors", len(table), POST_FACTORS), ("products", len(products), PRODUCTS)):
+        if count > most:
+            raise PlasticError(
+                f"a layer of this integer program has {count} {what}, and the emulator takes up to {most}."
+            )
+    values = {
+        "current_decay": neurons.current_decay,
+        "membrane_decay": neurons.membrane_decay,
+        "threshold": neurons.threshold,
+        "post_factor": np.pad(table, (0, POST_FACTORS - len(table)), mode="edge"),
+        "post_factor_shift": neurons.post_factor_shift,
+        "weight_exponent": layer.weight_exponent,
+        "weight_bits": layer.weight_bits,
+        "trace_impulse": plasticity.trace_impulse,
+        "trace_decay": decay_table(plasticity.trace_tau),
+        "products": np.pad(products, ((0, PRODUCTS - len(products)), (0, 0))),
+        "product_count": len(products),
+        "fast_product": fast,
+        "learning_period": program.learning_period,
+        "tagged": program.tagged,
+    }
+    for name, value in values.items():
+        made[name][0] = value
+    return made
 
 
 class _Layer:
@@ -211,8 +221,8 @@ class _Layer:
         stored = initial(np.asarray(weight), layer.weight_bits) if steps == 0 else np.asarray(weight, np.int32)
         self.weight = np.ascontiguousarray(stored.swapaxes(2, 3))
         self.tag = np.zeros_like(self.weight)
-        x1 = np.zeros((len(seeds), layer.positions, layer.fan_in), np.int32)
-        self._synapses = kernels.Synapses(self.weight, self.tag, x1)
+        self._x1 = np.zeros((len(seeds), layer.positions, layer.fan_in), np.int32)
+        self._synapses = self.weight, self.tag, self._x1
         first = [[rule.seed + seed + STREAMS * p for p in range(layer.positions)] for seed in seeds]
         self._streams = [[stream(program, one, 2, steps) for one in row] for row in first]
 
@@ -224,23 +234,22 @@ class _Layer:
         is no tag. Fills `signals`, if given."""
         steps = below.shape[1]
         spikes = np.zeros((len(below), steps, self.units), np.uint8)
-        self._synapses.x1[:] = 0
+        self._x1[:] = 0
         learns = self.learns and random is not None
-        numbers = kernels.Random(self._trace_random(steps), random) if learns else NO_RANDOM
-        kernels.respond(self._constants, self._synapses, which, below, spikes, numbers, modulator, signals)
+        numbers = (self._trace_random(steps), random) if learns else NO_RANDOM
+        kernels.respond(self._constants, self._synapses, which, below, spikes, *numbers, modulator, signals)
         return spikes
 
     def stepping(self, steps: int) -> Stepping:
         """From rest, one step after the other."""
-        self._synapses.x1[:] = 0
+        self._x1[:] = 0
         numbers = self._trace_random(steps) if self.learns else np.zeros((0, 0, steps), np.int64)
         return Stepping(self._constants, self._synapses, steps, numbers)
 
     def conclude(self, modulator: NDArray[np.int32], random: int) -> None:
         """The learning step."""
         if self.learns:
-            numbers = kernels.Random(self._trace_random(1)[..., 0], random)
-            kernels.conclude(self._constants, self._synapses, numbers, modulator)
+            kernels.conclude(self._constants, self._synapses, self._trace_random(1)[..., 0], random, modulator)
 
     def _trace_random(self, steps: int) -> NDArray[np.int64]:
         """(chips, positions, steps)."""

@@ -5,13 +5,12 @@ processor's vector units work on. Rounding: a number with `bits` bits after the 
 its fraction exceeds the step's random number r in [0, 1), which for integers is
 (number + 2^bits − 1 − ⌊r · 2^bits⌋) >> bits. Such an r is here a whole number of 53 bits.
 
-What belongs together goes in and out of the loops as one tuple (`Layer`, `Synapses`, …), whose arrays are
-filled in place. Bodies of parallel loops only call: numba drops what fills an array there that leaves in a tuple.
+Constants of a layer are a record (LAYER), the state of its neurons one array, of its synapses a tuple of three (named
+tuples are slow to hand over, and a cache of numba's that knows one by an old name cannot be read). Bodies of parallel
+loops only call: what filled arrays there and put them into tuples, numba 0.68 compiled to something else.
 """
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -22,6 +21,8 @@ from plastic.hardware.program.spec import (
     CLEAR,
     MEMBRANE_SHIFT,
     MODULATOR_OFFSET,
+    POST_FACTORS,
+    PRODUCTS,
     TAG_MAX,
     TAG_MIN,
     TRACE_MAX,
@@ -42,68 +43,23 @@ X1, TAG, WEIGHT = 1, 2, 4  # which factors of a product are not the neuron's own
 PRODUCT_FIELDS = 14
 TO_WEIGHT, TO_TAG = 0, 1
 NOT_FAST = -1
-
+LAYER = np.dtype(  # constants of a layer, the same on all chips
+    [
+        ("current_decay", np.int64), ("membrane_decay", np.int64), ("threshold", np.int64),
+        ("post_factor", np.int32, (POST_FACTORS,)),  # the last entry again where there are fewer
+        ("post_factor_shift", np.int64), ("weight_exponent", np.int64), ("weight_bits", np.int64),
+        ("trace_impulse", np.int64),
+        ("trace_decay", np.int64, (2, TRACE_MAX + 1)),  # what remains of a trace; below which random number one more
+        ("products", np.int32, (PRODUCTS, PRODUCT_FIELDS)), ("product_count", np.int64),
+        ("fast_product", np.int64),  # the one that alone may take the fast way, or NOT_FAST
+        ("learning_period", np.int64),
+        ("tagged", np.bool_),  # if not, modulators are part of y2 and change weights at once
+    ]
+)  # fmt: skip
+INPUT, U, V, MEMBRANE, POST_FACTOR = range(5)  # rows of neurons: synaptic input, current, membrane, that before the
+# reset, and post factor
 Whole = NDArray[np.int32]
-
-
-class Layer(NamedTuple):
-    """Constants of a layer, the same on all chips."""
-
-    current_decay: int
-    membrane_decay: int
-    threshold: int
-    post_factor: Whole
-    post_factor_shift: int
-    weight_exponent: int
-    weight_bits: int
-    trace_impulse: int
-    trace_decay: NDArray[np.int64]  # (2, 128): what remains of a trace, and below which random number it is one more
-    products: Whole  # (products, PRODUCT_FIELDS)
-    fast_product: int  # the one that alone may take the fast way, or NOT_FAST
-    learning_period: int
-    tagged: bool  # if not, modulators are part of y2 and change weights at once
-
-
-class Synapses(NamedTuple):
-    """Weights and tags (…, fan_in, neurons) and presynaptic traces (…, fan_in)."""
-
-    weight: Whole
-    tag: Whole
-    x1: Whole
-
-
-class Neurons(NamedTuple):
-    """Synaptic input, current u, membrane v, spikes, post factors and membranes before the reset: (…, neurons)."""
-
-    input: Whole
-    u: Whole
-    v: Whole
-    spikes: NDArray[np.uint8]
-    post_factor: Whole
-    membrane: Whole
-
-
-class Graded(NamedTuple):
-    """What the neurons send to the learning engine in a step: (neurons,)."""
-
-    y1: Whole
-    y2: Whole
-    y3: Whole
-
-
-class Random(NamedTuple):
-    """For traces (chips, positions, …) and for weights and tags (…), where … are the steps, if several."""
-
-    trace: NDArray[np.int64]
-    weight: Any
-
-
-class Workspace(NamedTuple):
-    """Memory to work in: (products, neurons) and twice (fan_in, neurons)."""
-
-    coefficient: Whole
-    weight: Whole
-    tag: Whole
+Synapses = tuple[Whole, Whole, Whole]  # weights and tags (…, fan_in, neurons) and presynaptic traces x1 (…, fan_in)
 
 
 @njit(cache=True, inline="always")
@@ -113,15 +69,15 @@ def _decay(value, table, threshold, random):
 
 
 @njit(cache=True)
-def _integrate(layer, neurons):
-    """One step of the neurons of one position."""
-    keep_u, keep_v, last = 4095 - layer.current_decay, 4096 - layer.membrane_decay, len(layer.post_factor) - 1
-    threshold, shift, post_factor = layer.threshold << MEMBRANE_SHIFT, layer.post_factor_shift, layer.post_factor
-    u, v = neurons.u, neurons.v
+def _integrate(layer, neurons, spikes):
+    """One step of the neurons (rows, neurons) of one position: their spikes."""
+    keep_u, keep_v, last = 4095 - layer.current_decay, 4096 - layer.membrane_decay, POST_FACTORS - 1
+    threshold, shift, table = layer.threshold << MEMBRANE_SHIFT, layer.post_factor_shift, layer.post_factor
+    current, u, v, before, y2 = neurons[INPUT], neurons[U], neurons[V], neurons[MEMBRANE], neurons[POST_FACTOR]
     for i in range(len(v)):
         decayed = np.int64(u[i]) * keep_u
         decayed = (abs(decayed) >> DECAY_BITS) * (1 if decayed > 0 else -1)
-        now = decayed + (np.int64(neurons.input[i]) << MEMBRANE_SHIFT)
+        now = decayed + (np.int64(current[i]) << MEMBRANE_SHIFT)
         if now > MEMBRANE_LIMIT:
             now -= 2 * MEMBRANE_LIMIT
         elif now <= -MEMBRANE_LIMIT:
@@ -130,9 +86,9 @@ def _integrate(layer, neurons):
         decayed = np.int64(v[i]) * keep_v
         decayed = (abs(decayed) >> DECAY_BITS) * (1 if decayed > 0 else -1)
         membrane = min(max(decayed + now, -MEMBRANE_LIMIT + 1), MEMBRANE_LIMIT - 1)
-        neurons.post_factor[i] = post_factor[min(abs(membrane - threshold) >> shift, last)]
-        neurons.spikes[i] = 1 if membrane > threshold else 0
-        neurons.membrane[i] = membrane
+        y2[i] = table[min(abs(membrane - threshold) >> shift, last)]
+        spikes[i] = 1 if membrane > threshold else 0
+        before[i] = membrane
         v[i] = 0 if membrane > threshold else membrane
 
 
@@ -149,9 +105,9 @@ def _synaptic_input(weight, arriving, exponent, current):
 
 
 @njit(cache=True)
-def _coefficients(products, graded, coefficient):
-    """Per product and neuron: mantissa times the neuron's own factors, each clipped to 8 bits. Any at all?"""
-    y1, y2, y3 = graded
+def _coefficients(products, y, coefficient):
+    """Per product and neuron: mantissa times the neuron's own factors y1, y2, y3, of 8 bits each. Any at all?"""
+    y1, y2, y3 = y[0], y[1], y[2]
     found = np.zeros(len(products), np.bool_)
     for k in range(len(products)):
         p = products[k]
@@ -183,12 +139,11 @@ def _eligibility(tag, x1, coefficient, right, left, up):
 
 
 @njit(cache=True)
-def _change(variable, synapses, products, coefficient, use, target):
+def _change(variable, weight, tag, x1, products, coefficient, use, target):
     """A weight or tag row by row: all products that change it, into an accumulator each, clipped after each.
 
     Fills `variable` (fan_in, neurons) with accumulators, 7 bits after the point.
     """
-    weight, tag, x1 = synapses
     for k in range(len(products)):
         p = products[k]
         if p[0] != target or not use[k]:
@@ -207,11 +162,14 @@ def _change(variable, synapses, products, coefficient, use, target):
 
 
 @njit(cache=True)
-def _learn(layer, synapses, graded, random, workspace, fast):
-    """One step of the learning engine for the synapses of one position; fast: see Layer.fast_product."""
-    products, coefficient = layer.products, workspace.coefficient
+def _learn(layer, synapses, y, random, workspace, fast):
+    """One step of the learning engine for the synapses of one position.
+
+    y: y1, y2 and y3 of its neurons; random: of 53 bits; fast: as fast_product of a layer; workspace: from _workspace.
+    """
+    products, (coefficient, first, second) = layer.products[: layer.product_count], workspace
     weight, tag, x1 = synapses
-    use = _coefficients(products, graded, coefficient)
+    use = _coefficients(products, y, coefficient)
     up = np.int32((1 << VARIABLE_SHIFT) - 1 - (random >> (53 - VARIABLE_SHIFT)))
     if fast >= 0:
         alone = use[fast]
@@ -227,23 +185,23 @@ def _learn(layer, synapses, graded, random, workspace, fast):
         to_weight |= use[k] and products[k, 0] == TO_WEIGHT
         to_tag |= use[k] and products[k, 0] == TO_TAG
     if to_weight:
-        workspace.weight[:] = weight << VARIABLE_SHIFT
-        _change(workspace.weight, synapses, products, coefficient, use, TO_WEIGHT)
+        first[:] = weight << VARIABLE_SHIFT
+        _change(first, weight, tag, x1, products, coefficient, use, TO_WEIGHT)
     if to_tag:
-        workspace.tag[:] = tag << VARIABLE_SHIFT
-        _change(workspace.tag, synapses, products, coefficient, use, TO_TAG)
+        second[:] = tag << VARIABLE_SHIFT
+        _change(second, weight, tag, x1, products, coefficient, use, TO_TAG)
     if to_weight:
         coarse = WEIGHT_BITS - layer.weight_bits  # weights are multiples of 2^coarse
         down = VARIABLE_SHIFT + coarse
         more = np.int32((1 << down) - 1 - (random >> (53 - down)))
         for j in range(len(x1)):
             for i in range(weight.shape[1]):
-                value = ((workspace.weight[j, i] + more) >> down) << coarse
+                value = ((first[j, i] + more) >> down) << coarse
                 weight[j, i] = (min(max(value, WEIGHT_MIN), WEIGHT_MAX) >> coarse) << coarse
     if to_tag:
         for j in range(len(x1)):
             for i in range(weight.shape[1]):
-                tag[j, i] = min(max((workspace.tag[j, i] + up) >> VARIABLE_SHIFT, TAG_MIN), TAG_MAX)
+                tag[j, i] = min(max((second[j, i] + up) >> VARIABLE_SHIFT, TAG_MIN), TAG_MAX)
 
 
 @njit(cache=True, inline="always")
@@ -256,93 +214,115 @@ def _level(modulator, post_factor):
 @njit(cache=True)
 def _trace(layer, x1, arriving, random):
     """x1 decays, and a spike of this step enters at once."""
+    table, threshold, impulse = layer.trace_decay[0], layer.trace_decay[1], layer.trace_impulse
     for j in range(len(x1)):
-        value = _decay(x1[j], layer.trace_decay[0], layer.trace_decay[1], random)
-        x1[j] = min(value + layer.trace_impulse, TRACE_MAX) if arriving[j] else value
+        value = _decay(x1[j], table, threshold, random)
+        x1[j] = min(value + impulse, TRACE_MAX) if arriving[j] else value
 
 
 @njit(cache=True)
-def _workspace(layer, fan_in, neurons):
-    coefficient = np.zeros((max(len(layer.products), 1), neurons), np.int32)
-    return Workspace(coefficient, np.zeros((fan_in, neurons), np.int32), np.zeros((fan_in, neurons), np.int32))
+def _workspace(layer, synapses):
+    """Memory to work in: (products, neurons), and twice (fan_in, neurons)."""
+    fan_in, neurons = synapses[0].shape
+    coefficient = np.zeros((max(layer.product_count, 1), neurons), np.int32)
+    return coefficient, np.zeros((fan_in, neurons), np.int32), np.zeros((fan_in, neurons), np.int32)
 
 
 @njit(cache=True)
 def _of_position(synapses, chip, position):
-    return Synapses(synapses.weight[chip, position], synapses.tag[chip, position], synapses.x1[chip, position])
+    weight, tag, x1 = synapses
+    return weight[chip, position], tag[chip, position], x1[chip, position]
+
+
+@njit(cache=True)
+def replay_trace(layers, x1, arriving, random):
+    """Presynaptic traces of one position, filled: (time, fan_in), from rest; see `respond`."""
+    now = np.zeros(x1.shape[1], np.int32)
+    for time in range(len(x1)):
+        _trace(layers[0], now, arriving[time], random[time])
+        x1[time] = now
+
+
+@njit(cache=True)
+def replay_tag(layers, tags, x1, post_factor, random):
+    """Tags of one position that learns in every step, filled: (time, fan_in, neurons), from zero; see `respond`."""
+    now, y = np.zeros(tags.shape[1:], np.int32), np.zeros((3, tags.shape[2]), np.int32)
+    y[0] = MODULATOR_OFFSET
+    weight = np.zeros_like(now)
+    workspace = _workspace(layers[0], (weight, now, x1[0]))
+    for time in range(len(tags)):
+        y[1] = post_factor[time]
+        _learn(layers[0], (weight, now, x1[time]), y, random[time], workspace, layers[0].fast_product)
+        tags[time] = now
 
 
 @njit(cache=True, parallel=True)
-def respond(layer, synapses, which, below, spikes, random, modulator, signals):
+def respond(layers, synapses, which, below, spikes, trace_random, weight_random, modulator, signals):
     """One layer through all steps of a stimulus, from rest, on many chips.
 
-    which: whose synapses each chip has; below: spikes of the layer below (chips, time, units) as 0 and 1; spikes: of
-    this layer, filled; random: nothing is learned where it has no steps; modulator: without a tag, known before the
-    stimulus (chips, units); signals: filled where it has steps, with membranes before the reset and post factors,
+    layers: its constants, an array of one LAYER; which: whose synapses each chip has; below: spikes of the layer below
+    (chips, time, units) as 0 and 1; spikes: of this layer, filled; trace_random: (chips, positions, time) and
+    weight_random: (time,), or no time where nothing is learned; modulator: without a tag, known before the stimulus
+    (chips, units); signals: filled where they have a time, with membranes before the reset and post factors,
     (2, chips, time, units).
     """
-    _, positions, fan_in, neurons = synapses.weight.shape
-    learns, records = len(random.weight) > 0, signals.shape[2] > 0
+    _, positions, fan_in, neurons = synapses[0].shape
+    learns, records = len(weight_random) > 0, signals.shape[2] > 0
     for number in prange(len(spikes) * positions):
         chip, position = number // positions, number % positions
         own = which[chip]
         units = slice(position * neurons, (position + 1) * neurons)
         inputs = slice(position * fan_in, (position + 1) * fan_in)
         _respond(
-            layer, _of_position(synapses, own, position), below[chip, :, inputs], spikes[chip, :, units],
-            random.trace[own if learns else 0, position if learns else 0], random.weight,
-            modulator[own if learns and not layer.tagged else 0, units], signals[:, chip if records else 0, :, units],
+            layers[0], _of_position(synapses, own, position), below[chip, :, inputs], spikes[chip, :, units],
+            trace_random[own if learns else 0, position if learns else 0], weight_random,
+            modulator[own if learns and not layers[0].tagged else 0, units],
+            signals[:, chip if records else 0, :, units],
         )  # fmt: skip
 
 
 @njit(cache=True)
 def _respond(layer, synapses, below, spikes, trace_random, weight_random, modulator, signals):
     """One position of a layer through all steps of a stimulus."""
-    fan_in, neurons = synapses.weight.shape
-    learns, records = len(weight_random) > 0, signals.shape[1] > 0
-    u, v, y2 = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
-    graded = Graded(np.full(neurons, MODULATOR_OFFSET, np.int32), y2, np.zeros(neurons, np.int32))
-    current, membrane = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
-    workspace = _workspace(layer, fan_in, neurons)
+    weight, _, x1 = synapses
+    count = weight.shape[1]
+    learns, records, tagged = len(weight_random) > 0, signals.shape[1] > 0, layer.tagged
+    neurons, y, workspace = np.zeros((5, count), np.int32), np.zeros((3, count), np.int32), _workspace(layer, synapses)
+    y[0] = MODULATOR_OFFSET
     for time in range(len(below)):
-        _integrate(layer, Neurons(current, u, v, spikes[time], y2, membrane))
+        _integrate(layer, neurons, spikes[time])
         if records:
-            signals[0, time], signals[1, time] = membrane, y2
-        _synaptic_input(synapses.weight, below[time], layer.weight_exponent, current)
+            signals[0, time], signals[1, time] = neurons[MEMBRANE], neurons[POST_FACTOR]
+        _synaptic_input(weight, below[time], layer.weight_exponent, neurons[INPUT])
         if not learns:
             continue
-        _trace(layer, synapses.x1, below[time], trace_random[time])
+        _trace(layer, x1, below[time], trace_random[time])
         counted = (time + 1) % layer.learning_period == 0
-        for i in range(neurons):
-            if not counted:
-                y2[i] = 0
-            if not layer.tagged:
-                y2[i] = MODULATOR_OFFSET + 2 * _level(modulator[i], y2[i])
-        _learn(layer, synapses, graded, weight_random[time], workspace, layer.fast_product)
+        for i in range(count):
+            y2 = neurons[POST_FACTOR, i] if counted else 0
+            y[1, i] = y2 if tagged else MODULATOR_OFFSET + 2 * _level(modulator[i], y2)
+        _learn(layer, synapses, y, weight_random[time], workspace, layer.fast_product)
 
 
 @njit(cache=True, parallel=True)
-def conclude(layer, synapses, random, modulator):
+def conclude(layers, synapses, trace_random, weight_random, modulator):
     """The step after a stimulus, of one layer: modulators (chips, units) arrive, weights change, tags are cleared."""
-    _, positions, _, neurons = synapses.weight.shape
+    _, positions, _, neurons = synapses[0].shape
     for number in prange(len(modulator) * positions):
         chip, position = number // positions, number % positions
         units = slice(position * neurons, (position + 1) * neurons)
         own = _of_position(synapses, chip, position)
-        _conclude(layer, own, random.trace[chip, position], random.weight, modulator[chip, units])
+        _conclude(layers[0], own, trace_random[chip, position], weight_random, modulator[chip, units])
 
 
 @njit(cache=True)
 def _conclude(layer, synapses, trace_random, weight_random, modulator):
     """One position of a layer."""
-    fan_in, neurons = synapses.weight.shape
-    y1, y2, y3 = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
-    for j in range(fan_in):
-        synapses.x1[j] = _decay(synapses.x1[j], layer.trace_decay[0], layer.trace_decay[1], trace_random)
-    for i in range(neurons):
-        y1[i] = MODULATOR_OFFSET + modulator[i]
-    if layer.tagged:
-        y3[:] = CLEAR
-    else:
-        y2[:] = MODULATOR_OFFSET
-    _learn(layer, synapses, Graded(y1, y2, y3), weight_random, _workspace(layer, fan_in, neurons), NOT_FAST)
+    x1, y = synapses[2], np.zeros((3, len(modulator)), np.int32)
+    for j in range(len(x1)):
+        x1[j] = _decay(x1[j], layer.trace_decay[0], layer.trace_decay[1], trace_random)
+    for i in range(len(modulator)):
+        y[0, i] = MODULATOR_OFFSET + modulator[i]
+        y[1, i] = 0 if layer.tagged else MODULATOR_OFFSET
+        y[2, i] = CLEAR if layer.tagged else 0
+    _learn(layer, synapses, y, weight_random, _workspace(layer, synapses), NOT_FAST)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from plastic.hardware.emulator import kernels
 from plastic.hardware.emulator.emulator import STREAMS, WEIGHT_SEED, constants, stream
-from plastic.hardware.program.spec import MODULATOR_OFFSET, ChipLayer, Plasticity, Program
+from plastic.hardware.program.spec import ChipLayer, Plasticity, Program
 
 Whole = NDArray[np.int32]
 
@@ -30,26 +30,7 @@ def synapses(
     rounding = stream(program, WEIGHT_SEED, 1, steps).steps(time)
     for position in range(layer.positions):
         random = stream(program, plasticity.seed + seed + STREAMS * position, 2, steps).steps(time)
-        _traces(given, x1[:, position], arriving[:, position], random)
+        kernels.replay_trace(given, x1[:, position], arriving[:, position], random)
         if program.tagged:
-            _tags(given, tags[:, position], x1[:, position], y2[:, position], rounding)
+            kernels.replay_tag(given, tags[:, position], x1[:, position], y2[:, position], rounding)
     return x1, tags.swapaxes(2, 3)
-
-
-def _traces(layer: kernels.Layer, x1: Whole, arriving: NDArray[np.uint8], random: NDArray[np.int64]) -> None:
-    """Fills x1 (time, fan_in)."""
-    now = np.zeros(x1.shape[1], np.int32)
-    for t in range(len(x1)):
-        kernels._trace(layer, now, arriving[t], random[t])
-        x1[t] = now
-
-
-def _tags(layer: kernels.Layer, tags: Whole, x1: Whole, y2: Whole, random: NDArray[np.int64]) -> None:
-    """Fills tags (time, fan_in, neurons)."""
-    weight, now = np.zeros(tags.shape[1:], np.int32), np.zeros(tags.shape[1:], np.int32)
-    y1, y3 = np.full(weight.shape[1], MODULATOR_OFFSET, np.int32), np.zeros(weight.shape[1], np.int32)
-    workspace = kernels._workspace(layer, *weight.shape)
-    for t in range(len(tags)):
-        own, graded = kernels.Synapses(weight, now, x1[t]), kernels.Graded(y1, y2[t], y3)
-        kernels._learn(layer, own, graded, random[t], workspace, layer.fast_product)
-        tags[t] = now

@@ -9,9 +9,9 @@ import numpy as np
 from numba import njit, prange
 
 from plastic.hardware.emulator.kernels import (
+    INPUT,
     NOT_FAST,
-    Graded,
-    Neurons,
+    POST_FACTOR,
     _integrate,
     _learn,
     _level,
@@ -24,48 +24,43 @@ from plastic.hardware.program.spec import MODULATOR_OFFSET
 
 
 @njit(cache=True, parallel=True)
-def fire(layer, neurons):
-    """Neurons of one layer in one step, on many chips: all arrays (chips, units)."""
-    for chip in prange(len(neurons.u)):
-        _integrate(
-            layer,
-            Neurons(
-                neurons.input[chip], neurons.u[chip], neurons.v[chip], neurons.spikes[chip], neurons.post_factor[chip],
-                neurons.membrane[chip],
-            ),
-        )  # fmt: skip
+def fire(layers, neurons, spikes):
+    """Neurons of one layer (chips, rows, units) in one step, on many chips: their spikes (chips, units)."""
+    for chip in prange(len(spikes)):
+        _integrate(layers[0], neurons[chip], spikes[chip])
 
 
 @njit(cache=True, parallel=True)
-def adapt(layer, synapses, neurons, below, random, modulator, counted):
+def adapt(layers, synapses, neurons, below, trace_random, weight_random, modulator, counted):
     """Synapses of one layer in the same step: the neurons' input in the next one, then weights change.
 
-    below: spikes of the layer below (chips, units); random: of this step; modulator: (chips, units), of this step, or
-    where there is a tag of the step before; counted: whether post factors count in this step. Without random numbers
-    nothing is learned.
+    below: spikes of the layer below (chips, units); trace_random: (chips, positions), empty where nothing is learned;
+    modulator: (chips, units), of this step, or where there is a tag of the step before; counted: whether post factors
+    count in this step.
     """
-    _, positions, fan_in, size = synapses.weight.shape
-    learns = random.trace.size > 0
+    _, positions, fan_in, size = synapses[0].shape
     for number in prange(len(below) * positions):
         chip, position = number // positions, number % positions
         units = slice(position * size, (position + 1) * size)
         own = _of_position(synapses, chip, position)
+        weight, _, x1 = own
         arriving = below[chip, position * fan_in : (position + 1) * fan_in]
-        _synaptic_input(own.weight, arriving, layer.weight_exponent, neurons.input[chip, units])
-        if learns:
-            _trace(layer, own.x1, arriving, random.trace[chip, position])
-            _change(layer, own, neurons.post_factor[chip, units], random.weight, modulator[chip, units], counted)
+        _synaptic_input(weight, arriving, layers[0].weight_exponent, neurons[chip, INPUT, units])
+        if trace_random.size > 0:
+            _trace(layers[0], x1, arriving, trace_random[chip, position])
+            _change(
+                layers[0], own, neurons[chip, POST_FACTOR, units], weight_random, modulator[chip, units], counted
+            )  # fmt: skip
 
 
 @njit(cache=True)
 def _change(layer, synapses, post_factor, random, modulator, counted):
     """Weights and tags of one position."""
-    fan_in, size = synapses.weight.shape
-    y1, y2, y3 = np.zeros(size, np.int32), np.zeros(size, np.int32), np.zeros(size, np.int32)
-    for i in range(size):
+    y = np.zeros((3, len(modulator)), np.int32)
+    for i in range(len(modulator)):
+        y2 = post_factor[i] if counted else 0
         if layer.tagged:
-            y1[i] = MODULATOR_OFFSET + modulator[i]
-            y2[i] = post_factor[i] if counted else 0
+            y[0, i], y[1, i] = MODULATOR_OFFSET + modulator[i], y2
         else:
-            y2[i] = MODULATOR_OFFSET + 2 * (_level(modulator[i], post_factor[i]) if counted else 0)
-    _learn(layer, synapses, Graded(y1, y2, y3), random, _workspace(layer, fan_in, size), NOT_FAST)
+            y[1, i] = MODULATOR_OFFSET + 2 * _level(modulator[i], y2)
+    _learn(layer, synapses, y, random, _workspace(layer, synapses), NOT_FAST)

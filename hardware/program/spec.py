@@ -32,6 +32,7 @@ Eligibility = Literal["tag", "none"]  # where it waits for the modulator; none: 
 ELIGIBILITIES: tuple[Eligibility, ...] = ("tag", "none")
 PROFILES: tuple[Profile, ...] = ("sim-3f", "hw-2f")
 VERSION = 3  # of this format
+POST_FACTORS, PRODUCTS = 512, 16  # entries of a table, and products of a learning rule, at most
 
 TRACE_MAX = 127  # x1, y1, y2, y3
 WEIGHT_MIN, WEIGHT_MAX, WEIGHT_BITS = -256, 255, 8
