@@ -10,6 +10,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from plastic.errors import PlasticError
-from plastic.files import replacing
+from ...errors import PlasticError
 
 FORMAT, VERSION = "plastic lava bundle", 1
 MANIFEST = "manifest.json"
@@ -34,17 +36,23 @@ def write(folder: Path, content: Mapping[str, Any], files: Mapping[str, bytes]) 
     sums = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
     manifest = {"format": FORMAT, "version": VERSION, **content, "files": sums}
     manifest["checksum"] = checksum(manifest)
+    partial = None
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise PlasticError(f"{str(folder)!r} exists and is not an empty folder; choose another.")
-        with replacing(folder) as place:
-            for name, data in files.items():
-                (place / name).parent.mkdir(parents=True, exist_ok=True)
-                (place / name).write_bytes(data)
-            text = json.dumps(manifest, indent=1, ensure_ascii=False)
-            (place / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        for name, data in files.items():
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            (partial / name).write_bytes(data)
+        text = json.dumps(manifest, indent=1, ensure_ascii=False)
+        (partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        partial.chmod(0o755)
+        os.replace(partial, folder)
     except OSError as error:
         raise PlasticError(f"cannot write the bundle {str(folder)!r} ({error}); choose another folder.") from None
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def checksum(manifest: Mapping[str, Any]) -> str:
@@ -119,7 +127,7 @@ def _is_inside(name: str) -> bool:
     return bool(name) and not name.startswith("/") and not {"", ".", ".."} & set(parts) and "\\" not in name
 
 
-def pack(arrays: Mapping[str, Any]) -> bytes:
+def to_npz(arrays: Mapping[str, Any]) -> bytes:
     """Arrays as npz, compressed."""
     buffer = io.BytesIO()
     named: dict[str, Any] = {name: np.asarray(value) for name, value in arrays.items()}
@@ -127,7 +135,7 @@ def pack(arrays: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes, name: str) -> dict[str, Any]:
+def from_npz(data: bytes, name: str) -> dict[str, Any]:
     """The arrays of an npz; objects, which would be pickled, are refused. PlasticError if it cannot be read."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

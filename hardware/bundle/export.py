@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from plastic.backends import batched, capabilities, first
+from plastic.backends import capabilities
 from plastic.errors import PlasticError
-from plastic.hardware.bundle.write import FloatRun, Stimuli, write_bundle
+from plastic.hardware.bundle.write import FloatRun, Recording, write_bundle
 from plastic.hardware.chip.emulated import EmulatedChip
 from plastic.hardware.chip.on_lava import LavaChip
 from plastic.hardware.chip.options import circuit_of
-from plastic.hardware.compiler.calibration import float_run
+from plastic.hardware.compiler.calibration import float_network, float_run
 from plastic.hardware.compiler.options import Chip, LayerReport, Quantised, Ranges
 from plastic.hardware.compiler.quantiser import check_fits, quantise
 from plastic.hardware.program.spec import ELIGIBILITIES, PROFILES, ROUNDINGS
@@ -59,7 +59,7 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
     about = {"rule": rule.name, "equation": rule.equation, "citation": rule.citation, "run": run.name,
              "learning_rate": rate, "begins": beginning, "report": [vars(one) for one in made.report]}  # fmt: skip
     compared = write_bundle(out, program, stimuli, floating, seed, about)
-    return {"stimuli": count, "profile": chip.profile, "report": _told(made.report), "float": compared}
+    return {"stimuli": count, "profile": chip.profile, "report": _displayed(made.report), "float": compared}
 
 
 def _program_of_chip(run: FinishedRun, beginning: str) -> tuple[Quantised, Weights] | None:
@@ -107,7 +107,7 @@ def _fits_profile(rule: Rule, profile: str) -> None:
 
 
 def _ranges(run: FinishedRun, rate: float) -> list[Ranges]:
-    """What the run's signals reach, seen on a run of the same network again."""
+    """What the run's signals reach, in a run of the same network again."""
     config, ensemble = run.config, run.ensemble
     length = min(CALIBRATION, max(1, config.training.steps or 0))
     ranges = float_run(ensemble.settings, ensemble.tasks[0], config.seed, rate, length, ensemble.settings.batch)
@@ -117,12 +117,12 @@ def _ranges(run: FinishedRun, rate: float) -> list[Ranges]:
     return [replace(one, weight=max(one.weight, w)) for one, w in zip(ranges, largest, strict=True)]
 
 
-def _told(report: Sequence[LayerReport]) -> list[dict[str, Any]]:
+def _displayed(report: Sequence[LayerReport]) -> list[dict[str, Any]]:
     return [vars(one) | {"expected": one.expected} for one in report]
 
 
 @dataclass
-class _Seen:
+class _Recorder:
     """An observer that keeps stimuli, and the spikes of every layer."""
 
     ensemble: Ensemble
@@ -146,12 +146,10 @@ class _Seen:
         self.labels.append(int(stimulus.labels[0, 0]))
 
 
-def _float(run: FinishedRun, weights: Weights, count: int, rate: float) -> tuple[Stimuli, FloatRun]:
+def _float(run: FinishedRun, weights: Weights, count: int, rate: float) -> tuple[Recording, FloatRun]:
     """The network learns in float64 from the stimuli of one stream, from these weights on."""
-    settings = run.ensemble.settings
-    name, device = first(batched), torch.device("cpu")
-    given = replace(settings, backend=name, options=None, batch=1, dtype=torch.float64, device=device)
-    ensemble = Ensemble(given, [run.ensemble.tasks[0]], [run.config.seed], [rate])
+    (task, *_), seed = run.ensemble.tasks, run.config.seed
+    ensemble = float_network(run.ensemble.settings, task, seed, rate, 1, torch.float64)
     for name, value in ensemble.parameters.items():
         value.copy_(torch.as_tensor(weights[name])[None])
     names = [f"layer{n}.weight" for n in range(1, len(ensemble.network.layers) + 1)]
@@ -161,7 +159,7 @@ def _float(run: FinishedRun, weights: Weights, count: int, rate: float) -> tuple
         parameters = ensemble.parameters
         return [parameters[name][0].numpy().reshape(shape).copy() for name, shape in zip(names, shapes, strict=True)]
 
-    initial, seen = now(), _Seen(ensemble)
-    ensemble.train(count, seen)
-    stimuli = Stimuli(np.stack(seen.inputs), np.array(seen.fixation), np.array(seen.labels))
-    return stimuli, FloatRun(np.stack(seen.spikes), initial, now())
+    initial, recorder = now(), _Recorder(ensemble)
+    ensemble.train(count, recorder)
+    stimuli = Recording(np.stack(recorder.inputs), np.array(recorder.fixation), np.array(recorder.labels))
+    return stimuli, FloatRun(np.stack(recorder.spikes), initial, now())

@@ -1,4 +1,4 @@
-"""A bundle run on Lava, and what it did beside what it should do. In a bundle this file is `run.py`.
+"""A bundle run on Lava, and what it did beside what it should do. In a bundle `run.py` calls it.
 
     python run.py                   all stimuli
     python run.py --stimuli 20      the first ones only
@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from plastic.errors import PlasticError
-from plastic.hardware.bundle import container
-from plastic.hardware.program.circuit import Circuit, IntegerCircuit
-
-PATIENCE = 120  # seconds that Lava may take for one stimulus
+from ...errors import PlasticError
+from ..lava.fixed import PATIENCE, run_fixed
+from ..lava.parts import ChipResponse
+from ..program.spec import Program
+from . import container
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def read_bundle(folder: Path) -> Bundle:
     """PlasticError for what is no bundle, not as it was written, or incomplete."""
     manifest, files = container.read(folder)
     try:
-        parts = [container.unpack(files[name], name) for name in ("arrays.npz", "golden.npz", "float.npz")]
+        parts = [container.from_npz(files[name], name) for name in ("arrays.npz", "golden.npz", "float.npz")]
         bundle = Bundle(manifest, *parts)
         shape = (bundle.stimuli, bundle.program["time_steps"])
         shapes = {bundle.spikes(which).shape[:2] for which in ("input", "golden", "floating")}
@@ -87,90 +87,57 @@ def digest(weights: Sequence[Any]) -> str:
     return whole.hexdigest()
 
 
-def lava_run(bundle: Bundle, stimuli: int, timeout: int = PATIENCE) -> Iterator[Any]:
-    """What Lava does with each stimulus: spikes, modulators, weights."""
-    from plastic.hardware.lava.shim import load_lava
-
-    load_lava()
-    from plastic.hardware.lava.parts import LayerSpec
-
-    program, seed = bundle.program, bundle.manifest["seed"]
-    layers = []
-    for number, layer in enumerate(program["layers"], 1):
-        c, rule = layer["constants"], layer["plasticity"]
-        table = bundle.arrays[f"layer{number}.post_factor"]
-        constants = (c["current_decay"], c["membrane_decay"], c["threshold"], table, c["post_factor_shift"])
-        learning = {} if rule is None else bundle.manifest["learning_rules"][number - 1]
-        first = 0 if rule is None else rule["seed"] + seed
-        weight = bundle.arrays[f"layer{number}.weight"].astype(np.int32)
-        layers.append(LayerSpec(weight, constants, learning, first, layer["weight_exponent"], layer["weight_bits"]))
-    network: Any
-    if program["profile"] == "hw-2f":
-        from plastic.hardware.lava.stock import StockNetwork
-
-        network = StockNetwork(layers, bundle.spikes("input")[:stimuli])
-        yield from network.run(weights_every=1, timeout=timeout)
-        return
-    from plastic.hardware.lava.network import LavaNetwork
-
-    state = {k.removeprefix("state/"): v[None] for k, v in bundle.arrays.items() if k.startswith("state/")}
-    circuit = IntegerCircuit(
-        Circuit.of(program["circuit"]), bundle.sizes(), program["inputs"], program["time_steps"],
-        [one["modulator_scale"] for one in program["layers"]], [one["modulator_shift"] for one in program["layers"]],
-        None if program["rounding"] == "nearest" else [seed], state, early=program["eligibility"] == "none",
-        steps=None if program["steps"] is None else Circuit.of(program["steps"]),
+def on_lava(bundle: Bundle, count: int, timeout: int = PATIENCE, tags: bool = False) -> Iterator[ChipResponse]:
+    """What Lava does with each of the first `count` stimuli: spikes, modulators, weights, and tags where asked for."""
+    return run_fixed(
+        Program.of(bundle.program, bundle.arrays), bundle.spikes("input")[:count], bundle.arrays["fixation"][:count],
+        bundle.targets()[:count], seed=bundle.manifest["seed"], tags=tags, timeout=timeout,
     )  # fmt: skip
-    network = LavaNetwork(
-        layers, circuit, bundle.spikes("input")[:stimuli], bundle.arrays["fixation"][:stimuli],
-        bundle.targets()[:stimuli], rounding=program["rounding"], period=program["learning_period"],
-        early=program["eligibility"] == "none", stepwise=program["steps"] is not None,
-    )  # fmt: skip
-    yield from network.run(weights_every=1, timeout=timeout)
 
 
 @dataclass
-class Track:
-    """What Lava did, stimulus by stimulus."""
+class Replay:
+    """What a chip did, stimulus by stimulus."""
 
     spikes: list[Any] = field(default_factory=list)  # (time, units)
     modulators: list[Any] = field(default_factory=list)  # (units,), or of each step (time, units)
     digests: list[str] = field(default_factory=list)  # of all weights after it
     weights: list[Any] = field(default_factory=list)  # of the last one, per layer
 
-    def add(self, seen: Any) -> None:
-        self.spikes.append(np.rint(seen.spikes).astype(np.uint8))
-        self.modulators.append(np.asarray(seen.modulators, dtype=np.int64))
-        self.weights = [np.asarray(one).astype(np.int16) for one in seen.weights]
+    def add(self, response: ChipResponse) -> None:
+        self.spikes.append(np.rint(response.spikes).astype(np.uint8))
+        self.modulators.append(np.asarray(response.modulators, dtype=np.int64))
+        self.weights = [np.asarray(one).astype(np.int16) for one in response.weights]
         self.digests.append(digest(self.weights))
 
 
-def beside_emulator(bundle: Bundle, track: Track) -> dict[str, Any]:
+def beside_emulator(bundle: Bundle, replay: Replay) -> dict[str, Any]:
     """How many spikes, modulators and weights differ from those of the emulator; all must be 0."""
-    done = len(track.spikes)
-    golden, spikes = bundle.spikes("golden")[:done], np.stack(track.spikes)
-    told = bundle.golden["modulators"][:done]
+    done = len(replay.spikes)
+    golden, spikes = bundle.spikes("golden")[:done], np.stack(replay.spikes)
+    modulators = bundle.golden["modulators"][:done]
     weights = None
     if done == bundle.stimuli:
-        final = [bundle.golden[f"layer{n}.weight"] for n in range(1, len(track.weights) + 1)]
-        weights = sum(int((a != b).sum()) for a, b in zip(final, track.weights, strict=True))
-    digests = sum(a != b for a, b in zip(bundle.manifest["digests"], track.digests, strict=False))
+        final = [bundle.golden[f"layer{n}.weight"] for n in range(1, len(replay.weights) + 1)]
+        weights = sum(int((a != b).sum()) for a, b in zip(final, replay.weights, strict=True))
+    digests = sum(a != b for a, b in zip(bundle.manifest["digests"], replay.digests, strict=False))
     return {
         "stimuli": done,
         "spikes": int(golden.sum()),
         "spikes_differing": int((golden != spikes).sum()),
-        "modulators": int((told != 0).sum()),
-        "modulators_differing": int((told != np.stack(track.modulators)).sum()),
-        "weights_moved": sum(int((a != b).sum()) for a, b in zip(bundle.first_weights(), track.weights, strict=True)),
+        "modulators": int((modulators != 0).sum()),
+        "modulators_differing": int((modulators != np.stack(replay.modulators)).sum()),
+        "weights_moved": sum(int((a != b).sum()) for a, b in zip(bundle.first_weights(), replay.weights, strict=True)),
         "weights_differing": weights,
         "stimuli_with_other_weights": digests,
     }
 
 
-def beside_float(bundle: Bundle, track: Track) -> dict[str, Any]:
+def beside_float(bundle: Bundle, replay: Replay) -> dict[str, Any]:
     """Fraction of neurons × steps that agree with the float run; per layer the correlation, and slope against it, of
     how far the weights went, if all stimuli were run."""
-    done = len(track.spikes)
-    floating, spikes = bundle.spikes("floating")[:done], np.stack(track.spikes)
+    done = len(replay.spikes)
+    floating, spikes = bundle.spikes("floating")[:done], np.stack(replay.spikes)
     record: dict[str, Any] = {
         "agreeing": float((floating == spikes).mean()),
         "spikes": int(spikes.sum()),
@@ -179,7 +146,7 @@ def beside_float(bundle: Bundle, track: Track) -> dict[str, Any]:
     }
     if done < bundle.stimuli:
         return record
-    for number, weight in enumerate(track.weights, 1):
+    for number, weight in enumerate(replay.weights, 1):
         scale = bundle.program["scales"][number - 1]["weight"]
         start = bundle.floating[f"layer{number}.initial"]
         expected = (bundle.floating[f"layer{number}.weight"] - start).ravel()
@@ -232,27 +199,24 @@ def report(bundle: Bundle, emulator: Mapping[str, Any], floating: Mapping[str, A
     return "\n".join([*lines, "agree: bit for bit" if exact(emulator) else "DISAGREE"])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
+    """`run.py` of the bundle in that folder."""
     parser = argparse.ArgumentParser(description="Run this bundle on Lava and compare it with the emulator.")
     parser.add_argument("--stimuli", type=int, help="only so many, from the first")
     parser.add_argument("--timeout", type=int, default=PATIENCE, help="seconds that Lava may take for a stimulus")
     chosen = parser.parse_args(arguments)
     try:
-        bundle = read_bundle(Path(__file__).parent)
+        bundle = read_bundle(folder)
         count = bundle.stimuli if chosen.stimuli is None else chosen.stimuli
         if not 0 < count <= bundle.stimuli:
             raise PlasticError(f"--stimuli is {count}; there are {bundle.stimuli}.")
-        track = Track()
+        replay = Replay()
         print(f"running {count} stimuli on Lava …", flush=True)
-        for seen in lava_run(bundle, count, chosen.timeout):
-            track.add(seen)
-        record = beside_emulator(bundle, track)
-        print(report(bundle, record, beside_float(bundle, track)))
+        for response in on_lava(bundle, count, chosen.timeout):
+            replay.add(response)
+        record = beside_emulator(bundle, replay)
+        print(report(bundle, record, beside_float(bundle, replay)))
         return 0 if exact(record) else 1
     except PlasticError as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

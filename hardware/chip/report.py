@@ -76,7 +76,12 @@ def report(
             }
         )
         compared.append((a.mean((0, 1)), b.mean((0, 1)), weight, stored))
-    return {"rounding": program.rounding, "profile": program.profile, "layers": layers}, compared
+    return {
+        "rounding": program.rounding,
+        "profile": program.profile,
+        "calibrated_on": quantised.calibrated_on,
+        "layers": layers,
+    }, compared
 
 
 def write_report(

@@ -11,14 +11,15 @@ from plastic.hardware.program.spec import WEIGHT_BITS, Eligibility, Profile, Pro
 class Ranges:
     """What one layer's signals reached in a float run: the largest weight, and for eligibility and modulator the
     largest that counts (0.5 % of those that are not zero are larger) and the typical one (their mean). Of a rule that
-    weighs every step, the largest eligibility and modulator are those of a step, and the typical eligibility is the
-    weighed one."""
+    weights every step, the largest eligibility and modulator are those of a step, and the typical eligibility is the
+    weighted one. measured_on: the backend of that run."""
 
     weight: float
     eligibility: float
     modulator: float
     typical_eligibility: float = 0.0
     typical_modulator: float = 0.0
+    measured_on: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class LayerReport:
     modulator_levels: int  # what the largest modulator is on the chip, up to 7; without a tag modulator · ψ, to 31
     membrane_decay: float  # β that the chip has
     trace_decay: float  # λ that the chip has
-    tag_decay: float | None = None  # κ that it has, of rules that weigh every step, where there is a tag
+    tag_decay: float | None = None  # κ that it has, of rules that weight every step, where there is a tag
 
     @property
     def expected(self) -> str:
@@ -64,7 +65,8 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Quantised:
-    """A program and what it cost."""
+    """A program and what it cost; calibrated_on: the backend of the float run whose ranges chose the scales."""
 
     program: Program
     report: tuple[LayerReport, ...]
+    calibrated_on: str | None = None

@@ -28,13 +28,14 @@ from plastic.hardware.compiler.circuit import Compiled
 from plastic.hardware.compiler.options import Chip, LayerReport, Quantised, Ranges
 from plastic.hardware.compiler.tag_leak import filtered, leak, tag_decay, unfiltered_by
 from plastic.hardware.program.arithmetic import ONE
-from plastic.hardware.program.circuit import EARLY_MODULATOR, LEVELS
+from plastic.hardware.program.circuit import LEVELS, UNTAGGED_MODULATOR
 from plastic.hardware.program.spec import (
-    EARLY_SHIFT,
     EXPONENTS,
     MANTISSAS,
+    POST_FACTORS,
     TAG_MAX,
     TRACE_MAX,
+    UNTAGGED_SHIFT,
     WEIGHT_BITS,
     WEIGHT_MAX,
     ChipLayer,
@@ -49,9 +50,8 @@ from plastic.models.network.layer import Layer, Network
 from plastic.models.neuron.constants import SpikingStep
 from plastic.rules.rule import Rule
 
-TABLE = 512  # entries of the post factor
 FAN_IN_MAX = 2**17 // WEIGHT_MAX  # more could leave the 24 bits of the synaptic current
-HEADROOM = 1.25  # weights may grow by this beyond what the float run saw
+HEADROOM = 1.25  # weights may grow by this beyond what they reach in the float run
 MANTISSA = -4  # of dw: times −8 per level it is 32, which the shift of 5 divides
 SEED_STEP = 1000  # between the random streams of two layers
 
@@ -90,7 +90,7 @@ def quantise(
         initial_state(compiled, source.parameters), chip.rounding, chip.profile, scales, description,
         chip.eligibility, compiled.steps,
     )  # fmt: skip
-    return Quantised(program, reports)
+    return Quantised(program, reports, calibrated_on=ranges[0].measured_on)
 
 
 def _check_eligibility(rule: Rule, chip: Chip, compiled: Compiled) -> None:
@@ -193,7 +193,7 @@ def _layer(
     highest = WEIGHT_MAX + 1 - grain
     clipped = np.clip(whole, -WEIGHT_MAX - 1, highest).astype(np.int16)
     constants, post_scale = _neurons(source, chip, threshold, scale, ranges)
-    learning = _plasticity if chip.eligibility == "tag" else _early_plasticity
+    learning = _plasticity if chip.eligibility == "tag" else _untagged_plasticity
     plasticity, scales = learning(source, chip, index, ranges, scale, post_scale)
     shift = 24 + math.floor(14 - math.log2(scales["modulator"]))
     factor = round(scales["modulator"] * 2.0 ** (shift - 24))
@@ -207,8 +207,8 @@ def _layer(
     if source.rule.stepwise or chip.eligibility == "none":
         lost /= source.time_steps
     if chip.eligibility == "none":
-        most = EARLY_MODULATOR
-        levels = round(min(largest, most) * post_scale) >> EARLY_SHIFT
+        most = UNTAGGED_MODULATOR
+        levels = round(min(largest, most) * post_scale) >> UNTAGGED_SHIFT
     coarse = 2 ** (WEIGHT_BITS - chip.weight_bits)
     report = LayerReport(
         index + 1, threshold, coarse / scale, lost / coarse, float((whole != clipped).mean()),
@@ -231,8 +231,8 @@ def _neurons(source: _Source, chip: Chip, threshold: int, scale: float, ranges: 
             f"{TAG_MAX / (15 * impulse * gains(3)[0][0]):.3g} of it; shorten the stimuli (--time-steps)."
         )
     reach = 8 * 64 * scale * step.threshold  # the table ends at 8 thresholds
-    shift = max(0, math.ceil(math.log2(reach / TABLE)))
-    distance = (np.arange(TABLE) + 0.5) * 2**shift / (64 * scale)
+    shift = max(0, math.ceil(math.log2(reach / POST_FACTORS)))
+    distance = (np.arange(POST_FACTORS) + 0.5) * 2**shift / (64 * scale)
     psi = np.ones(1) if mask == "none" else POST_FACTOR[step.surrogate](distance, step.slope)
     table = np.round(peaks[0] * psi).astype(np.int32)
     decay = min(max(round(4096 * (1 - step.membrane_decay)), 0), 4095 if step.membrane_decay > 0 else 4096)
@@ -266,14 +266,14 @@ def _plasticity(
     return plasticity, {"trace": impulse, "post_factor": post_scale, "tag": tag, "modulator": needed / 2.0**exponent}
 
 
-def _early_plasticity(
+def _untagged_plasticity(
     source: _Source, chip: Chip, index: int, ranges: Ranges, scale: float, post_scale: int
 ) -> tuple[Plasticity, dict[str, float]]:
     """Without a tag: dw = x1 · (y2 − 64) · 4 · 2^exponent, of which the shift by 3 leaves x1 · level · 2^exponent."""
     impulse, (tau, _) = _impulse(source.step, source.time_steps), trace_decay(source.step.trace_decay)
-    level = post_scale / 2**EARLY_SHIFT  # per unit of the modulator on the chip, where ψ is largest
+    level = post_scale / 2**UNTAGGED_SHIFT  # per unit of the modulator on the chip, where ψ is largest
     needed = source.learning_rate * scale / (impulse * level)  # the chip's modulator per unit, times 2^exponent
-    exponent = max(EXPONENTS[0], math.ceil(math.log2(needed * max(ranges.modulator, 1e-12) / EARLY_MODULATOR)))
+    exponent = max(EXPONENTS[0], math.ceil(math.log2(needed * max(ranges.modulator, 1e-12) / UNTAGGED_MODULATOR)))
     if exponent > EXPONENTS[1]:
         raise _too_fast(source, index, exponent)
     dw = Product((Factor("x1"), Factor("y2", -64)), -MANTISSA, exponent)

@@ -1,4 +1,4 @@
-"""A tag that forgets: ē ← κ ē + ψ x̄, of rules that weigh every step and filter the eligibility of each synapse."""
+"""A tag that forgets: ē ← κ ē + ψ x̄, of rules that weight every step and filter the eligibility of each synapse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from plastic.rules.rule import Rule
 
 
 def filtered(rule: Rule) -> float:
-    """The decay per step of the eligibility of a rule that weighs every step; 0 where it is not filtered."""
+    """The decay per step of the eligibility of a rule that weights every step; 0 where it is not filtered."""
     return max(rule.eligibility_decays, default=0.0)
 
 

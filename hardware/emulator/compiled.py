@@ -32,7 +32,7 @@ def _quotient(a: Any, b: Any) -> Any:
     return 0 if b == 0 else min(max((a << FRACTION) // b, -LIMIT), LIMIT)
 
 
-class Compiled(FixedPoint):
+class NumbaCircuit(FixedPoint):
     """FixedPoint whose sums, products, quotients, products of a row with a matrix and outer products are compiled."""
 
     add = staticmethod(_sum)

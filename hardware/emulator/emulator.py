@@ -8,19 +8,19 @@ its own weights, random numbers and stimuli.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plastic.errors import PlasticError
 from plastic.hardware.emulator import kernels
-from plastic.hardware.emulator.compiled import Compiled
+from plastic.hardware.emulator.compiled import NumbaCircuit
 from plastic.hardware.emulator.stepping import Stepping
-from plastic.hardware.program.arithmetic import FixedPoint
-from plastic.hardware.program.circuit import IntegerCircuit
-from plastic.hardware.program.spec import WEIGHT_BITS, ChipLayer, Plasticity, Program
+from plastic.hardware.program.running import integer_circuit
+from plastic.hardware.program.spec import POST_FACTORS, PRODUCTS, WEIGHT_BITS, ChipLayer, Plasticity, Program
 
 Ints = NDArray[np.integer[Any]]
 UNIT = 1 << 53  # a random number in [0, 1) has 53 bits
@@ -83,9 +83,8 @@ class Emulator:
         self.layers = [
             _Layer(layer, weight, program, seeds, steps) for layer, weight in zip(program.layers, given, strict=True)
         ]
-        self.early = program.eligibility == "none"
-        self.circuit = integer_circuit(program, seeds, state, steps // (program.time_steps + 1), Compiled)
-        self._weight_random = _stream(program, WEIGHT_SEED, 1, steps)
+        self.circuit = integer_circuit(program, seeds, state, steps // (program.time_steps + 1), NumbaCircuit)
+        self._weight_random = stream(program, WEIGHT_SEED, 1, steps)
 
     @property
     def weights(self) -> list[NDArray[np.int16]]:
@@ -98,49 +97,51 @@ class Emulator:
         return [np.ascontiguousarray(layer.tag.swapaxes(2, 3)).astype(np.int16) for layer in self.layers]
 
     def stimulus(
-        self, spikes: Ints, looks: bool = False, fixation: Ints | None = None, target: Ints | None = None
+        self, spikes: Ints, record: bool = False, fixation: Ints | None = None, target: Ints | None = None
     ) -> Stimulated:
-        """All steps of a stimulus on every chip; spikes: (chips, time, inputs) of 0 and 1; looks: show signals.
+        """All steps of a stimulus on every chip; spikes: (chips, time, inputs) of 0 and 1; record: return signals.
 
         fixation, target: as of `learn`, for programs whose weights change during the stimulus.
         """
-        told = np.zeros((self.chips, self.program.units), np.int32)
-        if self.early or self.circuit.steps is not None:
+        modulator = np.zeros((self.chips, self.program.units), np.int32)
+        if not self.program.tagged or self.circuit.steps is not None:
             if fixation is None or target is None:
                 raise ValueError("modulators during the stimulus need fixation and target before it")
-            told = self.circuit.begin(fixation, target)
+            modulator = self.circuit.begin(fixation, target)
         below = np.ascontiguousarray(spikes, dtype=np.uint8)
         random = self._weight_random.steps(below.shape[1])
         if self.circuit.steps is not None:
-            return self._step_by_step(below, random, looks)
+            return self._step_by_step(below, random, record)
         which = np.arange(self.chips)
-        seen, arrived, signals, start = [], [], [], 0
+        layers, signals, start = [], [], 0
         for layer in self.layers:
-            arrived.append(below[:, :-1].sum((1, 2), dtype=np.int64))  # the last step's come too late
-            signals.append(np.zeros((2, *below.shape[:2], layer.units), np.int32) if looks else NO_SIGNALS)
-            own = np.ascontiguousarray(told[:, start : start + layer.units])
-            below = layer.respond(below, which, random, signals[-1], own)
-            seen.append(below)
+            signals.append(np.zeros((2, *below.shape[:2], layer.units), np.int32) if record else NO_SIGNALS)
+            own = np.ascontiguousarray(modulator[:, start : start + layer.units])
+            layers.append(layer.respond(layers[-1] if layers else below, which, random, signals[-1], own))
             start += layer.units
-        self.steps += below.shape[1]
-        counts = np.concatenate([one.sum(1, dtype=np.int64) for one in seen], axis=1)
-        return Stimulated(seen, counts, np.stack(arrived, axis=1), signals if looks else [])
+        return self._stimulated(below, layers, signals if record else [])
 
-    def _step_by_step(self, spikes: NDArray[np.uint8], random: NDArray[np.int64], looks: bool) -> Stimulated:
+    def _step_by_step(self, spikes: NDArray[np.uint8], random: NDArray[np.int64], record: bool) -> Stimulated:
         """All layers through one step, the circuit that answers it, and their synapses; then the next step."""
         steps = [layer.stepping(spikes.shape[1]) for layer in self.layers]
         for t in range(spikes.shape[1]):
             fired = [step.fire(t) for step in steps]
-            told = self.circuit.step(spikes[:, t], np.concatenate(fired, axis=1))
+            modulator = self.circuit.step(spikes[:, t], np.concatenate(fired, axis=1))
             start = 0
             for step, below in zip(steps, [spikes[:, t], *fired], strict=False):
-                step.adapt(t, below, told[:, start : start + step.layer.units], int(random[t]))
-                start += step.layer.units
-        self.steps += spikes.shape[1]
-        seen = [step.spikes for step in steps]
-        arrived = [below[:, :-1].sum((1, 2), dtype=np.int64) for below in (spikes, *seen[:-1])]
-        counts = np.concatenate([one.sum(1, dtype=np.int64) for one in seen], axis=1)
-        return Stimulated(seen, counts, np.stack(arrived, axis=1), [step.signals for step in steps] if looks else [])
+                step.adapt(t, below, modulator[:, start : start + step.units], int(random[t]))
+                start += step.units
+        return self._stimulated(spikes, [s.spikes for s in steps], [s.signals for s in steps] if record else [])
+
+    def _stimulated(
+        self, inputs: NDArray[np.uint8], layers: list[NDArray[np.uint8]], signals: list[NDArray[np.int32]]
+    ) -> Stimulated:
+        self.steps += inputs.shape[1]
+        arrived = [
+            below[:, :-1].sum((1, 2), dtype=np.int64) for below in (inputs, *layers[:-1])
+        ]  # the last come too late
+        counts = np.concatenate([one.sum(1, dtype=np.int64) for one in layers], axis=1)
+        return Stimulated(layers, counts, np.stack(arrived, axis=1), signals)
 
     def learn(self, stimulated: Stimulated, fixation: Ints, target: Ints) -> NDArray[np.int32]:
         """The step after it: modulators (chips, units), which are returned, change weights and clear tags; of a circuit
@@ -150,8 +151,8 @@ class Emulator:
         """
         modulator = self.circuit.end(stimulated.counts, stimulated.arrived, fixation, target)
         random, start = int(self._weight_random.steps(1)[0]), 0
-        sent = np.zeros((self.chips, self.program.units), np.int32) if self.early else modulator
-        if self.circuit.steps is not None and not self.early:  # those of the last step, which the tag holds now
+        sent = modulator if self.program.tagged else np.zeros((self.chips, self.program.units), np.int32)
+        if self.circuit.steps is not None and self.program.tagged:  # those of the last step, which the tag holds now
             sent = modulator[:, -1] * (self.program.time_steps % self.program.learning_period == 0)
         for layer in self.layers:
             layer.conclude(np.ascontiguousarray(sent[:, start : start + layer.units]), random)
@@ -162,97 +163,97 @@ class Emulator:
     def features(self, spikes: Ints, chip: int = 0) -> list[NDArray[np.uint8]]:
         """Spikes of every layer, (examples, time, units), for inputs (examples, time, inputs), as the chip is now."""
         below, which = np.ascontiguousarray(spikes, dtype=np.uint8), np.full(len(spikes), chip)
-        seen = []
+        layers = []
         for layer in self.layers:
-            below = layer.respond(below, which, None, NO_SIGNALS, NOTHING_TOLD)
-            seen.append(below)
-        return seen
+            below = layer.respond(below, which, None, NO_SIGNALS, NO_MODULATOR)
+            layers.append(below)
+        return layers
 
 
-def integer_circuit(
-    program: Program, seeds: Sequence[int], state: Mapping[str, NDArray[np.int64]] | None = None, stimuli: int = 0,
-    arithmetic: Any = FixedPoint,
-) -> IntegerCircuit:  # fmt: skip
-    """The modulatory circuits of some chips; state: (chips, …) per name, after that many stimuli."""
-    layers = program.layers
-    own = {k: np.repeat(np.asarray(v)[None], len(seeds), 0) for k, v in program.state.items()}
-    own |= {k: np.array(v) for k, v in (state or {}).items()}
-    return IntegerCircuit(
-        program.circuit, [la.units for la in layers], program.inputs, program.time_steps,
-        [la.modulator_scale for la in layers], [la.modulator_shift for la in layers],
-        None if program.rounding == "nearest" else seeds, own, stimuli, arithmetic, program.eligibility == "none",
-        program.steps,
-    )  # fmt: skip
-
-
-def _stream(program: Program, seed: int, per_step: int, skipped: int) -> Stream | Halves:
+def stream(program: Program, seed: int, per_step: int, skipped: int) -> Stream | Halves:
+    """The random numbers of a program, or none of them."""
     return Halves() if program.rounding == "nearest" else Stream(seed, per_step, skipped)
 
 
-NOTHING = Plasticity((), (), 0, 1, 0)
+NO_PLASTICITY = Plasticity((), (), 0, 1, 0)
+NO_RANDOM = np.zeros((1, 1, 0), np.int64), np.zeros(0, np.int64)
+NO_MODULATOR = np.zeros((1, 1), np.int32)
+NO_SIGNALS = np.zeros((2, 1, 0, 1), np.int32)
+
+
+def constants(layer: ChipLayer, plasticity: Plasticity, program: Program) -> NDArray[np.void]:
+    """The constants of a layer as the kernels take them, an array of one; PlasticError where they do not fit."""
+    neurons, (products, fast), made = layer.constants, encode(plasticity), np.zeros(1, kernels.LAYER)
+    table = neurons.post_factor
+    for what, count, most in (("post factors", len(table), POST_FACTORS), ("products", len(products), PRODUCTS)):
+        if count > most:
+            raise PlasticError(
+                f"a layer of this integer program has {count} {what}, and the emulator takes up to {most}."
+            )
+    values = {
+        "current_decay": neurons.current_decay,
+        "membrane_decay": neurons.membrane_decay,
+        "threshold": neurons.threshold,
+        "post_factor": np.pad(table, (0, POST_FACTORS - len(table)), mode="edge"),
+        "post_factor_shift": neurons.post_factor_shift,
+        "weight_exponent": layer.weight_exponent,
+        "weight_bits": layer.weight_bits,
+        "trace_impulse": plasticity.trace_impulse,
+        "trace_decay": decay_table(plasticity.trace_tau),
+        "products": np.pad(products, ((0, PRODUCTS - len(products)), (0, 0))),
+        "product_count": len(products),
+        "fast_product": fast,
+        "learning_period": program.learning_period,
+        "tagged": program.tagged,
+    }
+    for name, value in values.items():
+        made[name][0] = value
+    return made
 
 
 class _Layer:
     """State and constants of one layer on all chips, as the kernels take them."""
 
     def __init__(self, layer: ChipLayer, weight: Ints, program: Program, seeds: Sequence[int], steps: int) -> None:
-        chips, rule, neurons = len(seeds), layer.plasticity or NOTHING, layer.constants
+        rule = layer.plasticity or NO_PLASTICITY
         self.units, self.learns = layer.units, layer.plasticity is not None
-        self.early = program.eligibility == "none"
+        self._constants = constants(layer, rule, program)
         stored = initial(np.asarray(weight), layer.weight_bits) if steps == 0 else np.asarray(weight, np.int32)
         self.weight = np.ascontiguousarray(stored.swapaxes(2, 3))
         self.tag = np.zeros_like(self.weight)
-        self.x1 = np.zeros((chips, layer.positions, layer.fan_in), np.int32)
-        self.constants = np.array(
-            [neurons.current_decay, neurons.membrane_decay, neurons.threshold, neurons.post_factor_shift,
-             layer.weight_exponent]
-        )  # fmt: skip
-        self.post_factor, self.period = neurons.post_factor.astype(np.int32), program.learning_period
-        self.products, self.simple = encode(rule)
-        self.impulse, self.bits = rule.trace_impulse, layer.weight_bits
-        self.decay = decay_table(rule.trace_tau)
+        self._x1 = np.zeros((len(seeds), layer.positions, layer.fan_in), np.int32)
+        self._synapses = self.weight, self.tag, self._x1
         first = [[rule.seed + seed + STREAMS * p for p in range(layer.positions)] for seed in seeds]
-        self._x = [[_stream(program, one, 2, steps) for one in row] for row in first]
+        self._streams = [[stream(program, one, 2, steps) for one in row] for row in first]
 
     def respond(
         self, below: NDArray[np.uint8], which: Ints, random: NDArray[np.int64] | None, signals: NDArray[np.int32],
-        told: NDArray[np.int32],
+        modulator: NDArray[np.int32],
     ) -> NDArray[np.uint8]:  # fmt: skip
-        """Spikes of all steps, from rest; with random numbers it learns on the way, with the modulators `told` where
-        there is no tag. Fills `signals`, if given."""
-        steps, learns = below.shape[1], self.learns and random is not None
+        """Spikes of all steps, from rest; with random numbers it learns on the way, with these modulators where there
+        is no tag. Fills `signals`, if given."""
+        steps = below.shape[1]
         spikes = np.zeros((len(below), steps, self.units), np.uint8)
-        self.x1[:] = 0
-        x_random = self._randoms(steps) if random is not None else NONE
-        kernels.respond(
-            below, spikes, which, learns, self.period, self.weight, self.tag, self.x1, self.constants,
-            self.post_factor, self.impulse, self.products, self.simple, self.bits, self.decay, x_random,
-            random if random is not None else NONE[0, 0], signals is not NO_SIGNALS, signals, self.early, told,
-        )  # fmt: skip
+        self._x1[:] = 0
+        learns = self.learns and random is not None
+        numbers = (self._trace_random(steps), random) if learns else NO_RANDOM
+        kernels.respond(self._constants, self._synapses, which, below, spikes, *numbers, modulator, signals)
         return spikes
 
     def stepping(self, steps: int) -> Stepping:
         """From rest, one step after the other."""
-        self.x1[:] = 0
-        return Stepping(self, steps, self._randoms(steps))
+        self._x1[:] = 0
+        numbers = self._trace_random(steps) if self.learns else np.zeros((0, 0, steps), np.int64)
+        return Stepping(self._constants, self._synapses, steps, numbers)
 
     def conclude(self, modulator: NDArray[np.int32], random: int) -> None:
         """The learning step."""
-        x_random = self._randoms(1)[..., 0]
         if self.learns:
-            kernels.conclude(
-                modulator, self.weight, self.tag, self.x1, self.products, self.bits, self.decay, x_random, random,
-                self.early,
-            )  # fmt: skip
+            kernels.conclude(self._constants, self._synapses, self._trace_random(1)[..., 0], random, modulator)
 
-    def _randoms(self, steps: int) -> NDArray[np.int64]:
+    def _trace_random(self, steps: int) -> NDArray[np.int64]:
         """(chips, positions, steps)."""
-        return np.array([[one.steps(steps) for one in row] for row in self._x])
-
-
-NONE = np.zeros((1, 1, 1), np.int64)
-NOTHING_TOLD = np.zeros((1, 1), np.int32)
-NO_SIGNALS = np.zeros((2, 1, 1, 1), np.int32)
+        return np.array([[one.steps(steps) for one in row] for row in self._streams])
 
 
 def initial(weight: Ints, bits: int) -> NDArray[np.int32]:
@@ -262,9 +263,9 @@ def initial(weight: Ints, bits: int) -> NDArray[np.int32]:
 
 
 def encode(rule: Plasticity) -> tuple[NDArray[np.int32], int]:
-    """The products as the kernels take them, and the index of the one that may take the fast way (−1: none)."""
+    """The products as the kernels take them, and the index of the one that may take the fast way, or NOT_FAST."""
     rows: list[list[int]] = []
-    simple = -1
+    fast = kernels.NOT_FAST
     for target, products in ((kernels.TO_WEIGHT, rule.weight_change), (kernels.TO_TAG, rule.tag_change)):
         for product in products:
             row = [target, 0, 0, 0, product.mantissa, product.shift, product.exponent + 7] + [0] * 7
@@ -277,6 +278,6 @@ def encode(rule: Plasticity) -> tuple[NDArray[np.int32], int]:
                     row[2 if factor.variable == "x1" else 3] = factor.constant
             plain = not any(row[2:4]) and not any(row[8:13:2])
             if target == kernels.TO_TAG and row[1] == kernels.X1 and plain and product.mantissa > 0:
-                simple = len(rows)
+                fast = len(rows)
             rows.append(row)
-    return np.array(rows, np.int32).reshape(-1, kernels.PRODUCT_FIELDS), simple
+    return np.array(rows, np.int32).reshape(-1, kernels.PRODUCT_FIELDS), fast

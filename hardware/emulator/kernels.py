@@ -3,24 +3,31 @@
 Weights and tags are kept (fan_in, neurons): what a spike adds is one row, and rows are what the
 processor's vector units work on. Rounding: a number with `bits` bits after the point goes up where
 its fraction exceeds the step's random number r in [0, 1), which for integers is
-(number + 2^bits − 1 − ⌊r · 2^bits⌋) >> bits.
+(number + 2^bits − 1 − ⌊r · 2^bits⌋) >> bits. Such an r is here a whole number of 53 bits.
+
+Constants of a layer are a record (LAYER), the state of its neurons one array, of its synapses a tuple of three (named
+tuples are slow to hand over, and a cache of numba's that knows one by an old name cannot be read). Bodies of parallel
+loops only call: what filled arrays there and put them into tuples, numba 0.68 compiled to something else.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
 
 from plastic.hardware.program.spec import (
     ACCUMULATOR_BITS,
     CLEAR,
-    EARLY_LEVELS,
-    EARLY_SHIFT,
     MEMBRANE_SHIFT,
     MODULATOR_OFFSET,
+    POST_FACTORS,
+    PRODUCTS,
     TAG_MAX,
     TAG_MIN,
     TRACE_MAX,
+    UNTAGGED_LEVELS,
+    UNTAGGED_SHIFT,
     VARIABLE_SHIFT,
     WEIGHT_BITS,
     WEIGHT_MAX,
@@ -35,6 +42,24 @@ X1, TAG, WEIGHT = 1, 2, 4  # which factors of a product are not the neuron's own
 # to x1 and to tag or weight, mantissa, shift right, shift left; then for y1, y2, y3: whether, constant; unused
 PRODUCT_FIELDS = 14
 TO_WEIGHT, TO_TAG = 0, 1
+NOT_FAST = -1
+LAYER = np.dtype(  # constants of a layer, the same on all chips
+    [
+        ("current_decay", np.int64), ("membrane_decay", np.int64), ("threshold", np.int64),
+        ("post_factor", np.int32, (POST_FACTORS,)),  # the last entry again where there are fewer
+        ("post_factor_shift", np.int64), ("weight_exponent", np.int64), ("weight_bits", np.int64),
+        ("trace_impulse", np.int64),
+        ("trace_decay", np.int64, (2, TRACE_MAX + 1)),  # what remains of a trace; below which random number one more
+        ("products", np.int32, (PRODUCTS, PRODUCT_FIELDS)), ("product_count", np.int64),
+        ("fast_product", np.int64),  # the one that alone may take the fast way, or NOT_FAST
+        ("learning_period", np.int64),
+        ("tagged", np.bool_),  # if not, modulators are part of y2 and change weights at once
+    ]
+)  # fmt: skip
+INPUT, U, V, MEMBRANE, POST_FACTOR = range(5)  # rows of neurons: synaptic input, current, membrane, that before the
+# reset, and post factor
+Whole = NDArray[np.int32]
+Synapses = tuple[Whole, Whole, Whole]  # weights and tags (…, fan_in, neurons) and presynaptic traces x1 (…, fan_in)
 
 
 @njit(cache=True, inline="always")
@@ -44,10 +69,11 @@ def _decay(value, table, threshold, random):
 
 
 @njit(cache=True)
-def _neurons(current, u, v, spike, y2, constants, post_factor, before):
-    """One step of the neurons of one position: spikes; membranes before the reset, and their post factors."""
-    keep_u, keep_v = 4095 - constants[0], 4096 - constants[1]
-    threshold, shift, last = constants[2] << MEMBRANE_SHIFT, constants[3], len(post_factor) - 1
+def _integrate(layer, neurons, spikes):
+    """One step of the neurons (rows, neurons) of one position: their spikes."""
+    keep_u, keep_v, last = 4095 - layer.current_decay, 4096 - layer.membrane_decay, POST_FACTORS - 1
+    threshold, shift, table = layer.threshold << MEMBRANE_SHIFT, layer.post_factor_shift, layer.post_factor
+    current, u, v, before, y2 = neurons[INPUT], neurons[U], neurons[V], neurons[MEMBRANE], neurons[POST_FACTOR]
     for i in range(len(v)):
         decayed = np.int64(u[i]) * keep_u
         decayed = (abs(decayed) >> DECAY_BITS) * (1 if decayed > 0 else -1)
@@ -60,8 +86,8 @@ def _neurons(current, u, v, spike, y2, constants, post_factor, before):
         decayed = np.int64(v[i]) * keep_v
         decayed = (abs(decayed) >> DECAY_BITS) * (1 if decayed > 0 else -1)
         membrane = min(max(decayed + now, -MEMBRANE_LIMIT + 1), MEMBRANE_LIMIT - 1)
-        y2[i] = post_factor[min(abs(membrane - threshold) >> shift, last)]
-        spike[i] = 1 if membrane > threshold else 0
+        y2[i] = table[min(abs(membrane - threshold) >> shift, last)]
+        spikes[i] = 1 if membrane > threshold else 0
         before[i] = membrane
         v[i] = 0 if membrane > threshold else membrane
 
@@ -79,8 +105,9 @@ def _synaptic_input(weight, arriving, exponent, current):
 
 
 @njit(cache=True)
-def _coefficients(products, y1, y2, y3, coefficient):
-    """Per product and neuron: mantissa times the neuron's own factors, each clipped to 8 bits. Any at all?"""
+def _coefficients(products, y, coefficient):
+    """Per product and neuron: mantissa times the neuron's own factors y1, y2, y3, of 8 bits each. Any at all?"""
+    y1, y2, y3 = y[0], y[1], y[2]
     found = np.zeros(len(products), np.bool_)
     for k in range(len(products)):
         p = products[k]
@@ -135,22 +162,23 @@ def _change(variable, weight, tag, x1, products, coefficient, use, target):
 
 
 @njit(cache=True)
-def _learn(weight, tag, x1, y1, y2, y3, products, simple, bits, random, coefficient, first, second):
+def _learn(layer, synapses, y, random, workspace, fast):
     """One step of the learning engine for the synapses of one position.
 
-    `simple` is the product that alone may take the fast way, or −1; `random` has 53 bits; the last three
-    are memory to work in.
+    y: y1, y2 and y3 of its neurons; random: of 53 bits; fast: as fast_product of a layer; workspace: from _workspace.
     """
-    use = _coefficients(products, y1, y2, y3, coefficient)
+    products, (coefficient, first, second) = layer.products[: layer.product_count], workspace
+    weight, tag, x1 = synapses
+    use = _coefficients(products, y, coefficient)
     up = np.int32((1 << VARIABLE_SHIFT) - 1 - (random >> (53 - VARIABLE_SHIFT)))
-    if simple >= 0:
-        alone = use[simple]
+    if fast >= 0:
+        alone = use[fast]
         for k in range(len(products)):
-            if k != simple and use[k]:
+            if k != fast and use[k]:
                 alone = False
         if alone:
-            p = products[simple]
-            _eligibility(tag, x1, coefficient[simple], p[5], p[6], up)
+            p = products[fast]
+            _eligibility(tag, x1, coefficient[fast], p[5], p[6], up)
             return
     to_weight = to_tag = False
     for k in range(len(products)):
@@ -163,7 +191,7 @@ def _learn(weight, tag, x1, y1, y2, y3, products, simple, bits, random, coeffici
         second[:] = tag << VARIABLE_SHIFT
         _change(second, weight, tag, x1, products, coefficient, use, TO_TAG)
     if to_weight:
-        coarse = WEIGHT_BITS - bits  # weights are multiples of 2^coarse
+        coarse = WEIGHT_BITS - layer.weight_bits  # weights are multiples of 2^coarse
         down = VARIABLE_SHIFT + coarse
         more = np.int32((1 << down) - 1 - (random >> (53 - down)))
         for j in range(len(x1)):
@@ -179,94 +207,122 @@ def _learn(weight, tag, x1, y1, y2, y3, products, simple, bits, random, coeffici
 @njit(cache=True, inline="always")
 def _level(modulator, post_factor):
     """m_i ψ_i, −31 … 31, to the nearest."""
-    level = (np.int64(modulator) * post_factor + (1 << (EARLY_SHIFT - 1))) >> EARLY_SHIFT
-    return min(max(level, -EARLY_LEVELS), EARLY_LEVELS)
+    level = (np.int64(modulator) * post_factor + (1 << (UNTAGGED_SHIFT - 1))) >> UNTAGGED_SHIFT
+    return min(max(level, -UNTAGGED_LEVELS), UNTAGGED_LEVELS)
 
 
 @njit(cache=True)
-def _trace(x1, arriving, impulse, table, threshold, random):
+def _trace(layer, x1, arriving, random):
     """x1 decays, and a spike of this step enters at once."""
+    table, threshold, impulse = layer.trace_decay[0], layer.trace_decay[1], layer.trace_impulse
     for j in range(len(x1)):
         value = _decay(x1[j], table, threshold, random)
         x1[j] = min(value + impulse, TRACE_MAX) if arriving[j] else value
 
 
+@njit(cache=True)
+def _workspace(layer, synapses):
+    """Memory to work in: (products, neurons), and twice (fan_in, neurons)."""
+    fan_in, neurons = synapses[0].shape
+    coefficient = np.zeros((max(layer.product_count, 1), neurons), np.int32)
+    return coefficient, np.zeros((fan_in, neurons), np.int32), np.zeros((fan_in, neurons), np.int32)
+
+
+@njit(cache=True)
+def _of_position(synapses, chip, position):
+    weight, tag, x1 = synapses
+    return weight[chip, position], tag[chip, position], x1[chip, position]
+
+
+@njit(cache=True)
+def replay_trace(layers, x1, arriving, random):
+    """Presynaptic traces of one position, filled: (time, fan_in), from rest; see `respond`."""
+    now = np.zeros(x1.shape[1], np.int32)
+    for time in range(len(x1)):
+        _trace(layers[0], now, arriving[time], random[time])
+        x1[time] = now
+
+
+@njit(cache=True)
+def replay_tag(layers, tags, x1, post_factor, random):
+    """Tags of one position that learns in every step, filled: (time, fan_in, neurons), from zero; see `respond`."""
+    now, y = np.zeros(tags.shape[1:], np.int32), np.zeros((3, tags.shape[2]), np.int32)
+    y[0] = MODULATOR_OFFSET
+    weight = np.zeros_like(now)
+    workspace = _workspace(layers[0], (weight, now, x1[0]))
+    for time in range(len(tags)):
+        y[1] = post_factor[time]
+        _learn(layers[0], (weight, now, x1[time]), y, random[time], workspace, layers[0].fast_product)
+        tags[time] = now
+
+
 @njit(cache=True, parallel=True)
-def respond(
-    below, spikes, which, learns, period, weight, tag, x1, constants, post_factor, impulse, products, simple, bits,
-    decay, x_random, w_random, looks, seen, early, told,
-):  # fmt: skip
+def respond(layers, synapses, which, below, spikes, trace_random, weight_random, modulator, signals):
     """One layer through all steps of a stimulus, from rest, on many chips.
 
-    below: spikes of the layer below (chips, time, units) as 0 and 1; spikes: of this layer, filled;
-    which: whose weights each chip has; weight, tag: (chips, positions, fan_in, neurons); x1: (chips,
-    positions, fan_in), left as it is in the end; decay: (2, 128), what remains of a trace and its
-    threshold; randoms of 53 bits: (chips, positions, time), and (time,) for weights and tags; looks:
-    whether `seen` is filled, with membranes before the reset and post factors, (2, chips, time, units);
-    early: no tag, modulators are told before, (chips, units).
+    layers: its constants, an array of one LAYER; which: whose synapses each chip has; below: spikes of the layer below
+    (chips, time, units) as 0 and 1; spikes: of this layer, filled; trace_random: (chips, positions, time) and
+    weight_random: (time,), or no time where nothing is learned; modulator: without a tag, known before the stimulus
+    (chips, units); signals: filled where they have a time, with membranes before the reset and post factors,
+    (2, chips, time, units).
     """
-    _, positions, fan_in, neurons = weight.shape
+    _, positions, fan_in, neurons = synapses[0].shape
+    learns, records = len(weight_random) > 0, signals.shape[2] > 0
     for number in prange(len(spikes) * positions):
         chip, position = number // positions, number % positions
         own = which[chip]
         units = slice(position * neurons, (position + 1) * neurons)
         inputs = slice(position * fan_in, (position + 1) * fan_in)
-        _course(
-            below[chip, :, inputs], spikes[chip, :, units], learns, period, weight[own, position],
-            tag[own, position], x1[own, position], constants, post_factor, impulse, products, simple, bits, decay,
-            x_random[own, position], w_random, looks, seen[:, chip if looks else 0, :, units], early,
-            told[own if early and learns else 0, units],
+        _respond(
+            layers[0], _of_position(synapses, own, position), below[chip, :, inputs], spikes[chip, :, units],
+            trace_random[own if learns else 0, position if learns else 0], weight_random,
+            modulator[own if learns and not layers[0].tagged else 0, units],
+            signals[:, chip if records else 0, :, units],
         )  # fmt: skip
 
 
 @njit(cache=True)
-def _course(
-    below, spikes, learns, period, weight, tag, x1, constants, post_factor, impulse, products, simple, bits, decay,
-    x_random, w_random, looks, seen, early, told,
-):  # fmt: skip
+def _respond(layer, synapses, below, spikes, trace_random, weight_random, modulator, signals):
     """One position of a layer through all steps of a stimulus."""
-    fan_in, neurons = weight.shape
-    u, v, y2 = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
-    y1, y3 = np.full(neurons, MODULATOR_OFFSET, np.int32), np.zeros(neurons, np.int32)
-    current, before = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
-    coefficient = np.zeros((max(len(products), 1), neurons), np.int32)
-    first, second = np.zeros((fan_in, neurons), np.int32), np.zeros((fan_in, neurons), np.int32)
+    weight, _, x1 = synapses
+    count = weight.shape[1]
+    learns, records, tagged = len(weight_random) > 0, signals.shape[1] > 0, layer.tagged
+    neurons, y, workspace = np.zeros((5, count), np.int32), np.zeros((3, count), np.int32), _workspace(layer, synapses)
+    y[0] = MODULATOR_OFFSET
     for time in range(len(below)):
-        _neurons(current, u, v, spikes[time], y2, constants, post_factor, before)
-        if looks:
-            seen[0, time], seen[1, time] = before, y2
-        _synaptic_input(weight, below[time], constants[4], current)
+        _integrate(layer, neurons, spikes[time])
+        if records:
+            signals[0, time], signals[1, time] = neurons[MEMBRANE], neurons[POST_FACTOR]
+        _synaptic_input(weight, below[time], layer.weight_exponent, neurons[INPUT])
         if not learns:
             continue
-        _trace(x1, below[time], impulse, decay[0], decay[1], x_random[time])
-        counted = (time + 1) % period == 0
-        for i in range(neurons):
-            if not counted:
-                y2[i] = 0
-            if early:
-                y2[i] = MODULATOR_OFFSET + 2 * _level(told[i], y2[i])
-        _learn(weight, tag, x1, y1, y2, y3, products, simple, bits, w_random[time], coefficient, first, second)
+        _trace(layer, x1, below[time], trace_random[time])
+        counted = (time + 1) % layer.learning_period == 0
+        for i in range(count):
+            y2 = neurons[POST_FACTOR, i] if counted else 0
+            y[1, i] = y2 if tagged else MODULATOR_OFFSET + 2 * _level(modulator[i], y2)
+        _learn(layer, synapses, y, weight_random[time], workspace, layer.fast_product)
 
 
 @njit(cache=True, parallel=True)
-def conclude(modulator, weight, tag, x1, products, bits, decay, x_random, w_random, early):
+def conclude(layers, synapses, trace_random, weight_random, modulator):
     """The step after a stimulus, of one layer: modulators (chips, units) arrive, weights change, tags are cleared."""
-    _, positions, fan_in, neurons = weight.shape
+    _, positions, _, neurons = synapses[0].shape
     for number in prange(len(modulator) * positions):
         chip, position = number // positions, number % positions
-        coefficient = np.zeros((max(len(products), 1), neurons), np.int32)
-        first, second = np.zeros((fan_in, neurons), np.int32), np.zeros((fan_in, neurons), np.int32)
-        y1, y2, y3 = np.zeros(neurons, np.int32), np.zeros(neurons, np.int32), np.zeros(neurons, np.int32)
-        own = x1[chip, position]
-        for j in range(fan_in):
-            own[j] = _decay(own[j], decay[0], decay[1], x_random[chip, position])
-        for i in range(neurons):
-            y1[i] = MODULATOR_OFFSET + modulator[chip, position * neurons + i]
-        if early:
-            y2[:] = MODULATOR_OFFSET
-        else:
-            y3[:] = CLEAR
-        _learn(
-            weight[chip, position], tag[chip, position], own, y1, y2, y3, products, -1, bits, w_random, coefficient,
-            first, second,
-        )  # fmt: skip
+        units = slice(position * neurons, (position + 1) * neurons)
+        own = _of_position(synapses, chip, position)
+        _conclude(layers[0], own, trace_random[chip, position], weight_random, modulator[chip, units])
+
+
+@njit(cache=True)
+def _conclude(layer, synapses, trace_random, weight_random, modulator):
+    """One position of a layer."""
+    x1, y = synapses[2], np.zeros((3, len(modulator)), np.int32)
+    for j in range(len(x1)):
+        x1[j] = _decay(x1[j], layer.trace_decay[0], layer.trace_decay[1], trace_random)
+    for i in range(len(modulator)):
+        y[0, i] = MODULATOR_OFFSET + modulator[i]
+        y[1, i] = 0 if layer.tagged else MODULATOR_OFFSET
+        y[2, i] = CLEAR if layer.tagged else 0
+    _learn(layer, synapses, y, weight_random, _workspace(layer, synapses), NOT_FAST)

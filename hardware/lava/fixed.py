@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.hardware.emulator.emulator import integer_circuit
-from plastic.hardware.lava.grammar import rule_string
-from plastic.hardware.lava.parts import LayerSpec
-from plastic.hardware.lava.shim import load_lava
-from plastic.hardware.program.spec import ChipLayer, Program
+from ..program.running import integer_circuit
+from ..program.spec import ChipLayer, Program
+from .grammar import rule_string
+from .parts import ChipResponse, Delivery, LayerSpec
+from .shim import load_lava
 
 PATIENCE = 120  # seconds that Lava may take for one stimulus
 
@@ -20,8 +20,8 @@ PATIENCE = 120  # seconds that Lava may take for one stimulus
 def run_fixed(
     program: Program, spikes: NDArray[Any], fixation: NDArray[Any], target: NDArray[Any], *, seed: int = 0,
     tags: bool = False, weights_every: int = 1, timeout: int = PATIENCE,
-) -> Iterator[Any]:  # fmt: skip
-    """What each stimulus does on Lava (plastic.hardware.lava.network.Seen); one chip.
+) -> Iterator[ChipResponse]:  # fmt: skip
+    """What each stimulus does on Lava; one chip.
 
     spikes: (stimuli, time, inputs) of 0 and 1; fixation: ±1 (stimuli,); target: one-hot (stimuli, classes);
     seed: added to the seeds of the program.
@@ -30,18 +30,18 @@ def run_fixed(
     layers = [_layer(layer, seed) for layer in program.layers]
     network: Any
     if program.profile == "hw-2f":
-        from plastic.hardware.lava.stock import StockNetwork
+        from .stock import StockNetwork
 
         network = StockNetwork(layers, spikes)
         yield from network.run(tags, weights_every, timeout)
         return
-    from plastic.hardware.lava.network import LavaNetwork
+    from .network import LavaNetwork
 
-    network = LavaNetwork(
-        layers, integer_circuit(program, [seed]), spikes, fixation, target,
-        rounding=program.rounding, period=program.learning_period, early=program.eligibility == "none",
-        stepwise=program.steps is not None,
-    )  # fmt: skip
+    delivery = Delivery(
+        spikes.shape[1], program.learning_period, untagged=not program.tagged, stepwise=program.steps is not None
+    )
+    stimuli = spikes, fixation, target
+    network = LavaNetwork(layers, integer_circuit(program, [seed]), stimuli, delivery, rounding=program.rounding)
     yield from network.run(tags, weights_every, timeout)
 
 

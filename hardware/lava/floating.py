@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 from plastic.hardware.compiler.circuit import Compiled
 from plastic.hardware.lava.fixed import PATIENCE
 from plastic.hardware.lava.grammar import rule_string
+from plastic.hardware.lava.parts import ChipResponse, Delivery, LayerSpec
 from plastic.hardware.lava.shim import load_lava
 from plastic.hardware.program.arithmetic import Floating
-from plastic.hardware.program.circuit import RunningCircuit
+from plastic.hardware.program.circuit import Circuit
+from plastic.hardware.program.running import Circuits, RunningCircuit
 from plastic.hardware.program.spec import Factor, Product
 from plastic.models.backends.reference.step import POST_FACTOR
 from plastic.models.network.layer import Network
@@ -30,36 +33,46 @@ ELIGIBILITY = Product((Factor("x1"), Factor("y2")), 1, 0)
 CLEAR = Product((Factor("t"), Factor("y3")), -1, -6)
 
 
-class FloatCircuit(RunningCircuit):
-    """The circuit of one chip in float64: sends η · modulator; in the steps g, of a rule that weighs them: the tag then
-    holds Σ_t g[t] ψ[t] x̄[t]."""
+@dataclass(frozen=True)
+class FloatCircuit:
+    """The circuit of one chip in float64: sends η · modulator; in the steps g, of a rule that weights them: the tag
+    then holds Σ_t g[t] ψ[t] x̄[t]."""
 
-    def __init__(
-        self, compiled: Compiled, network: Network, time_steps: int, learning_rate: float,
-        state: dict[str, NDArray[np.float64]],
-    ) -> None:  # fmt: skip
-        sizes = [layer.units for layer in network.layers]
-        super().__init__(
-            compiled.circuit, sizes, network.inputs, time_steps, state, Floating, steps=compiled.steps
-        )  # fmt: skip
-        self.learning_rate = learning_rate
+    running: RunningCircuit
+    learning_rate: float
+
+    @property
+    def steps(self) -> Circuit | None:
+        return self.running.steps
+
+    @property
+    def state(self) -> dict[str, NDArray[np.float64]]:
+        return self.running.state
+
+    @property
+    def values(self) -> list[NDArray[np.float64]]:
+        return self.running.values
+
+    @property
+    def gates(self) -> list[list[NDArray[np.float64]]]:
+        return self.running.gates
+
+    def begin(self, fixation: NDArray[Any], target: NDArray[Any]) -> NDArray[np.float64]:
+        """As of RunningCircuit."""
+        return self.running.begin(fixation, target)
 
     def step(self, inputs: NDArray[Any], spikes: NDArray[Any]) -> NDArray[np.float64]:
         """g of all units: (chips, units)."""
-        super().step(inputs, spikes)
-        each = zip(self.gates[-1], self.sizes, strict=True)
+        self.running.step(inputs, spikes)
+        each = zip(self.gates[-1], self.running.sizes, strict=True)
         return np.concatenate([np.broadcast_to(g, (len(spikes), 1, units))[:, 0] for g, units in each], axis=1)
 
     def end(
         self, counts: NDArray[Any], arrived: NDArray[Any], fixation: NDArray[Any], target: NDArray[Any]
     ) -> NDArray[np.float64]:
         """η · modulator of all units: (chips, units)."""
-        super().end(counts, arrived, fixation, target)
-        return self.learning_rate * self._sent(self.circuit, self.values, len(counts), self.stimuli)
-
-    def _coded(self, layer: int, value: NDArray[Any], count: int) -> NDArray[Any]:
-        del layer, count
-        return value
+        self.running.end(counts, arrived, fixation, target)
+        return self.learning_rate * self.running.modulators()
 
 
 def float_circuit(
@@ -67,21 +80,27 @@ def float_circuit(
 ) -> FloatCircuit:
     """A circuit at the beginning, with its own copy of the parameters."""
     state = {k: np.array(parameters[k] if k in parameters else np.zeros(s))[None] for k, s in compiled.states.items()}
-    return FloatCircuit(compiled, network, time_steps, learning_rate, state)
+    sizes = tuple(layer.units for layer in network.layers)
+    circuits = Circuits(compiled.circuit, compiled.steps, sizes, network.inputs, time_steps)
+    return FloatCircuit(RunningCircuit(circuits, state, Floating, _unchanged), learning_rate)
+
+
+def _unchanged(layer: int, value: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    del layer, count
+    return value
 
 
 def run_float(
     network: Network, step: SpikingStep, mask: str, circuit: FloatCircuit, parameters: Mapping[str, NDArray[Any]],
     spikes: NDArray[Any], fixation: NDArray[Any], target: NDArray[Any], *, weights_every: int = 1,
     timeout: int = PATIENCE,
-) -> Iterator[Any]:  # fmt: skip
-    """What each stimulus does on Lava in floating point (plastic.hardware.lava.network.Seen); one stream.
+) -> Iterator[ChipResponse]:  # fmt: skip
+    """What each stimulus does on Lava in floating point; one stream.
 
     Arguments as of plastic.hardware.lava.fixed.run_fixed; modulators are η · modulator.
     """
     load_lava()
     from plastic.hardware.lava.network import LavaNetwork
-    from plastic.hardware.lava.parts import LayerSpec
 
     decay = step.trace_decay
     tau = math.inf if decay >= 1 else -1 / math.log(decay) if decay > 0 else 1e-3
@@ -96,10 +115,9 @@ def run_float(
         LayerSpec(np.reshape(parameters[f"layer{i}.weight"], (la.positions, la.neurons, la.fan_in)), constants, rule)
         for i, la in enumerate(network.layers, 1)
     ]
-    lava = LavaNetwork(
-        layers, circuit, spikes, fixation, target, precision="floating_pt", period=step.learning_period,
-        stepwise=circuit.steps is not None, weighed=circuit.steps is not None,
-    )  # fmt: skip
+    stepwise = circuit.steps is not None
+    delivery = Delivery(spikes.shape[1], step.learning_period, stepwise=stepwise, weighted=stepwise)
+    lava = LavaNetwork(layers, circuit, (spikes, fixation, target), delivery, precision="floating_pt")
     yield from lava.run(False, weights_every, timeout)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plastic.hardware.program.spec import Product
+from ..program.spec import Product
 
 
 def rule_string(products: Sequence[Product]) -> str | None:

@@ -1,7 +1,4 @@
-"""A network of Lava processes, and a run of it stimulus by stimulus.
-
-numpy and lava-nc are all that it needs beside the leaf package, so that it can travel with a bundle.
-"""
+"""A network of Lava processes, and a run of it stimulus by stimulus."""
 
 from __future__ import annotations
 
@@ -15,60 +12,53 @@ from lava.proc.dense.process import Dense, LearningDense
 from lava.proc.io.source import RingBuffer
 from lava.utils.weightutils import SignMode
 
-from plastic.hardware.lava.parts import Seen, limit
-from plastic.hardware.lava.processes.models import Modulation, Population, RoundingLearningDense
+from .parts import ChipResponse, Place, limit
+from .processes.models import Modulation, Population, RoundingLearningDense
 
 STREAMS = 4  # seeds that one projection takes
-STAYS = 2**60  # time constant of y1, y2, y3, which the neurons say anew in every step: exp(−1/2^60) is 1
+STAYS = 2**60  # time constant of y1, y2, y3, which the neurons send anew in every step: exp(−1/2^60) is 1
 
 
 class LavaNetwork:
     """Processes for all layers, joined; `run` yields what each stimulus did.
 
-    precision: "fixed_pt" or "floating_pt"; spikes: (stimuli, time, inputs) of 0 and 1; circuit, fixation,
-    target, early, stepwise, weighed: see Modulation.
+    stimuli: spikes (stimuli, time, inputs) of 0 and 1, fixation and target; circuit, fixation, target: see Modulation;
+    precision: "fixed_pt" or "floating_pt".
     """
 
-    def __init__(
-        self, layers, circuit, spikes, fixation, target, *, precision="fixed_pt", rounding="stochastic", period=1,
-        early=False, stepwise=False, weighed=False,
-    ):  # fmt: skip
-        stimuli, self.time_steps, inputs = spikes.shape
-        self.layers, self.stimuli = layers, stimuli
-        self.told = {"early": early, "stepwise": stepwise, "weighed": weighed}
+    def __init__(self, layers, circuit, stimuli, delivery, *, precision="fixed_pt", rounding="stochastic"):
+        spikes, fixation, target = stimuli
+        self.stimuli, self.time_steps, inputs = spikes.shape
+        self.layers, self.delivery = layers, delivery
         self.config = Loihi2SimCfg(select_tag=precision, exception_proc_model_map=_models(precision))
         sizes = [la.weight.shape[0] * la.weight.shape[1] for la in layers]
         units, starts = sum(sizes), np.cumsum([0, *sizes])
         below = [("x", 0, inputs)] + [("s", int(a), int(b)) for a, b in itertools.pairwise(starts[:-1])]
         self.modulation = Modulation(
-            units=units, inputs=inputs, time_steps=self.time_steps, circuit=circuit, fixation=fixation, target=target,
-            below=below, **self.told,
+            units=units, inputs=inputs, circuit=circuit, fixation=fixation, target=target, below=below,
+            delivery=delivery,
         )  # fmt: skip
-        silent = np.zeros((stimuli, 1, inputs), np.int32)
+        silent = np.zeros((self.stimuli, 1, inputs), np.int32)
         stream = np.concatenate([spikes, silent], axis=1).reshape(-1, inputs).T.astype(np.int32)
         self._keep = [RingBuffer(data=stream)]
         self._keep[0].s_out.connect(self.modulation.x_in)
         self.synapses, populations = [], []
         for index, layer in enumerate(layers):
-            own = [
-                self._position(index, p, units, int(starts[index]), rounding, period) for p in range(len(layer.weight))
-            ]
+            own = [self._position(index, p, units, int(starts[index]), rounding) for p in range(len(layer.weight))]
             for p, (synapses, _) in enumerate(own):
                 for source in self._below(index, p, stream, populations):
                     source.s_out.connect(synapses.s_in)
             self.synapses.append([synapses for synapses, _ in own])
             populations.append([population for _, population in own])
 
-    def _position(self, index, position, units, first, rounding, period):
+    def _position(self, index, position, units, first, rounding):
         """Synapses and neurons of one position, joined."""
         layer = self.layers[index]
         _, neurons, _ = layer.weight.shape
         above = self.layers[index + 1].weight.shape[2] if index + 1 < len(self.layers) else neurons
         synapses = _synapses(layer, position, rounding)
-        population = Population(
-            neurons=neurons, above=above, at=position * neurons % above, units=units, first=first + position * neurons,
-            time_steps=self.time_steps, period=period, constants=layer.constants, **self.told,
-        )  # fmt: skip
+        place = Place(neurons, above, position * neurons % above, units, first + position * neurons)
+        population = Population(place=place, delivery=self.delivery, constants=layer.constants)
         self._join(synapses, population)
         return synapses, population
 
@@ -80,7 +70,7 @@ class LavaNetwork:
             self._keep.append(source)
             return [source]
         under = populations[-1]
-        per_patch = fan_in // under[0].proc_params["neurons"]
+        per_patch = fan_in // under[0].proc_params["place"].neurons
         return under[position * per_patch : (position + 1) * per_patch]
 
     def _join(self, synapses, population):
@@ -107,20 +97,20 @@ class LavaNetwork:
             self._stop()
 
     def _stimulus(self, tags, weights, last):
-        seen_tags = []
+        last_tags = []
         if tags:
             self._advance(self.time_steps)
-            seen_tags = self._read("tag_1")
+            last_tags = self._read("tag_1")
             self._advance(1)
         else:
             self._advance(self.time_steps + 1)
-        seen = Seen(self.modulation.raster.get(), self.modulation.modulator.get(), seen_tags)
+        response = ChipResponse(self.modulation.raster.get(), self.modulation.modulator.get(), last_tags)
         if weights:
-            seen.weights = self._read("weights")
+            response.weights = self._read("weights")
         if not last:
             for synapses in (one for layer in self.synapses for one in layer if isinstance(one, LearningDense)):
                 synapses.x1.set(np.zeros(synapses.x1.shape))  # presynaptic traces return to rest
-        return seen
+        return response
 
     def _advance(self, steps):
         self.modulation.run(condition=RunSteps(num_steps=steps), run_cfg=self.config)

@@ -1,4 +1,4 @@
-"""What networks of Lava's processes are told and what they show. numpy is all that it needs."""
+"""What networks of Lava's processes are made from, and what they answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass
 class LayerSpec:
-    """One layer as Lava is told of it. weight: (positions, neurons, fan_in)."""
+    """One layer as Lava takes it. weight: (positions, neurons, fan_in)."""
 
     weight: NDArray[Any]
     constants: tuple[Any, ...]  # of the population's model
@@ -22,8 +22,36 @@ class LayerSpec:
     weight_bits: int = 8
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """When modulators reach the synapses, in stimuli of `time_steps` steps.
+
+    period: of steps in which post factors count; untagged: modulators are known before the stimulus or in the step, and
+    are part of y2; stepwise: the circuit answers the spikes of every step; weighted: the tag adds up post factors that
+    it has weighted.
+    """
+
+    time_steps: int
+    period: int = 1
+    untagged: bool = False
+    stepwise: bool = False
+    weighted: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """So many neurons, where they stand (`at`) in what goes to the `above` inputs of the layer above, and where
+    (`first`) in the `units` that go to and come from the modulatory circuit."""
+
+    neurons: int
+    above: int
+    at: int
+    units: int
+    first: int
+
+
 @dataclass
-class Seen:
+class ChipResponse:
     """One stimulus: spikes (time, units of all layers), modulators (units), or of each step (time, units), and per
     layer, where they were asked for, tags before they were cleared and weights after it, (positions, neurons, fan_in).
     """

@@ -14,7 +14,7 @@ import multiprocessing
 import sys
 from typing import Any
 
-from plastic.errors import PlasticError
+from ...errors import PlasticError
 
 GET_LAVA = (
     "pip install --no-deps --ignore-requires-python lava-nc==0.10.0, then pip install asteval networkx==2.8.7 scipy"

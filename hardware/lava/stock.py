@@ -1,7 +1,4 @@
-"""A network of Lava's own processes alone (profile hw-2f): neurons, synapses that do not learn, buffers.
-
-numpy and lava-nc are all that it needs, so that it can travel with a bundle.
-"""
+"""A network of Lava's own processes alone (profile hw-2f): neurons, synapses that do not learn, buffers."""
 
 from __future__ import annotations
 
@@ -17,11 +14,11 @@ from lava.proc.lif.process import LIF
 from lava.utils.weightutils import SignMode
 from numpy.typing import NDArray
 
-from plastic.hardware.lava.parts import LayerSpec, Seen, limit
+from .parts import ChipResponse, LayerSpec, limit
 
 
 class StockNetwork:
-    """As plastic.hardware.lava.network.LavaNetwork, for layers without a learning rule.
+    """As network.LavaNetwork, for layers without a learning rule.
 
     After the steps of a stimulus come as many silent ones as there are layers, in which the last spikes run
     through; then the host sets the membranes to rest.
@@ -63,22 +60,22 @@ class StockNetwork:
             for stimulus in range(self.stimuli):
                 with limit(timeout):
                     self.source.run(condition=RunSteps(num_steps=self.length), run_cfg=config)
-                    yield self._seen(tags, weights_every > 0 or stimulus == self.stimuli - 1)
+                    yield self._response(tags, weights_every > 0 or stimulus == self.stimuli - 1)
                     for neurons in self.neurons if stimulus < self.stimuli - 1 else []:
                         neurons.u.set(np.zeros(neurons.u.shape))
                         neurons.v.set(np.zeros(neurons.v.shape))
         finally:
             self.source.stop()
 
-    def _seen(self, tags, weights):
+    def _response(self, tags, weights):
         raster = np.concatenate([np.asarray(sink.data.get()) for sink in self.sinks]).T[: self.time_steps]
-        seen = Seen(raster, np.zeros(raster.shape[1], np.int32))
+        response = ChipResponse(raster, np.zeros(raster.shape[1], np.int32))
         if tags:
-            seen.tags = [np.zeros(shape, np.int32) for shape in self.shapes]
+            response.tags = [np.zeros(shape, np.int32) for shape in self.shapes]
         if weights:
             pairs = zip(self.synapses, self.shapes, strict=True)
-            seen.weights = [by_position(synapses.weights.get(), shape) for synapses, shape in pairs]
-        return seen
+            response.weights = [by_position(synapses.weights.get(), shape) for synapses, shape in pairs]
+        return response
 
 
 def whole(weight: NDArray[Any]) -> NDArray[Any]:

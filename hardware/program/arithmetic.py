@@ -1,7 +1,6 @@
 """The arithmetic of a modulatory circuit: float64 (`Floating`), and int64 with 24 bits after the point (`FixedPoint`).
 
-numpy is all that it needs, so that it travels with a bundle: this module imports nothing of plastic. Signals are
-(chips, 1, n) and weights (chips, n, k).
+Signals are (chips, 1, n) and weights (chips, n, k).
 """
 
 from __future__ import annotations
@@ -212,6 +211,7 @@ class FixedPoint(_Shared):
         return FixedPoint.bounded(weight + FixedPoint.multiply(post, pre))
 
 
+Arithmetic = type[Floating] | type[FixedPoint]
 HOST = ("number", "ratio", "bounded", "grown")  # what no node does
 OPERATIONS = frozenset({"input", "state", "constant"}) | {
     name for name in dir(FixedPoint) if not name.startswith("_") and name not in HOST

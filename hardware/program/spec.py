@@ -22,8 +22,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.errors import PlasticError
-from plastic.hardware.program.circuit import Circuit
+from ...errors import PlasticError
+from .circuit import Circuit
 
 Rounding = Literal["stochastic", "nearest"]
 Profile = Literal["sim-3f", "hw-2f"]
@@ -32,13 +32,17 @@ Eligibility = Literal["tag", "none"]  # where it waits for the modulator; none: 
 ELIGIBILITIES: tuple[Eligibility, ...] = ("tag", "none")
 PROFILES: tuple[Profile, ...] = ("sim-3f", "hw-2f")
 VERSION = 3  # of this format
+POST_FACTORS, PRODUCTS = 512, 16  # entries of a table, and products of a learning rule, at most
 
 TRACE_MAX = 127  # x1, y1, y2, y3
 WEIGHT_MIN, WEIGHT_MAX, WEIGHT_BITS = -256, 255, 8
 TAG_MIN, TAG_MAX = -257, 255
-MODULATOR_OFFSET = 64  # y1 = 64 + modulator as it is sent (see plastic.hardware.program.circuit.IntegerCircuit)
+MODULATOR_OFFSET = 64  # y1 = 64 + modulator as it is sent (see running.Levels)
 CLEAR = 64  # y3 in the learning step
-EARLY_LEVELS, EARLY_SHIFT = 31, 9  # without a tag y2 = 64 + 2 · level: level = modulator (±127) · ψ (0 … 127) >> 9
+UNTAGGED_LEVELS, UNTAGGED_SHIFT = (
+    31,
+    9,
+)  # without a tag y2 = 64 + 2 · level: level = modulator (±127) · ψ (0 … 127) >> 9
 FACTOR_WIDTH = {"x1": 7, "y1": 7, "y2": 7, "y3": 7, "w": 9, "t": 9}  # bits that a factor is clipped to
 MANTISSAS, EXPONENTS = (-7, 7), (-7, 8)  # Lava turns −8 into −4 · 2, and the shift then loses a bit
 ACCUMULATOR_BITS, VARIABLE_SHIFT = 15, 7  # a weight or tag is shifted by 7 into an accumulator of 15 bits and sign
@@ -144,14 +148,18 @@ class Program:
     learning_period: int
     layers: tuple[ChipLayer, ...]
     circuit: Circuit
-    state: Mapping[str, NDArray[np.int64]]  # the circuit's weights and held signals, initial, in fixed point
+    state: Mapping[str, NDArray[np.int64]]  # the circuit's weights and what it keeps, initial, in fixed point
     rounding: Rounding
     profile: Profile
     scales: tuple[Mapping[str, float], ...]  # per layer, integers per float unit: weight, trace, post_factor,
     # tag, modulator; for reports and to turn weights back, never for the simulation
     description: Mapping[str, str]  # for readers: rule, its options, equation
     eligibility: Eligibility = "tag"  # none: y2 = 64 + 2 · level of m_i ψ_i in every step, and weights change at once
-    steps: Circuit | None = None  # of rules that weigh every step: the circuit of one step, which gives m_i then
+    steps: Circuit | None = None  # of rules that weight every step: the circuit of one step, which gives m_i then
+
+    @property
+    def tagged(self) -> bool:
+        return self.eligibility == "tag"
 
     @property
     def units(self) -> int:

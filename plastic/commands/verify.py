@@ -36,7 +36,7 @@ class Verify:
 
     def run(self) -> int:
         from plastic.hardware.bundle.run import report
-        from plastic.hardware.bundle.write import verify
+        from plastic.hardware.bundle.verify import verify
 
         found = verify(self.bundle, self.stimuli, self.timeout)
         bundle = found.pop("bundle")

@@ -135,9 +135,9 @@ def test_the_bundle_of_a_run_on_a_chip_ends_with_the_weights_of_the_run(
 def resigned(folder: Path, name: str, change: Callable[[dict[str, np.ndarray]], None]) -> None:
     """The bundle with another array file, and checksums that fit it."""
     manifest, files = container.read(folder)
-    arrays = container.unpack(files[name], name)
+    arrays = container.from_npz(files[name], name)
     change(arrays)
-    files[name] = container.pack(arrays)
+    files[name] = container.to_npz(arrays)
     shutil.rmtree(folder)
     content = {k: v for k, v in manifest.items() if k not in ("format", "version", "files", "checksum")}
     container.write(folder, content, files)

@@ -5,11 +5,11 @@ y1 = 64 + modulator and y3 = 64. In every other step y1 = 64, y2 = post factor, 
 join or split ports, so a port that several processes feed is as long as all of them together; each
 fills its own part, and Lava adds up what arrives.
 
-Early modulators, which are known before the stimulus, are sent in all its steps, and the neurons send
+Untagged modulators, which are known before the stimulus, are sent in all its steps, and the neurons send
 y2 = 64 + 2 · level of modulator · post factor in every step, y1 = 64 and y3 = 0: weights change at once.
 A circuit that is stepwise answers the spikes of every step within that step: the neurons send their spikes, wait
 for their modulators, and then send y1 to y3. Where there is a tag, dw reads it as it was in the step before, so y1 has
-the modulator of the step before, too; in floating point (weighed) y2 is modulator · post factor, for the tag.
+the modulator of the step before, too; in floating point (weighted) y2 is modulator · post factor, for the tag.
 """
 
 from __future__ import annotations
@@ -29,52 +29,45 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.dense.models import PyLearningDenseModelBitApproximate
 from numpy.typing import NDArray
 
-OFFSET, CLEAR = 64, 64  # y1 = 64 + modulator; y3 in the learning step
-EARLY_LEVELS, EARLY_SHIFT = 31, 9  # level = modulator · post factor >> 9
+# as in plastic.hardware.program.spec: Lava imports this file under another name, too, from which nothing is relative
+MODULATOR_OFFSET, CLEAR = 64, 64  # y1 = 64 + modulator; y3 in the learning step
+UNTAGGED_LEVELS, UNTAGGED_SHIFT = 31, 9  # level = modulator · post factor >> 9
 
 
 class Population(AbstractProcess):
     """Leaky integrate-and-fire neurons that send spikes, post factor and modulator.
 
-    above, at: length of what goes to the layer above, and where these neurons stand in it; units, first:
-    the same of what goes to and comes from the modulatory circuit; constants: see the models; early: whether
-    modulators are; stepwise: whether the circuit is; weighed: whether the tag adds up weighed post factors.
+    place, delivery: see parts; constants: see the models.
     """
 
-    def __init__(
-        self, *, neurons, above, at, units, first, time_steps, period, constants, early=False, stepwise=False,
-        weighed=False, **others,
-    ):  # fmt: skip
-        super().__init__(
-            neurons=neurons, above=above, at=at, units=units, first=first, time_steps=time_steps, period=period,
-            constants=constants, early=early, stepwise=stepwise, weighed=weighed, **others,
-        )  # fmt: skip
+    def __init__(self, *, place, delivery, constants, **others):
+        super().__init__(place=place, delivery=delivery, constants=constants, **others)
+        neurons = place.neurons
         self.a_in = InPort(shape=(neurons,))
-        self.m_in = InPort(shape=(units,))
-        self.s_out = OutPort(shape=(above,))
-        self.c_out = OutPort(shape=(units,))
+        self.m_in = InPort(shape=(place.units,))
+        self.s_out = OutPort(shape=(place.above,))
+        self.c_out = OutPort(shape=(place.units,))
         self.y1_out, self.y2_out, self.y3_out = (OutPort(shape=(neurons,)) for _ in range(3))
         self.u = Var(shape=(neurons,), init=0)
         self.v = Var(shape=(neurons,), init=0)
 
 
 class Modulation(AbstractProcess):
-    """The modulatory circuit: counts spikes, and tells every neuron its modulator after the stimulus.
+    """The modulatory circuit: counts spikes, and sends every neuron its modulator after the stimulus.
 
     circuit: an object whose `end(counts, arrived, fixation, target)` gives the modulators (1, units);
     fixation, target: (stimuli,) and (stimuli, classes); below: for each layer the part of x_in or s_in that
-    arrives at it, as ("x" or "s", first, last); early: `circuit.begin(fixation, target)` gives them before it;
-    stepwise: `circuit.step(inputs, spikes)` gives them in every step; weighed: and `end` others after it.
+    arrives at it, as ("x" or "s", first, last). Of the delivery (see parts), untagged:
+    `circuit.begin(fixation, target)` gives them before it; stepwise: `circuit.step(inputs, spikes)` gives them in every
+    step; weighted: and `end` others after it.
     """
 
-    def __init__(
-        self, *, units, inputs, time_steps, circuit, fixation, target, below, early=False, stepwise=False,
-        weighed=False, **others,
-    ):  # fmt: skip
+    def __init__(self, *, units, inputs, circuit, fixation, target, below, delivery, **others):
         super().__init__(
-            units=units, inputs=inputs, time_steps=time_steps, circuit=circuit, fixation=fixation, target=target,
-            below=below, early=early, stepwise=stepwise, weighed=weighed, **others,
+            units=units, inputs=inputs, circuit=circuit, fixation=fixation, target=target, below=below,
+            delivery=delivery, **others,
         )  # fmt: skip
+        time_steps, stepwise = delivery.time_steps, delivery.stepwise
         self.s_in = InPort(shape=(units,))
         self.x_in = InPort(shape=(inputs,))
         self.m_out = OutPort(shape=(units,))
@@ -85,55 +78,55 @@ class Modulation(AbstractProcess):
 class _PopulationModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        for name in (
-            "neurons", "above", "at", "units", "first", "time_steps", "period", "constants", "early", "stepwise",
-            "weighed",
-        ):  # fmt: skip
-            setattr(self, name, proc_params[name])
-        self.last = np.zeros(self.neurons)  # modulators of the step before
+        self.place, self.delivery, self.constants = (proc_params[name] for name in ("place", "delivery", "constants"))
+        self.last = np.zeros(self.place.neurons)  # modulators of the step before
 
     def run_spk(self):
-        current = self.a_in.recv()
-        phase = (self.time_step - 1) % (self.time_steps + 1)
-        if phase == self.time_steps:
-            self.u[:], self.v[:] = 0, 0
-            modulator, nothing = self._told(np.zeros(self.neurons, bool)), np.zeros_like(self.v)
-            if self.stepwise and not self.weighed:
-                modulator, self.last = self.last, nothing
-            if self.early:
-                self._send(nothing, np.full_like(self.v, OFFSET), 0)
-            else:
-                self._send(modulator, nothing, CLEAR)
+        current, delivery = self.a_in.recv(), self.delivery
+        phase = (self.time_step - 1) % (delivery.time_steps + 1)
+        if phase == delivery.time_steps:
+            self._conclude()
             return
         spike, post_factor = self._integrate(current)
-        modulator = self._told(spike)
-        if (phase + 1) % self.period:
+        modulator, counted = self._exchange(spike), (phase + 1) % delivery.period == 0
+        if not counted:
             post_factor = np.zeros_like(post_factor)
-        if self.early:
-            level = (modulator * post_factor + (1 << (EARLY_SHIFT - 1))) >> EARLY_SHIFT
-            post_factor = OFFSET + 2 * np.clip(level, -EARLY_LEVELS, EARLY_LEVELS)
-        elif self.weighed:
+        if delivery.untagged:
+            level = (modulator * post_factor + (1 << (UNTAGGED_SHIFT - 1))) >> UNTAGGED_SHIFT
+            post_factor = MODULATOR_OFFSET + 2 * np.clip(level, -UNTAGGED_LEVELS, UNTAGGED_LEVELS)
+        elif delivery.weighted:
             post_factor = modulator * post_factor
-        elif self.stepwise:
-            counted = (phase + 1) % self.period == 0
+        elif delivery.stepwise:
             before, self.last = self.last, modulator if counted else np.zeros_like(modulator)
             self._send(before, post_factor, 0)
             return
         self._send(np.zeros_like(modulator), post_factor, 0)
 
-    def _told(self, spike):
-        """Send spikes, and wait for what the circuit says."""
-        above, circuit = np.zeros(self.above, self.spikes), np.zeros(self.units, self.spikes)
-        above[self.at : self.at + self.neurons] = spike
-        circuit[self.first : self.first + self.neurons] = spike
+    def _conclude(self):
+        """The learning step."""
+        self.u[:], self.v[:] = 0, 0
+        modulator, nothing = self._exchange(np.zeros(self.place.neurons, bool)), np.zeros_like(self.v)
+        if self.delivery.stepwise and not self.delivery.weighted:
+            modulator, self.last = self.last, nothing
+        if self.delivery.untagged:
+            self._send(nothing, np.full_like(self.v, MODULATOR_OFFSET), 0)
+        else:
+            self._send(modulator, nothing, CLEAR)
+
+    def _exchange(self, spike):
+        """Send spikes, and wait for the modulators of the circuit."""
+        place = self.place
+        above, circuit = np.zeros(place.above, self.spikes), np.zeros(place.units, self.spikes)
+        above[place.at : place.at + place.neurons] = spike
+        circuit[place.first : place.first + place.neurons] = spike
         self.s_out.send(above)
         self.c_out.send(circuit)
-        return self.m_in.recv()[self.first : self.first + self.neurons]
+        return self.m_in.recv()[place.first : place.first + place.neurons]
 
     def _send(self, modulator, post_factor, clear):
-        self.y1_out.send((OFFSET + modulator).astype(self.spikes))
+        self.y1_out.send((MODULATOR_OFFSET + modulator).astype(self.spikes))
         self.y2_out.send(post_factor.astype(self.spikes))
-        self.y3_out.send(np.full(self.neurons, clear, self.spikes))
+        self.y3_out.send(np.full(self.place.neurons, clear, self.spikes))
 
 
 @implements(proc=Population, protocol=LoihiProtocol)
@@ -199,49 +192,50 @@ class FloatPopulation(_PopulationModel):
 class _ModulationModel(PyLoihiProcessModel):
     def __init__(self, proc_params):
         super().__init__(proc_params)
-        for name in ("units", "time_steps", "circuit", "fixation", "target", "below", "early", "stepwise", "weighed"):
+        for name in ("units", "circuit", "fixation", "target", "below", "delivery"):
             setattr(self, name, proc_params[name])
         self.arrived = np.zeros((1, len(self.below)), np.int64)
         self.afterwards = np.zeros(self.units)
 
     def run_spk(self):
-        stimulus, phase = divmod(self.time_step - 1, self.time_steps + 1)
-        learning = phase == self.time_steps
+        delivery = self.delivery
+        stimulus, phase = divmod(self.time_step - 1, delivery.time_steps + 1)
+        learning = phase == delivery.time_steps
         at = stimulus % len(self.fixation)
         now = self.fixation[at : at + 1], self.target[at : at + 1]
         if phase == 0:
             self.arrived[:] = 0
-            if self.early or self.stepwise:
+            if delivery.untagged or delivery.stepwise:
                 self.afterwards = self.circuit.begin(*now)[0]
-        if not self.stepwise:
-            self._tell(self.afterwards if learning != self.early else np.zeros(self.units))
+        if not delivery.stepwise:
+            self._send(self.afterwards if learning != delivery.untagged else np.zeros(self.units))
         given = {"s": self.s_in.recv(), "x": self.x_in.recv()}
-        if self.stepwise:
-            self._tell_in_step(given, phase, learning)
+        if delivery.stepwise:
+            self._send_in_step(given, phase, learning)
         if not learning:
             self._count(given, phase, now)
 
-    def _tell(self, modulator):
+    def _send(self, modulator):
         self.m_out.send(modulator.astype(self.modulator.dtype))
 
-    def _tell_in_step(self, given, phase, learning):
-        """What the circuit says of the spikes of this very step."""
+    def _send_in_step(self, given, phase, learning):
+        """What the circuit answers to the spikes of this very step."""
         if learning:
-            self._tell(self.afterwards if self.weighed else np.zeros(self.units))
+            self._send(self.afterwards if self.delivery.weighted else np.zeros(self.units))
         else:
             self.modulator[phase] = self.circuit.step(given["x"][None], given["s"][None])[0]
-            self._tell(self.modulator[phase])
+            self._send(self.modulator[phase])
 
     def _count(self, given, phase, now):
         """Spikes of a stimulus; after the last of its steps its modulators are known."""
         self.raster[phase] = given["s"]
-        if phase < self.time_steps - 1:  # what is sent in the last step arrives too late
+        if phase < self.delivery.time_steps - 1:  # what is sent in the last step arrives too late
             for layer, (port, first, last) in enumerate(self.below):
                 self.arrived[0, layer] += int(given[port][first:last].sum())
             return
         counts = np.rint(self.raster.sum(0)).astype(np.int64)[None]
         self.afterwards = self.circuit.end(counts, self.arrived, *now)[0]
-        if not self.stepwise:
+        if not self.delivery.stepwise:
             self.modulator = self.afterwards.astype(self.modulator.dtype)
 
 

@@ -21,7 +21,7 @@ from plastic.errors import PlasticError
 from plastic.hardware.bundle import container
 
 FILES = {
-    "arrays.npz": container.pack({"weight": np.arange(24, dtype=np.int16).reshape(2, 3, 4)}),
+    "arrays.npz": container.to_npz({"weight": np.arange(24, dtype=np.int16).reshape(2, 3, 4)}),
     "run.py": b"print('hello')\n",
     "leaf/__init__.py": b"",
     "leaf/processes.py": b"x = 1\n",
@@ -52,7 +52,7 @@ def test_a_bundle_comes_back_as_it_was(tmp_path: Path) -> None:
     manifest, files = container.read(bundle(tmp_path))
     assert files == FILES
     assert {k: manifest[k] for k in CONTENT} == CONTENT
-    arrays = container.unpack(files["arrays.npz"], "arrays.npz")
+    arrays = container.from_npz(files["arrays.npz"], "arrays.npz")
     np.testing.assert_array_equal(arrays["weight"], np.arange(24).reshape(2, 3, 4))
     assert arrays["weight"].dtype == np.int16
     assert [p.name for p in tmp_path.iterdir()] == ["b"]  # nothing beside it
@@ -207,15 +207,15 @@ def test_pickled_and_broken_arrays_are_refused() -> None:
     buffer = io.BytesIO()
     np.savez(buffer, evil=np.array([{"a": 1}], dtype=object))
     with pytest.raises(PlasticError, match="cannot be read"):
-        container.unpack(buffer.getvalue(), "arrays.npz")
+        container.from_npz(buffer.getvalue(), "arrays.npz")
     with pytest.raises(PlasticError, match="cannot be read"):
-        container.unpack(b"PK\x03\x04 no archive", "arrays.npz")
+        container.from_npz(b"PK\x03\x04 no archive", "arrays.npz")
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w") as archive:
         archive.writestr("x.npy", b"")
         archive.infolist()[0].file_size = 2**40
     with pytest.raises(PlasticError, match="too large"):
-        container.unpack(bomb.getvalue(), "arrays.npz")
+        container.from_npz(bomb.getvalue(), "arrays.npz")
 
 
 def test_a_bundle_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plastic.hardware.bundle.run import Bundle, Track, beside_emulator, beside_float, digest, exact
+from plastic.hardware.bundle.run import Bundle, Replay, beside_emulator, beside_float, digest, exact
 
 SHAPES = ((2, 3, 4), (1, 5, 6))  # positions, neurons, fan_in
 BITS, SCALES = (8, 6), (50.0, 20.0)
@@ -47,11 +47,11 @@ def bundle(done: list[SimpleNamespace]) -> Bundle:
     return Bundle({"program": program, "digests": digests}, arrays, golden, floating)
 
 
-def tracked(done: list[SimpleNamespace]) -> Track:
-    track = Track()
+def replayed(done: list[SimpleNamespace]) -> Replay:
+    replay = Replay()
     for one in done:
-        track.add(one)
-    return track
+        replay.add(one)
+    return replay
 
 
 def stored(weight: int, bits: int) -> int:
@@ -62,7 +62,7 @@ def stored(weight: int, bits: int) -> int:
 
 def test_what_a_chip_did_agrees_with_itself() -> None:
     given = bundle(course())
-    found = beside_emulator(given, tracked(course()))
+    found = beside_emulator(given, replayed(course()))
     assert exact(found)
     assert found["stimuli"] == STIMULI
     assert found["spikes"] == sum(int(one.spikes.sum()) for one in course()) > 100
@@ -72,7 +72,7 @@ def test_what_a_chip_did_agrees_with_itself() -> None:
         pairs = zip(given.arrays[f"layer{number}.weight"].flat, course()[-1].weights[number - 1].flat, strict=True)
         moved += sum(stored(int(a), bits) != int(b) for a, b in pairs)
     assert found["weights_moved"] == moved > 20
-    part = beside_emulator(given, tracked(course()[:4]))
+    part = beside_emulator(given, replayed(course()[:4]))
     assert exact(part)
     assert (part["stimuli"], part["weights_differing"]) == (4, None)  # the last are not there yet
 
@@ -88,7 +88,7 @@ def test_one_number_that_differs_is_counted_once(what: str, count: int) -> None:
         last.modulators[10] += 8
     else:
         last.weights[1][0, 2, 3] += 1
-    found = beside_emulator(given, tracked(done[:count]))
+    found = beside_emulator(given, replayed(done[:count]))
     assert not exact(found)
     assert found["spikes_differing"] == (what == "spikes")
     assert found["modulators_differing"] == (what == "modulators")
@@ -100,13 +100,13 @@ def test_no_spike_is_no_agreement() -> None:
     done = course()
     for one in done:
         one.spikes[:] = 0
-    assert not exact(beside_emulator(bundle(done), tracked(done)))
+    assert not exact(beside_emulator(bundle(done), replayed(done)))
 
 
 def test_how_far_weights_went_beside_the_float_run() -> None:
     """Slope and correlation through the origin, by least squares of numpy and the cosine."""
     given, done = bundle(course()), course()
-    found = beside_float(given, tracked(done))
+    found = beside_float(given, replayed(done))
     spikes = np.unpackbits(given.floating["spikes"], axis=2, count=UNITS)
     ours = np.stack([one.spikes for one in done])
     assert found["agreeing"] == pytest.approx(np.mean(spikes == ours))
@@ -122,8 +122,8 @@ def test_how_far_weights_went_beside_the_float_run() -> None:
         apart = np.abs(last * step - given.floating[f"layer{number}.weight"].ravel())
         assert layer["largest_difference"] == pytest.approx(apart.max())
         assert layer["step"] == pytest.approx(step)
-    assert beside_float(given, tracked(done[:4]))["layers"] == []
+    assert beside_float(given, replayed(done[:4]))["layers"] == []
     for number in (1, 2):
         given.floating[f"layer{number}.weight"] = given.floating[f"layer{number}.initial"]
-    still = beside_float(given, tracked(done))["layers"]
+    still = beside_float(given, replayed(done))["layers"]
     assert [(one["correlation"], one["slope"]) for one in still] == [(None, None)] * 2

@@ -18,7 +18,7 @@ from plastic.models.training.ensemble import Ensemble
 
 
 @pytest.mark.parametrize("decays", [(), (0.9,), (0.9, 0.5)])
-def test_what_a_step_holds_and_is_told_is_what_a_filter_step_by_step_says(decays: tuple[float, ...]) -> None:
+def test_what_a_step_holds_and_is_sent_is_what_a_filter_step_by_step_says(decays: tuple[float, ...]) -> None:
     """Σ_t m L_t ē_t of one eligibility that is filtered once per decay: what it is weighed by comes from autograd."""
     generator = torch.Generator().manual_seed(0)
     time, neurons, fan_in = 7, 3, 4
@@ -36,10 +36,10 @@ def test_what_a_step_holds_and_is_told_is_what_a_filter_step_by_step_says(decays
     (factor,) = torch.autograd.grad((signal[0, :, 0, 0, :, None] * eligibility).sum(), grown)
 
     weighed = SimpleNamespace(factor=factor[None, :, None, None, :, 0])
-    told = calibration._told(SimpleNamespace(response=weighed, modulator=modulator), decays)  # type: ignore[arg-type]
-    torch.testing.assert_close(told, (modulator[:, None] * signal)[0])
-    waiting = calibration._waiting(SimpleNamespace(post=post, pre=pre), decays)  # type: ignore[arg-type]
-    torch.testing.assert_close(waiting[0, 0].double(), eligibility.detach().amax(0), atol=1e-6, rtol=1e-6)
+    sent = calibration._sent(SimpleNamespace(response=weighed, modulator=modulator), decays)  # type: ignore[arg-type]
+    torch.testing.assert_close(sent, (modulator[:, None] * signal)[0])
+    largest = calibration._largest(SimpleNamespace(post=post, pre=pre), decays)  # type: ignore[arg-type]
+    torch.testing.assert_close(largest[0, 0].double(), eligibility.detach().amax(0), atol=1e-6, rtol=1e-6)
 
 
 def test_ranges_are_those_of_a_run_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plastic.hardware.emulator.compiled import Compiled
+from plastic.hardware.emulator.compiled import NumbaCircuit
 from plastic.hardware.program.arithmetic import BOUND, FRACTION, HALF, LIMIT, ONE, FixedPoint, Floating
 
 pytestmark = pytest.mark.filterwarnings("error")  # of numpy: an overflow
 compiling = settings(deadline=None)
-ARITHMETICS = [FixedPoint, Compiled]
+ARITHMETICS = [FixedPoint, NumbaCircuit]
 numbers = st.one_of(
     st.integers(-LIMIT, LIMIT),
     st.integers(0, 38).flatmap(lambda bits: st.integers(-(2**bits), 2**bits)).map(lambda x: max(min(x, LIMIT), -LIMIT)),
