@@ -28,7 +28,8 @@ from plastic.models.network.layer import Layer
 from plastic.models.neuron.constants import Traces
 from plastic.models.runs.finished import FinishedRun, open_finished
 from plastic.models.runs.simulate import make_settings, make_task
-from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.ensemble import Ensemble, Prepared
+from plastic.models.training.refusals import check_settings
 from plastic.rules import BUILT_IN
 from plastic.stimuli.stream import Stimulus
 
@@ -85,14 +86,14 @@ def test_the_script_gives_the_spikes_and_weights_of_the_run(
     assert main(["export", str(tmp_path / "run"), "--to", "brian2", str(there / "again.py")]) == 0
     assert sorted(p.name for p in there.iterdir()) == ["again.npz", "again.py"]
 
-    finished, seen = open_finished(tmp_path / "run"), Spikes()
-    finished.ensemble.train(STIMULI, seen)  # the run once more, for its spikes
+    finished, fired = open_finished(tmp_path / "run"), Spikes()
+    network(finished).train(STIMULI, fired)  # the run once more, for its spikes
 
     done = run_alone(there, "again.py", "--save", "found.npz")
     assert done.returncode == 0, done.stdout + done.stderr
     found = np.load(there / "found.npz")
     for number in (1, 2):
-        ours = np.concatenate(seen.layers[number - 1])
+        ours = np.concatenate(fired.layers[number - 1])
         theirs = np.zeros_like(ours)
         theirs[found[f"layer{number}.step"], found[f"layer{number}.neuron"]] = 1
         np.testing.assert_array_equal(ours, theirs)
@@ -146,9 +147,17 @@ def untrained(rule: str, streams: int, *options: str, **network: Any) -> Finishe
             dtype="float64",
         )
     )
-    ensemble = Ensemble(make_settings(config), [make_task(config)], [0], [0.1])
-    run = FinishedRun(Path("here"), config, ensemble, {})
+    settings, task = make_settings(config), make_task(config)
+    check_settings(settings, 1)
+    run = FinishedRun(Path("here"), config, Prepared(settings, [task], [0]), {})
     return dataclasses.replace(run, final=run.initial)
+
+
+def network(run: FinishedRun) -> Ensemble:
+    """The network of a run as it begins, on its backend."""
+    prepared, learning_rate = run.ensemble, run.config.training.learning_rate
+    assert learning_rate is not None
+    return Ensemble(prepared.settings, prepared.tasks, prepared.seeds, [learning_rate])
 
 
 def written(run: FinishedRun, folder: Path) -> Any:
@@ -187,7 +196,7 @@ def test_every_rule_learns_in_the_script_as_in_the_learner(
     if (refused := why_not(rule, streams, *options)) is not None:
         pytest.skip(refused)
     run = untrained(rule, streams, *options, weights=shared)
-    module, ensemble = written(run, tmp_path), run.ensemble
+    module, ensemble = written(run, tmp_path), network(run)
     assert unused((tmp_path / "it.py").read_text()) == []
     random = np.random.default_rng(5)
     module.data["fixation"][:] = np.array([-1, 1, -1, 1])[:, None]
