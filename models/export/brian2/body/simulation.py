@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from brian2 import Clock, Network, NetworkOperation, SpikeGeneratorGroup, SpikeMonitor, ms
@@ -20,7 +21,7 @@ def write(layers: list[Layer], weights: Arrays) -> None:
 
 def save(path: str, monitors: list[SpikeMonitor], weights: Arrays) -> None:
     """Neuron and step of every spike, layer by layer, and the weights."""
-    arrays = {f"weights/{name}": weight for name, weight in weights.items()}
+    arrays: dict[str, Any] = {f"weights/{name}": weight for name, weight in weights.items()}
     for number, monitor in enumerate(monitors, 1):
         arrays[f"layer{number}.neuron"] = np.array(monitor.i)
         arrays[f"layer{number}.step"] = np.round(monitor.t / ms).astype(int)
