@@ -45,6 +45,7 @@ def constants(run: FinishedRun, data: str, learning: str) -> str:
     units = ", ".join(str(layer.summary_units(rule.summary)) for layer in layers)
     learns = {
         "LEARNING_RATE": f"LEARNING_RATE, WEIGHT_BOUND = {training.learning_rate}, {_number(training.weight_bound)}",
+        "moments": "moments = {}  # of every weight's updates: how many, mean, mean square",
         "context": f"context = [np.zeros((STREAMS, units)) for units in [{units}]]  # z of the stimulus before",
         "eligibility_before": "eligibility_before = [np.zeros(shape) for shape in LAYERS]  # of the stimulus before",
     }

@@ -60,9 +60,8 @@ def learn(run: FinishedRun, circuits: Sequence[Circuit], names: Sequence[str]) -
         lines.append("context[:] = z")
     if any(circuit.both for circuit in circuits):
         lines.append("eligibility_before[:] = eligibility")
-    lines.append(f"change(weights, {'adam.steps(updates)' if adam else 'updates'}, LEARNING_RATE, WEIGHT_BOUND)")
-    head = "adam = Adam()\n\n\n" if adam else ""
-    head += "def learn(layers, stimulus):\n"
+    lines.append(f"change(weights, {'adam(updates, moments)' if adam else 'updates'}, LEARNING_RATE, WEIGHT_BOUND)")
+    head = "def learn(layers, stimulus):\n"
     head += '    """When a stimulus ends: the third factors from the top layer down, then all weights change."""\n'
     return head + textwrap.indent("\n".join(lines), "    ")
 

@@ -33,19 +33,12 @@ def change(weights: Arrays, updates: Arrays, learning_rate: float, bound: float)
         weights[name] = np.clip(weights[name] + learning_rate * update, -bound, bound)
 
 
-class Adam:
-    """Adam (Kingma & Ba 2015): the running mean of a weight's updates over the root of that of their squares."""
-
-    def __init__(self) -> None:
-        self.moments: dict[str, tuple[int, Array, Array]] = {}
-
-    def steps(self, updates: Arrays) -> Arrays:
-        """The updates, scaled."""
-        return {name: self.step(name, update) for name, update in updates.items()}
-
-    def step(self, name: str, update: Array) -> Array:
-        zero = np.zeros_like(update)
-        count, mean, square = self.moments.get(name, (0, zero, zero))
+def adam(updates: Arrays, moments: dict[str, tuple[int, Array, Array]]) -> Arrays:
+    """The running mean of a weight's updates over the root of that of their squares (Kingma & Ba 2015)."""
+    steps = {}
+    for name, update in updates.items():
+        count, mean, square = moments.get(name, (0, np.zeros_like(update), np.zeros_like(update)))
         count, mean, square = count + 1, 0.9 * mean + 0.1 * update, 0.999 * square + 0.001 * update**2
-        self.moments[name] = count, mean, square
-        return mean / (1 - 0.9**count) / (np.sqrt(square / (1 - 0.999**count)) + 1e-8)
+        steps[name] = mean / (1 - 0.9**count) / (np.sqrt(square / (1 - 0.999**count)) + 1e-8)
+        moments[name] = count, mean, square
+    return steps

@@ -8,7 +8,7 @@ import torch
 
 from plastic.models.export.brian2.body.arrays import Array, Arrays
 from plastic.models.export.brian2.body.data import compare, input_spikes
-from plastic.models.export.brian2.body.learning import Adam, change, circuit_updates, credit, output_error, sent_down
+from plastic.models.export.brian2.body.learning import adam, change, circuit_updates, credit, output_error, sent_down
 from plastic.models.export.brian2.copied import MODULES, copied, definitions, imports_for, read_module
 
 STREAMS, POSITIONS, NEURONS, INPUTS = 3, 2, 4, 5
@@ -61,7 +61,7 @@ def test_weights_stop_at_the_bound() -> None:
 
 
 def test_adam_steps_as_torchs_does() -> None:
-    adam, weights = Adam(), {"a": drawn(3, 2), "b": drawn(4)}
+    moments, weights = dict[str, tuple[int, Array, Array]](), {"a": drawn(3, 2), "b": drawn(4)}
     theirs = {name: torch.nn.Parameter(torch.tensor(value)) for name, value in weights.items()}
     optimizer = torch.optim.Adam(theirs.values(), lr=0.1)
     for step in range(1, 6):
@@ -69,7 +69,7 @@ def test_adam_steps_as_torchs_does() -> None:
         for name, update in updates.items():
             theirs[name].grad = -torch.tensor(update)
         optimizer.step()
-        change(weights, adam.steps(updates), 0.1, np.inf)
+        change(weights, adam(updates, moments), 0.1, np.inf)
     for name, value in weights.items():
         np.testing.assert_allclose(value, theirs[name].detach().numpy(), rtol=1e-6)
         assert np.abs(value - (drawn(3, 2) if name == "a" else drawn(4))).min() > 0.1
@@ -98,7 +98,7 @@ def test_only_what_is_used_is_copied_and_word_for_word() -> None:
     assert found.pop("arrays") == ["Arrays = dict[str, NDArray[Any]]"]
     assert [text.partition("(")[0] for text in found.pop("learning")] == ["def change"]
     assert not any(found.values())
-    found = copied("main(Adam, post_factor, input_activity, output_error, sent_down, circuit_updates, credit, change)")
+    found = copied("main(adam, post_factor, input_activity, output_error, sent_down, circuit_updates, credit, change)")
     for module in MODULES:
         assert found[module] == list(definitions(module).values())
         assert all(text in read_module(module) for text in found[module])
