@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from plastic.models.export.brian2 import template
 from plastic.models.export.brian2.source import ATOM, COMPARISON, Source, Traced, named_after
 from plastic.models.network.parameters import needs_readout, readout_layer
 from plastic.models.runs.finished import FinishedRun
@@ -49,19 +49,28 @@ class Circuit:
             example.product_mask,
         )
 
+    @property
+    def learned(self) -> list[str]:
+        """Names of its own weights that learn."""
+        return sorted({key.partition(":")[2] for key in self.results if ":" in key})
+
+    @property
+    def both(self) -> bool:
+        """Whether it credits the stimulus before, too."""
+        return self.results["before"] != "None"
+
     def text(self, name: str) -> str:
-        """As a function of this name."""
-        learned = sorted({key.partition(":")[2] for key in self.results if ":" in key})
-        products = (
-            f'"{w}": (' + ", ".join(self.results[f"{part}:{w}"] for part in ("modulator", "post", "pre")) + ")"
-            for w in learned
-        )
-        before = self.results["before"]
-        return template.THIRD_FACTOR.substitute(
-            name=name, arguments=", ".join(self.inputs), lines="".join(f"    {line}\n" for line in self.lines),
-            modulator=self.results["m"], before=before, learned=", ".join(products),
-            before_too="" if before == "None" else ", that of the stimulus before",
-        )  # fmt: skip
+        """As a function of this name; returns m, and what there is of m_before and learned."""
+        returned, meaning = [self.results["m"]], "m of every unit"
+        if self.both:
+            returned.append(self.results["before"])
+            meaning += "; m of the stimulus before"
+        if self.learned:
+            parts = {w: [self.results[f"{part}:{w}"] for part in ("modulator", "post", "pre")] for w in self.learned}
+            returned.append("{" + ", ".join(f'"{w}": ({", ".join(three)})' for w, three in parts.items()) + "}")
+            meaning += "; (modulator, post, pre) of the circuit's own weights"
+        lines = [f'"""{meaning}."""', *self.lines, f"return {', '.join(returned)}"]
+        return f"def {name}({', '.join(self.inputs)}):\n" + textwrap.indent("\n".join(lines), "    ")
 
 
 def _results(third: ThirdFactor) -> dict[str, Any]:

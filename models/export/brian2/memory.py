@@ -91,7 +91,7 @@ def recall_functions(settings: Settings) -> list[str]:
 
 def recall(rule: Rule, index: int, slow: bool) -> list[str]:
     """Statements that compute them for one layer, before its third factor."""
-    here, lines = f"z[{index}], layers[{index}].context", []
+    here, lines = f"z[{index}], context[{index}]", []
     if rule.averages is not None:
         counted = "(y > 0)" if rule.averages.over == "fixations" else "np.ones_like(y)"
         if slow:
@@ -100,5 +100,5 @@ def recall(rule: Rule, index: int, slow: bool) -> list[str]:
             lines.append(f"known = batch_statistics({here}, {counted} * 1.0)")
     if rule.memory_slots:
         lines += [] if lines else ["known = {}"]
-        lines.append(f"known |= remember({index}, layers[{index}].context, (y < 0) & (stimulus > 0))")
+        lines.append(f"known |= remember({index}, context[{index}], (y < 0) & (stimulus > 0))")
     return lines

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +28,8 @@ from plastic.models.network.layer import Layer
 from plastic.models.neuron.constants import Traces
 from plastic.models.runs.finished import FinishedRun, open_finished
 from plastic.models.runs.simulate import make_settings, make_task
-from plastic.models.training.ensemble import Ensemble
+from plastic.models.training.ensemble import Ensemble, Prepared
+from plastic.models.training.refusals import check_settings
 from plastic.rules import BUILT_IN
 from plastic.stimuli.stream import Stimulus
 
@@ -83,14 +86,14 @@ def test_the_script_gives_the_spikes_and_weights_of_the_run(
     assert main(["export", str(tmp_path / "run"), "--to", "brian2", str(there / "again.py")]) == 0
     assert sorted(p.name for p in there.iterdir()) == ["again.npz", "again.py"]
 
-    finished, seen = open_finished(tmp_path / "run"), Spikes()
-    finished.ensemble.train(STIMULI, seen)  # the run once more, for its spikes
+    finished, fired = open_finished(tmp_path / "run"), Spikes()
+    network(finished).train(STIMULI, fired)  # the run once more, for its spikes
 
     done = run_alone(there, "again.py", "--save", "found.npz")
     assert done.returncode == 0, done.stdout + done.stderr
     found = np.load(there / "found.npz")
     for number in (1, 2):
-        ours = np.concatenate(seen.layers[number - 1])
+        ours = np.concatenate(fired.layers[number - 1])
         theirs = np.zeros_like(ours)
         theirs[found[f"layer{number}.step"], found[f"layer{number}.neuron"]] = 1
         np.testing.assert_array_equal(ours, theirs)
@@ -144,9 +147,17 @@ def untrained(rule: str, streams: int, *options: str, **network: Any) -> Finishe
             dtype="float64",
         )
     )
-    ensemble = Ensemble(make_settings(config), [make_task(config)], [0], [0.1])
-    run = FinishedRun(Path("here"), config, ensemble, {})
+    settings, task = make_settings(config), make_task(config)
+    check_settings(settings, 1)
+    run = FinishedRun(Path("here"), config, Prepared(settings, [task], [0]), {})
     return dataclasses.replace(run, final=run.initial)
+
+
+def network(run: FinishedRun) -> Ensemble:
+    """The network of a run as it begins, on its backend."""
+    prepared, learning_rate = run.ensemble, run.config.training.learning_rate
+    assert learning_rate is not None
+    return Ensemble(prepared.settings, prepared.tasks, prepared.seeds, [learning_rate])
 
 
 def written(run: FinishedRun, folder: Path) -> Any:
@@ -185,16 +196,18 @@ def test_every_rule_learns_in_the_script_as_in_the_learner(
     if (refused := why_not(rule, streams, *options)) is not None:
         pytest.skip(refused)
     run = untrained(rule, streams, *options, weights=shared)
-    module, ensemble = written(run, tmp_path), run.ensemble
+    module, ensemble = written(run, tmp_path), network(run)
+    assert unused((tmp_path / "it.py").read_text()) == []
     random = np.random.default_rng(5)
-    module.FIXATION[:] = np.array([-1, 1, -1, 1])[:, None]
-    layers = [fake_layer(module, *shape) for shape in module.LAYERS]
+    module.data["fixation"][:] = np.array([-1, 1, -1, 1])[:, None]
+    layers = [fake_layer(module, shape) for shape in module.LAYERS]
     for number in range(4):
         responses = [
-            random_response(layer, shown, random) for layer, shown in zip(ensemble.network.layers, layers, strict=True)
+            random_response(layer, theirs, random)
+            for layer, theirs in zip(ensemble.network.layers, layers, strict=True)
         ]
-        fixation = torch.as_tensor(module.FIXATION[number], dtype=torch.float64)[None, :, None]
-        target = torch.eye(ensemble.network.classes, dtype=torch.float64)[module.LABELS[number]][None]
+        fixation = torch.as_tensor(module.data["fixation"][number], dtype=torch.float64)[None, :, None]
+        target = torch.eye(ensemble.network.classes, dtype=torch.float64)[module.data["labels"][number]][None]
         ensemble.learner.learn(responses, fixation, target)
         module.learn(layers, number)
     moved = 0
@@ -202,6 +215,21 @@ def test_every_rule_learns_in_the_script_as_in_the_learner(
         np.testing.assert_allclose(module.weights[name], value[0].numpy(), rtol=1e-9, atol=1e-12, err_msg=name)
         moved += not np.allclose(value[0].numpy(), run.final[name], atol=1e-9)
     assert moved or rule == "none"
+
+
+def unused(text: str) -> list[str]:
+    """Names that a script imports, defines or sets at its top and speaks of nowhere else."""
+    names = []
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names += [alias.asname or alias.name for alias in node.names]
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names += [part.id for part in ast.walk(node.targets[0]) if isinstance(part, ast.Name)]
+    assert len(names) > 30
+    code = "\n".join(line.partition("  # ")[0] for line in text.partition('"""\n\nimport')[2].splitlines())
+    return [name for name in names if len(re.findall(rf"\b{name}\b", code)) < 2]
 
 
 def why_not(rule: str, streams: int, *options: str) -> str | None:
@@ -212,26 +240,25 @@ def why_not(rule: str, streams: int, *options: str) -> str | None:
     return None
 
 
-def fake_layer(module: Any, positions: int, neurons: int, fan_in: int) -> Any:
+def fake_layer(module: Any, shape: tuple[int, int, int, int]) -> Any:
+    """A layer of the script without Brian2, to be filled by `random_response`."""
     layer = object.__new__(module.Layer)
-    layer.shape = (module.STREAMS, positions, neurons, fan_in)
+    layer.shape, layer.steps = shape, module.STEPS
     layer.neurons, layer.synapses = SimpleNamespace(), SimpleNamespace()
-    layer.neurons.count = np.zeros(int(np.prod(layer.shape[:3])))
-    layer.context, layer.eligibility_before = np.zeros_like(layer.seen()), None
     return layer
 
 
-def random_response(layer: Layer, shown: Any, random: np.random.Generator) -> Response:
+def random_response(layer: Layer, theirs: Any, random: np.random.Generator) -> Response:
     """The same response for the learner and, as what Brian2 would hold, for the script."""
-    steps, shape = 20, shown.shape
+    steps, shape = 20, theirs.shape
     count = random.integers(0, 9, shape[:3]).astype(float)
     post, summed = random.random(shape[:3]), random.random(shape)
-    shown.neurons.count, shown.neurons.post_sum = count.ravel(), post.ravel() * steps
-    shown.synapses.eligibility = summed.ravel()
+    theirs.neurons.count, theirs.neurons.post_sum = count.ravel(), post.ravel() * steps
+    theirs.synapses.eligibility = summed.ravel()
     inside = (torch.as_tensor(x)[None] for x in (count / steps, post, summed))
     activity, factor, eligibility = inside
     arrivals = random.integers(0, 30, (shape[0], 1, 1)) * np.ones(shape[:3])
-    shown.neurons.arrivals = arrivals.ravel()
+    theirs.neurons.arrivals = arrivals.ravel()
     arrived = torch.as_tensor(arrivals[:, 0, 0] / (steps * shape[3]))[None]
     return Response(activity, factor, Eligibility(layer, summed=eligibility), input_activity=arrived)
 
