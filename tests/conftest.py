@@ -87,6 +87,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = excluded
 
 
+@pytest.fixture(autouse=True)
+def _unpainted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture of a run is composed but not painted, which takes longer than a small run, where no test looks."""
+    if not request.node.get_closest_marker("painted"):
+        monkeypatch.setattr("plastic.pictures.run.write_figure", lambda path, figure, dpi: path.write_text("unpainted"))
+
+
 @pytest.fixture(scope="session")
 def numpy_code() -> Iterator[None]:
     """Brian2 generates numpy code: the same arithmetic as Cython, without a compiler run."""
