@@ -2,6 +2,7 @@
 
 `pytest --unsupported`: what does not run where, with the reason; each such cell must refuse clearly.
 `pytest --measured FILE`: the errors that the tests of the rules measured, by rule (largest of each), as JSON.
+`pytest --every-call`: check the arguments and results of every call (see `_Sampled`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 
@@ -24,7 +26,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--unsupported", action="store_true", help="run only the cells that are excluded: each must raise PlasticError"
     )
+    parser.addoption("--every-call", action="store_true", help="check types and shapes in every call, not in samples")
     parser.addoption("--measured", metavar="FILE", help="write the measured errors of every rule to this JSON file")
+
+
+class _Sampled(type(jaxtyping.config)):  # type: ignore[misc]
+    """jaxtyping's switch, which its wrapper of every function reads in every call.
+
+    A test that trains makes a million calls, and checking each takes as long as the training. Of every test the first
+    calls are checked, which go through all that a stimulus does, and then one of 17: a prime, so that no function is
+    passed over for being called in time with another.
+    """
+
+    CALLS, PERIOD = 3000, 17
+    count = 0
+    off = False
+
+    @property
+    def jaxtyping_disable(self) -> bool:
+        self.count += 1
+        return self.off or (self.count > self.CALLS and self.count % self.PERIOD != 0)
+
+    @jaxtyping_disable.setter
+    def jaxtyping_disable(self, value: bool) -> None:
+        self.off = value
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    jaxtyping.config.count = 0
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -38,6 +67,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "unsupported(reason): a rule × backend cell that is excluded, and why")
+    if not config.getoption("--every-call"):
+        jaxtyping.config.__class__ = _Sampled
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -54,6 +85,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if listing:
         config.hook.pytest_deselected(items=[item for item in items if item not in excluded])
         items[:] = excluded
+
+
+@pytest.fixture(autouse=True)
+def _unpainted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture of a run is composed but not painted, which takes longer than a small run, where no test looks."""
+    if not request.node.get_closest_marker("painted"):
+        monkeypatch.setattr("plastic.pictures.run.write_figure", lambda path, figure, dpi: path.write_text("unpainted"))
 
 
 @pytest.fixture(scope="session")

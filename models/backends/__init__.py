@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from plastic.backends import Capabilities, Declared, Package, declared
 from plastic.rules.rule import Rule
@@ -39,6 +39,7 @@ class Members:
     parameters: Parameters  # initial weights by name, float64: (members, …)
 
 
+@runtime_checkable
 class Simulator(Protocol):
     """Some networks with their weights, on one backend: they answer stimuli and learn from them."""
 
@@ -74,6 +75,7 @@ class Simulator(Protocol):
         ...
 
 
+@runtime_checkable
 class Backend(Declared, Protocol):
     """One way to run networks (see plastic.backends for what it says of itself)."""
 

@@ -23,6 +23,7 @@ from plastic.models.settings import Settings
 from plastic.rules.rule import Synapses
 
 
+@runtime_checkable
 class Responder(Protocol):
     """Answers one stimulus of every stream after the other, with the weights that it is given."""
 

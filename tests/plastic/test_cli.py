@@ -65,11 +65,23 @@ def result_of(output: str) -> dict[str, Any]:
     return json.loads(output.splitlines()[-1])
 
 
-@pytest.mark.parametrize("data", ["rhm", "digits"])
-@pytest.mark.parametrize(
-    "backend", [name for name, backend in backends().items() if not backend.can.integers]
-)  # those: tests/hardware
-@pytest.mark.parametrize("rule", [rule.name for rule in BUILT_IN])
+def runs() -> list[Any]:
+    """Every rule on every backend, on one of two kinds of data in turn: every rule and every backend gets both.
+
+    What it learns there is held by tests/conformance, on trees and dense layers; here it is that the command runs.
+    """
+    where = [name for name, backend in backends().items() if not backend.can.integers]  # those: end_to_end/test_chips
+    return [
+        pytest.param(
+            rule.name, backend, ("rhm", "digits")[(row + column) % 2], id=f"{rule.name}-{backend}",
+            marks=[pytest.mark.painted] if rule.name in ("clapp", "vicreg", "bp", "none") else [],
+        )
+        for row, rule in enumerate(BUILT_IN)
+        for column, backend in enumerate(where)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "backend", "data"), runs())
 def test_simulate_writes_a_run_and_prints_its_result(
     rule: str,
     backend: str,
@@ -78,8 +90,6 @@ def test_simulate_writes_a_run_and_prints_its_result(
     capsys: pytest.CaptureFixture[str],
     request: pytest.FixtureRequest,
 ) -> None:
-    if data == "digits":  # drawn as for rhm
-        request.getfixturevalue("no_picture")
     size = [*RHM, *tiny(backend)] if data == "rhm" else ["--depth", "3", *tiny(backend)]
     arguments = ["simulate", "--rule", rule, "--backend", backend, "--data", data, *size, "--seed", "3"]
     status = main([*arguments, "--out", "here/run", "--json"])
@@ -114,13 +124,13 @@ def test_simulate_writes_a_run_and_prints_its_result(
         "weights.safetensors",
         "traces.zarr",
         "result.json",
-        *(["picture.png"] if data == "rhm" else []),
+        "picture.png",
         "checkpoint.safetensors",
     }
     config = read_config(run / "config.toml")
     assert resolve(config) == config
     assert (config.rule, config.backend, config.stimuli.data, config.seed) == (rule, backend, data, 3)
-    if data == "rhm":
+    if request.node.get_closest_marker("painted"):
         assert (run / "picture.png").read_bytes().startswith(b"\x89PNG")
     assert {"python", "plastic", "torch", "numpy", "snntorch"} <= set(json.loads((run / "versions.json").read_text()))
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -152,7 +162,9 @@ def test_without_json_a_table_and_the_folder_are_printed(capsys: pytest.CaptureF
     assert errors == ""
 
 
-@pytest.mark.parametrize("backend", backends())
+@pytest.mark.parametrize(
+    "backend", [pytest.param(name, marks=[pytest.mark.painted] if name == "snntorch" else []) for name in backends()]
+)
 def test_a_run_is_repeated_by_its_config(backend: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--pairing", "latent:1", "--learning-rate", "0.01", "--seed", "5", "--mask", "batch"]
     size = [*RHM, *tiny(backend)]
