@@ -57,10 +57,10 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def unknown(name: str, value: object, options: tuple[str, ...], where: str | None = None) -> str:
-    """The sentence for a value that is none of the options; with `where`, of a file and not of the command line."""
-    place, example = ("", f", as in {flag(name)} {options[0]}") if where is None else (f" in {where}", "")
-    return f"unknown {name.replace('_', ' ')} {value!r}{place}; choose one of: {', '.join(options)}{example}."
+def unknown(name: str, value: object, options: tuple[str, ...]) -> str:
+    """The sentence for a value that is none of the options."""
+    known = f"choose one of: {', '.join(options)}, as in {flag(name)} {options[0]}"
+    return f"unknown {name.replace('_', ' ')} {value!r}; {known}."
 
 
 @cache
@@ -81,15 +81,16 @@ def _sentence(cls: type, root: object, error: ErrorDetails, where: str | None) -
         return f"unknown setting {name!r} in {where}; it has: {known}."
     if kind.startswith("dataclass"):
         return f"{name!r} in {where or cls.__name__} must be a table: [{name}]."
-    value, subject = _get(root, name), flag(name) if where is None else f"{name!r} in {where}"
+    value = _get(root, name)
     base, constraints = _annotation(cls, name)
     options = get_args(base) if get_origin(base) is Literal else ()
     if options and isinstance(value, str):
-        return unknown(name, value, options, where)
+        return unknown(name, value, options)
     if options or kind.endswith("_type"):
         expected = "str" if options else "list of str" if get_origin(base) is tuple else base.__name__
+        subject = flag(name) if where is None else f"{name!r} in {where}"
         return f"{subject} is {value!r}; it must be {expected}."
-    return f"{subject} is {value!r}; it must be {_range(constraints) or error['msg']}."
+    return f"{flag(name)} is {value!r}; it must be {_range(constraints) or error['msg']}."
 
 
 def _get(settings: Any, name: str) -> Any:
