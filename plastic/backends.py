@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Literal, Protocol
 
 from plastic.errors import PlasticError
 
@@ -27,11 +27,11 @@ class Capabilities:
     streams: int | None = None  # most independent streams; None: as many as memory holds
     members: bool = False  # trains several networks side by side
     processes: bool = False  # shares its streams among processes (torchrun)
-    dtypes: tuple[str, ...] = ("float32", "float64")
+    dtypes: tuple[Literal["float32", "float64"], ...] = ("float32", "float64")
     devices: tuple[str, ...] = ("cpu", "cuda")
     topologies: tuple[str, ...] = ("tree", "dense")
-    weights: tuple[str, ...] = ("shared", "local")  # of a tree
-    trace_timings: tuple[str, ...] = ("arrived", "emitted")
+    weights: tuple[Literal["shared", "local"], ...] = ("shared", "local")  # of a tree
+    trace_timings: tuple[Literal["arrived", "emitted"], ...] = ("arrived", "emitted")
     unreadable: frozenset[str] = frozenset()  # what its modulatory circuits cannot read: above, memory
     recomputes: bool = False  # computes the context again (--context recomputed) instead of holding it
     resumes: bool = True  # goes on from a checkpoint

@@ -48,20 +48,16 @@ class Steps:
     """A learning step, and the forward pass in it, on spikes that are there already."""
 
     def __init__(self, ensemble: Ensemble) -> None:
-        assert isinstance(ensemble.simulator, SnnTorchSimulator)
-        self.simulator, self.learner, self.count = ensemble.simulator, copy(ensemble.learner), 0
+        self.simulator = SnnTorchSimulator(ensemble.network, ensemble.settings.rule, ensemble.settings.step)
+        self.learner, self.count = copy(ensemble.learner), 0
         self.learner.optimizer = make_optimizer("sgd", torch.zeros(1))  # the whole work, but the weights stay
-        self.shown = []
-        for k in range(STIMULI):
-            stimulus = ensemble.stream.next()
-            labels = torch.as_tensor(stimulus.labels)
-            fixation = torch.as_tensor(stimulus.fixation)[..., None] * 2.0 - 1
-            self.shown.append((ensemble.encode(stimulus.inputs, "spikes", k), fixation, labels))
+        self.presented = list(ensemble.presentation.take(STIMULI))
 
     def next(self) -> tuple[Tensor, Tensor, Tensor]:
         """Spikes (1, time, batch, inputs), fixation (1, batch, 1), labels (1, batch)."""
         self.count += 1
-        return self.shown[self.count % STIMULI]
+        one = self.presented[self.count % STIMULI]
+        return one.inputs, one.fixation, torch.as_tensor(one.stimulus.labels)
 
     @torch.inference_mode()
     def forward(self) -> None:

@@ -13,7 +13,6 @@ from plastic.hardware.compiler.circuit import Compiled, compile_circuit
 from plastic.hardware.compiler.options import Chip, Ranges
 from plastic.hardware.compiler.tag_leak import float_refusal
 from plastic.hardware.lava.shim import load_lava
-from plastic.hardware.program.spec import Eligibility, Rounding
 from plastic.models.network.layer import Network
 from plastic.models.network.parameters import specification
 from plastic.models.settings import Settings
@@ -50,8 +49,8 @@ def of_config(config: Config) -> Hardware:
     """The same, as a resolved config says it."""
     given, (stimuli, streams) = config.chip, CALIBRATION  # no further than the chip itself will get
     calibration = min(stimuli, max(FEWEST, -(-(config.training.steps or 0) // streams))), streams
-    chip = Chip(cast(Rounding, given.rounding), given.weight_bits, eligibility=cast(Eligibility, given.eligibility))
-    return Hardware(chip, cast(Precision, given.precision), calibration=calibration, threads=config.threads)
+    chip = Chip(given.rounding, given.weight_bits, eligibility=given.eligibility)
+    return Hardware(chip, given.precision, calibration=calibration, threads=config.threads)
 
 
 def take_threads(hardware: Hardware) -> None:

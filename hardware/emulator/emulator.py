@@ -113,7 +113,8 @@ class Emulator:
         if self.circuit.steps is not None:
             return self._step_by_step(below, random, record)
         which = np.arange(self.chips)
-        layers, signals, start = [], [], 0
+        layers: list[NDArray[np.uint8]] = []
+        signals, start = [], 0
         for layer in self.layers:
             signals.append(np.zeros((2, *below.shape[:2], layer.units), np.int32) if record else NO_SIGNALS)
             own = np.ascontiguousarray(modulator[:, start : start + layer.units])

@@ -210,7 +210,9 @@ class Reference:
         past = recalled(
             self.rule, f"layer{index + 1}", seen, known, fixation, self.statistics_decay, self.state
         )  # fmt: skip
-        more = {"input_activity": response.input_activity} if "input_activity" in self.rule.reads else {}
+        more: dict[str, Any] = (
+            {"input_activity": response.input_activity} if "input_activity" in self.rule.reads else {}
+        )
         last, begun = index == len(self.network.layers) - 1, float(known is not None)
         return Signals(
             seen, context, fixation, last=last, begun=begun, statistics_decay=self.statistics_decay, recalled=past,
