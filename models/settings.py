@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,8 +11,8 @@ from plastic.backends import Capabilities, batched, first, rates
 from plastic.errors import PlasticError
 from plastic.models.backends import Backend, backend_of
 from plastic.models.learning.processes import Share
-from plastic.models.network.convolution import vgg
-from plastic.models.network.layer import Network, dense, tree
+from plastic.models.network.layer import Network
+from plastic.models.network.of_task import convolutional, dense, tree
 from plastic.models.neuron.constants import SpikingStep
 from plastic.rules.rule import Rule
 from plastic.rules.statistics import decay_per_stimulus
@@ -104,22 +104,14 @@ def build_network(settings: Settings, task: Task) -> Network:
             f"{task.name} is cut into {task.recorded_steps} time steps and the settings have {steps}; make the task "
             f"with {steps}."
         )
-    if settings.topology == "conv":
-        network = _convolutional(settings, task)
+    widths = settings.widths
+    if settings.topology == "conv":  # feedback that is broadcast goes to every unit
+        network = convolutional(task, widths[0], len(widths), settings.rule.modulator == "broadcast")
     elif settings.topology == "dense":
-        network = dense(task.positions * task.channels, settings.widths, task.classes)
+        network = dense(task, widths)
     else:
-        network = tree(task.positions, task.channels, task.branching, settings.widths, task.classes, settings.shared)
-    network = replace(network, most_spikes=task.most_spikes)
+        network = tree(task, widths, settings.shared)
     return labelled(network) if settings.rule.presentation == "labelled" else network
-
-
-def _convolutional(settings: Settings, task: Task) -> Network:
-    """Feedback that is broadcast goes to every unit; a layer's own circuit sees the map as a grid of means."""
-    if task.image is None:
-        raise PlasticError(f"{task.name} is not made of images, which --topology conv is for; take tree or dense.")
-    widths, everywhere = settings.widths, settings.rule.modulator == "broadcast"
-    return vgg(*task.image, widths[0], len(widths), task.classes, whole_circuit=everywhere)
 
 
 def labelled(network: Network) -> Network:

@@ -11,10 +11,11 @@ from typing import Any, Protocol, cast
 
 from matplotlib.figure import Figure as Picture
 
+from plastic.config.flat import flattened
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.averages import write_result
 from plastic.experiments.sweeps.run import default_store, rows_of, run_sweep
-from plastic.experiments.sweeps.spec import Sweep, flat_settings, read_sweep
+from plastic.experiments.sweeps.spec import Sweep, read_sweep
 from plastic.experiments.sweeps.store import Row
 from plastic.files import write_figure
 from plastic.terminal.progress import SweepProgress
@@ -112,7 +113,7 @@ def _whole(sweep: Sweep, rows: Sequence[Row]) -> Content:
     missing: dict[str, int] = {}
     for member in members:
         if member.key not in there:
-            s = flat_settings(member.config)
+            s = flattened(member.config)
             label = f"{member.arm}, L={s['levels']}, m={s['synonyms']}, P={s['train_size']}"
             missing[label] = missing.get(label, 0) + 1
     failed = [{"arm": row["arm"], "settings": row["settings"], "why": row["failed"]} for row in rows if "failed" in row]

@@ -9,7 +9,6 @@ how many workers it had, or on what was there already.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 import json
@@ -22,7 +21,8 @@ from typing import Any
 
 from plastic.backends import capabilities
 from plastic.config.defaults import resolve
-from plastic.config.file import SECTIONS, from_table
+from plastic.config.file import from_table
+from plastic.config.flat import flattened, nested
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.measures import MEASURES
@@ -34,8 +34,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-TOP_FIELDS = {f.name for f in dataclasses.fields(Config)} - set(SECTIONS)
-SECTION_OF = {f.name: section for section, cls in SECTIONS.items() for f in dataclasses.fields(cls)}
 PER_MEMBER = ("seed", "train_size", "test_size", "learning_rate", "pairing", "synonyms")  # may differ in a pack
 
 
@@ -72,7 +70,7 @@ class Member:
     @classmethod
     def of(cls, arm: str, said: dict[str, Any], measures: tuple[str, ...]) -> Member:
         """With all defaults filled in. PlasticError for settings that cannot be."""
-        config = _checked(resolve(from_table(_nested({"record": "none", **said}), f"arm {arm!r}")))
+        config = _checked(resolve(from_table(nested({"record": "none", **said}, "a sweep"), f"arm {arm!r}")))
         return cls(arm, tuple(said.items()), config, measures)
 
     @property
@@ -142,36 +140,14 @@ def _checked(config: Config) -> Config:
 
 def _shared(member: Member) -> str:
     """What all members of a pack have in common, as text."""
-    flat = {k: v for k, v in flat_settings(member.config).items() if k not in PER_MEMBER}
+    flat = {k: v for k, v in flattened(member.config).items() if k not in PER_MEMBER}
     return json.dumps([member.arm, flat], sort_keys=True)
-
-
-def flat_settings(config: Config) -> dict[str, Any]:
-    """The settings by the names that they have on the command line."""
-    flat: dict[str, Any] = {}
-    for name, value in dataclasses.asdict(config).items():
-        flat |= value if isinstance(value, dict) else {name: value}
-    return flat
 
 
 def changed_settings(config: Config) -> dict[str, Any]:
     """Of a resolved config, what is not as in `Config()`, by the names of the command line."""
-    defaults = flat_settings(Config())
-    return {k: v for k, v in flat_settings(config).items() if v != defaults[k] and k != "record"}
-
-
-def _nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """Settings by their names on the command line, as the table of a run's config."""
-    table: dict[str, Any] = {}
-    for name, value in flat.items():
-        if name in TOP_FIELDS:
-            table[name] = value
-        elif name in SECTION_OF:
-            table.setdefault(SECTION_OF[name], {})[name] = value
-        else:
-            known = ", ".join(sorted([*TOP_FIELDS, *SECTION_OF]))
-            raise PlasticError(f"unknown setting {name!r}; a sweep sets the options of `plastic simulate`: {known}.")
-    return table
+    defaults = flattened(Config())
+    return {k: v for k, v in flattened(config).items() if v != defaults[k] and k != "record"}
 
 
 def read_sweep(path: Path) -> Sweep:

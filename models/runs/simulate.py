@@ -2,146 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
 
-from plastic.backends import batched, capabilities, first, fitting
+from plastic.backends import batched, first
 from plastic.config.defaults import resolve
-from plastic.config.settings import EVENTS, IMAGES, Config
+from plastic.config.settings import Config
 from plastic.errors import PlasticError
-from plastic.models.backends import backend_of
-from plastic.models.learning.learner import Watch
-from plastic.models.learning.observer import together
-from plastic.models.learning.processes import share_of_this_process
-from plastic.models.neuron.constants import SpikingStep, Traces, TraceTiming
-from plastic.models.settings import Settings, SpikeInput
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
-from plastic.models.training.metrics import RECENT, Recent, layer_metrics, remember
-from plastic.models.training.recording import Recorder, layer_sizes
+from plastic.models.training.recording import Recorder
 from plastic.pictures.run import draw_run
-from plastic.rules import load_rule
 from plastic.runs.folder import CHECKPOINT, RunFolder, free_folder
-from plastic.stimuli.digit_images import digits_task
-from plastic.stimuli.event_sets import event_task
-from plastic.stimuli.grammar import RandomHierarchyModel
-from plastic.stimuli.image_sets import image_task
-from plastic.stimuli.stream import Stimulus
-from plastic.stimuli.strings import rhm_task
-from plastic.stimuli.task import Task
-from plastic.traces.opened import open_run, run_attributes
-from plastic.traces.plan import make_plan
-from plastic.traces.spec import Record
-from plastic.traces.writer import TraceWriter
+from plastic.traces.opened import open_run
 
 Report = Callable[[dict[str, Any]], None]
 DISPLAYS = 100  # metrics rows per run
-
-
-def make_task(config: Config) -> Task:
-    """The stimuli of a resolved config."""
-    stimuli = config.stimuli
-    assert stimuli.train_size is not None
-    assert stimuli.levels is not None
-    if stimuli.data == "digits":
-        return digits_task(stimuli.train_size, stimuli.pairing, config.seed, stimuli.test_size or 360)
-    path = Path(stimuli.data_path) if stimuli.data_path else None
-    sizes = stimuli.train_size, stimuli.test_size or stimuli.train_size
-    if stimuli.data in IMAGES:
-        return image_task(stimuli.data, path, *sizes, stimuli.pairing, config.seed)
-    if stimuli.data in EVENTS:
-        return event_task(stimuli.data, path, *sizes, config.spiking.time_steps, stimuli.pairing, config.seed)
-    grammar = RandomHierarchyModel(
-        stimuli.symbols, stimuli.classes, stimuli.synonyms, stimuli.levels, stimuli.branching, config.seed
-    )
-    return rhm_task(grammar, stimuli.train_size, stimuli.pairing, config.seed, stimuli.test_size, stimuli.input_format)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device; PlasticError if a GPU is asked for and there is none."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise PlasticError("there is no CUDA device that torch can use; take --device cpu or see `plastic doctor`.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def make_settings(config: Config) -> Settings:
-    """What the trainer needs of a resolved config; PlasticError for a mask that would mask nothing."""
-    rule = load_rule(config.rule, config.options())
-    if not rule.learns and rule.mask != "sample":
-        raise PlasticError(f"rule {rule.name!r} changes no weights, so --mask {rule.mask} means nothing; leave it out.")
-    network, spiking, training, can = config.network, config.spiking, config.training, capabilities(config.backend)
-    assert network.topology is not None
-    assert network.depth is not None
-    assert network.width is not None
-    assert training.batch is not None
-    step = SpikingStep(
-        spiking.membrane_decay, spiking.trace_decay, spiking.threshold, spiking.surrogate, spiking.slope,
-        spiking.learning_period, cast(TraceTiming, spiking.trace_timing),
-    )  # fmt: skip
-    return Settings(
-        rule=rule,
-        widths=(network.width,) * network.depth,
-        topology=network.topology,
-        shared=network.weights == "shared",
-        activation=network.activation,
-        spiking=step if can.spikes else None,
-        backend=config.backend,
-        spike_input=SpikeInput(spiking.time_steps, spiking.coding, spiking.input_rate),
-        initial_rate=spiking.initial_rate or 0.0,
-        batch=training.batch,
-        fixation_probability=config.stimuli.fixation_probability,
-        fixation_error=config.stimuli.fixation_error,
-        optimizer=training.optimizer or "sgd",
-        weight_bound=training.weight_bound,
-        recompute_context=training.context == "recomputed",
-        statistics=training.statistics,
-        statistics_time_constant=training.statistics_time_constant,
-        device=choose_device(config.device if "cuda" in can.devices else "cpu"),
-        dtype=torch.float64 if config.dtype == "float64" else torch.float32,
-        share=share_of_this_process(),
-        options=backend_of(config.backend).options(config),
-    )
-
-
-def show_equations(config: Config) -> str:
-    """The neurons, synapses and third factor of a run in its backend's language; nothing is run."""
-    if not capabilities(config.backend).equations:
-        theirs = " or ".join(fitting(lambda can: can.equations))
-        raise PlasticError(
-            f"--show-equations prints the equations of {theirs}, and {config.backend} has none: add --backend {theirs}."
-        )
-    return backend_of(config.backend).equations(make_settings(config))
-
-
-def make_recorder(ensemble: Ensemble, config: Config) -> Callable[[Path, int], Recorder | None]:
-    """What records a run in a folder from a stimulus on; PlasticError for a record spec that does not fit."""
-    record, steps = Record.parse(config.record or "none"), config.training.steps or 0
-    settings, spiking = ensemble.settings, ensemble.settings.spiking is not None
-    time_steps = settings.spike_input.time_steps if spiking else 1
-    sizes = layer_sizes(ensemble)
-    plan = make_plan(record, sizes, settings.batch // settings.share.size, steps, time_steps)
-    attributes = run_attributes(config, settings.rule, plan, sizes)
-
-    def recorder(folder: Path, done: int) -> Recorder | None:
-        if not record.clauses:
-            return None
-        if done:
-            return Recorder(ensemble, TraceWriter.resume(folder, plan, spiking, done))
-        return Recorder(ensemble, TraceWriter.create(folder, plan, spiking, attributes))
-
-    return recorder
-
-
-def make_ensemble(config: Config) -> Ensemble:
-    """The network of a resolved config, before its first stimulus."""
-    rate = config.training.learning_rate or 0.0
-    return Ensemble(make_settings(config), [make_task(config)], [config.seed], [rate])
 
 
 def simulate(
@@ -250,58 +131,3 @@ def _probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
     return {"probe_accuracy": [p["class"] for p in probes]}
 
 
-class RunLog:
-    """An observer that collects, writes and reports what a run does while it trains."""
-
-    def __init__(
-        self, ensemble: Ensemble, config: Config, folder: RunFolder, recorder: Recorder | None, report: Report
-    ) -> None:
-        assert config.training.steps is not None
-        self.ensemble, self.config, self.folder, self.recorder, self.report = (
-            ensemble, config, folder, recorder, report,
-        )  # fmt: skip
-        self.steps, probes = config.training.steps, config.training.probes
-        self.every = max(1, self.steps // DISPLAYS)
-        self.probed = {round(self.steps * k / (probes + 1)) for k in range(1, probes + 1)}
-        self.collected: dict[str, list[float | None]] = {}
-        self.recent: Recent | None = {} if ensemble.settings.batch == 1 else None  # since the last checkpoint
-        self.learned = 0  # stimuli
-
-    def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
-        self.collected = {}
-        record, traces = self.recorder.begin(step) if self.recorder is not None else (None, None)
-        soon = self.recent is not None and -step % self.every < RECENT
-        keep = remember(self.recent) if soon and self.recent is not None else None
-        measure = layer_metrics(self.collected, self.recent) if step % self.every == 0 else None
-        return together(record, keep, measure), traces
-
-    def end(self, step: int, stimulus: Stimulus) -> None:
-        self.learned = step
-        if self.recorder is not None:
-            self.recorder.end(step, stimulus)
-        row: dict[str, Any] = {"step": step, **self.collected}
-        if step % self.every == 0 or step in self.probed or step == self.steps:
-            _check_finite(self.ensemble, row, step, self.config)
-        if step in self.probed:
-            row |= _probe_row(self.ensemble.probe())
-        if len(row) > 1:
-            self.folder.append_metrics(row)
-            self.report(row | {"steps": self.steps})
-        if self.recorder is not None and (step in self.probed or step == self.steps):
-            self.recorder.writer.flush()
-        if step in self.probed and self.ensemble.settings.share.size == 1:
-            saved = {k: v.cpu().numpy() for k, v in self.ensemble.snapshot().items()}
-            self.folder.write_checkpoint(saved)
-        if step in self.probed and self.recent is not None:
-            self.recent.clear()
-
-
-def _check_finite(ensemble: Ensemble, row: dict[str, Any], step: int, config: Config) -> None:
-    """PlasticError for a network that diverged. A spiking one falls silent, so its weights are looked at too."""
-    seen = [value for key in ("loss", "activity") for value in row.get(key, []) if value is not None]
-    weights = ensemble.parameters.values()
-    if not (all(map(math.isfinite, seen)) and all(bool(w.isfinite().all()) for w in weights)):
-        raise PlasticError(
-            f"the network diverged by stimulus {step}: its weights or activity are not finite; lower --learning-rate "
-            f"(now {config.training.learning_rate})."
-        )

@@ -71,6 +71,11 @@ def _resolved_network(network: Architecture, stimuli: Stimuli, can: Capabilities
     images: Literal["conv", "dense"] = "conv" if conv_here else "dense"
     topology = network.topology or ("tree" if stimuli.data == "rhm" else images)
     conv = topology == "conv"
+    if network.widths is not None:
+        said = {"depth": len(network.widths), "width": max(network.widths, default=1)}
+        if (network.depth, network.width) not in ((None, None), tuple(said.values())):
+            raise PlasticError("--widths says how many layers there are and how wide; leave --width and --depth out.")
+        network = dataclasses.replace(network, **said)
     depth = levels if stimuli.data == "rhm" else 2 if not conv else 4 if stimuli.data == "digits" else 6
     width = network.width or (16 if conv else 128)
     weights = network.weights or can.weights[0]

@@ -67,6 +67,8 @@ class Stimuli:
     test_size: Annotated[Count, Unit("examples")] | None = None
     """Test examples, never shown in training (default 4000 strings or what is left; 360 digits, 1000 of mnist5000,
     250 of dvsgesture, 2000 of the others)."""
+    data_seed: Annotated[int, Ge(0)] | None = None
+    """Seed of the grammar and of what is drawn from it, or of which examples are taken (default: --seed)."""
     fixation_probability: Fraction = 0.5
     """Probability that the next stimulus is of the same object."""
     fixation_error: Fraction = 0.0
@@ -84,6 +86,8 @@ class Architecture:
     """Hidden layers (default: the levels of the RHM; 2 if dense; of conv 6, or 4 for digits)."""
     width: Annotated[Count, Unit("neurons")] | None = None
     """Neurons per layer and position (default 128; 16 in the first layer of conv, where 128 is as published)."""
+    widths: tuple[Annotated[Count, Unit("neurons")], ...] | None = None
+    """The width of each layer, where they differ; instead of --depth and --width."""
     weights: Literal["shared", "local"] | None = None
     """In a tree: positions share their weights (default), or each has its own (on chips)."""
     activation: Literal["relu", "tanh", "softplus", "linear"] = "relu"

@@ -90,8 +90,10 @@ __all__ = [
     "ThirdFactor",
     "VICReg",
     "all_rules",
+    "is_registered",
     "load_rule",
     "raised_at",
+    "register",
     "rule_class",
 ]
 
@@ -105,9 +107,29 @@ BUILT_IN: tuple[type[Rule], ...] = (
 FROM_FILE = "plastic_user_rule_"  # how the modules of rule files begin
 
 
+_registered: dict[str, type[Rule]] = {}
+
+
+def register(rule: type[Rule]) -> None:
+    """Make a rule known by its name in this process, as an entry point does for all; not in place of a built-in one.
+
+    Raises PlasticError for a class that does not declare what a rule must declare.
+    """
+    checked = _checked(rule, f"the class {rule.__name__}")
+    if checked.name in {one.name for one in BUILT_IN}:
+        raise PlasticError(f"the class {rule.__name__} is named {checked.name!r}, as a rule of plastic is; rename it.")
+    _registered[checked.name] = checked
+
+
+def is_registered(name: str) -> bool:
+    """Whether a rule of that name is known in this process alone."""
+    return name in _registered
+
+
 def all_rules() -> dict[str, type[Rule]]:
-    """Built-in rules and those that installed packages offer in the group `plastic.rules`."""
-    rules = {rule.name: rule for rule in BUILT_IN}
+    """Built-in rules, those registered in this process, and those that installed packages offer in the group
+    `plastic.rules`."""
+    rules = {rule.name: rule for rule in BUILT_IN} | _registered
     for point in entry_points(group="plastic.rules"):
         rules.setdefault(point.name, _from_entry_point(point))
     return rules
@@ -121,7 +143,7 @@ def rule_class(spec: str) -> type[Rule]:
     if ".py:" in spec:
         path, _, name = spec.rpartition(":")
         return _from_file(Path(path), name)
-    built_in = {rule.name: rule for rule in BUILT_IN}
+    built_in = {rule.name: rule for rule in BUILT_IN} | _registered
     if spec in built_in:  # without reading the entry points of every installed package
         return built_in[spec]
     rules = all_rules()

@@ -16,10 +16,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from plastic.cli import main
+from plastic.config.flat import flattened
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.pack import run_pack
 from plastic.experiments.sweeps.run import RESULTS, run_sweep
-from plastic.experiments.sweeps.spec import PER_MEMBER, Member, flat_settings, read_sweep
+from plastic.experiments.sweeps.spec import PER_MEMBER, Member, read_sweep
 from plastic.experiments.sweeps.store import Store, read_rows
 from plastic.terminal.progress import SweepProgress
 
@@ -97,7 +98,7 @@ def test_packs_hold_every_member_once_and_share_what_an_ensemble_shares(tiny: Pa
     assert sorted(m.key for pack in packs for m in pack) == sorted(m.key for m in sweep.members())
     assert max(map(len, packs)) == 2
     for pack in packs:
-        shared = [{k: v for k, v in flat_settings(m.config).items() if k not in PER_MEMBER} for m in pack]
+        shared = [{k: v for k, v in flattened(m.config).items() if k not in PER_MEMBER} for m in pack]
         assert all(one == shared[0] for one in shared)
         assert len({m.arm for m in pack}) == 1
 
