@@ -28,13 +28,9 @@ from plastic.models.training.recording import Recorder, layer_sizes
 from plastic.pictures.run import draw_run
 from plastic.rules import load_rule
 from plastic.runs.folder import CHECKPOINT, RunFolder, free_folder
-from plastic.stimuli.digit_images import digits_task
-from plastic.stimuli.event_sets import event_task
-from plastic.stimuli.grammar import RandomHierarchyModel
-from plastic.stimuli.image_sets import image_task
+from plastic.stimuli import Task, digits, events, images, rhm
 from plastic.stimuli.stream import Stimulus
-from plastic.stimuli.strings import rhm_task
-from plastic.stimuli.task import Task
+from plastic.stimuli.tasks import LEVELS
 from plastic.traces.opened import open_run, run_attributes
 from plastic.traces.plan import make_plan
 from plastic.traces.spec import Record
@@ -46,21 +42,20 @@ DISPLAYS = 100  # metrics rows per run
 
 def make_task(config: Config) -> Task:
     """The stimuli of a resolved config."""
-    stimuli = config.stimuli
-    assert stimuli.train_size is not None
-    assert stimuli.levels is not None
+    stimuli, path = config.stimuli, config.stimuli.data_path or None
+    drawn: dict[str, Any] = {
+        "pairing": stimuli.pairing, "train": stimuli.train_size, "test": stimuli.test_size, "seed": config.seed,
+    }  # fmt: skip
     if stimuli.data == "digits":
-        return digits_task(stimuli.train_size, stimuli.pairing, config.seed, stimuli.test_size or 360)
-    path = Path(stimuli.data_path) if stimuli.data_path else None
-    sizes = stimuli.train_size, stimuli.test_size or stimuli.train_size
+        return digits(**drawn)
     if stimuli.data in IMAGES:
-        return image_task(stimuli.data, path, *sizes, stimuli.pairing, config.seed)
+        return images(stimuli.data, path, **drawn)
     if stimuli.data in EVENTS:
-        return event_task(stimuli.data, path, *sizes, config.spiking.time_steps, stimuli.pairing, config.seed)
-    grammar = RandomHierarchyModel(
-        stimuli.symbols, stimuli.classes, stimuli.synonyms, stimuli.levels, stimuli.branching, config.seed
-    )
-    return rhm_task(grammar, stimuli.train_size, stimuli.pairing, config.seed, stimuli.test_size, stimuli.input_format)
+        return events(stimuli.data, path, time_steps=config.spiking.time_steps, **drawn)
+    return rhm(
+        stimuli.levels or LEVELS, symbols=stimuli.symbols, synonyms=stimuli.synonyms, classes=stimuli.classes,
+        branching=stimuli.branching, input_format=stimuli.input_format, **drawn,
+    )  # fmt: skip
 
 
 def choose_device(name: str) -> torch.device:
