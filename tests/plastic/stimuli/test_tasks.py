@@ -62,8 +62,8 @@ def test_digits_are_drawn_as_said() -> None:
         (lambda: rhm(1, synonyms=2, train=12, input_format="onehot"), Config("clapp", "rate", stimuli=Stimuli(
             levels=1, synonyms=2, train_size=12, input_format="onehot"))),
         (lambda: digits(), Config("clapp", "rate", stimuli=Stimuli("digits"))),
-        (lambda: images("mnist5000", pairing="within", train=20), Config("clapp", "rate", network=DENSE, stimuli=Stimuli(
-            "mnist5000", pairing="within", train_size=20))),
+        (lambda: images("mnist5000", pairing="within", train=20), Config(
+            "clapp", "rate", network=DENSE, stimuli=Stimuli("mnist5000", pairing="within", train_size=20))),
     ],
 )  # fmt: skip
 def test_what_is_left_out_has_the_default_of_simulate(make: Callable[[], Task], config: Config) -> None:
