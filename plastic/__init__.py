@@ -2,48 +2,67 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
+from plastic import rules
 from plastic.errors import PlasticError
-from plastic.rules import (
-    LayerShape,
-    Ledger,
-    Modulator,
-    Product,
-    Rule,
-    Signals,
-    Synapses,
-    ThirdFactor,
-    load_rule,
-)
+from plastic.rules import LayerShape, Ledger, Modulator, Product, Rule, Signals, Synapses, ThirdFactor, load_rule
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from plastic.traces.opened import Run
+    from plastic import stimuli
+    from plastic.models.network.layer import Layer, Network
+    from plastic.models.network.of_task import convolutional, dense, tree
+    from plastic.models.runs.simulation import Simulation, load
+    from plastic.traces.opened import open_run
+    from plastic.traces.spec import Record
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Layer",
     "LayerShape",
     "Ledger",
     "Modulator",
+    "Network",
     "PlasticError",
     "Product",
+    "Record",
     "Rule",
     "Signals",
+    "Simulation",
     "Synapses",
     "ThirdFactor",
+    "convolutional",
+    "dense",
+    "load",
     "load_rule",
     "open_run",
+    "rules",
+    "stimuli",
+    "tree",
 ]
 
+_LATER = {  # imported when it is asked for, so that a rule file and the command line need no torch
+    "Layer": "plastic.models.network.layer",
+    "Network": "plastic.models.network.layer",
+    "Record": "plastic.traces.spec",
+    "Simulation": "plastic.models.runs.simulation",
+    "convolutional": "plastic.models.network.of_task",
+    "dense": "plastic.models.network.of_task",
+    "load": "plastic.models.runs.simulation",
+    "open_run": "plastic.traces.opened",
+    "tree": "plastic.models.network.of_task",
+}
 
-def open_run(path: str | Path) -> Run:
-    """A run folder to look at: `.traces` is one labelled xarray dataset, `.config`, `.metrics`, `.weights`, `.result`.
 
-    Raises PlasticError if the folder is no run.
-    """
-    from plastic.traces.opened import open_run  # xarray is imported where it is wanted
+def __getattr__(name: str) -> Any:
+    if name == "stimuli":
+        return importlib.import_module("plastic.stimuli")
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'plastic' has no attribute {name!r}")
 
-    return open_run(path)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

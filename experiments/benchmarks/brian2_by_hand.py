@@ -17,7 +17,7 @@ from plastic.config.defaults import resolve
 from plastic.config.settings import Config, Spiking, Training
 from plastic.experiments.sweeps.averages import median_ratio
 from plastic.models.backends.brian2.simulator import load_brian2
-from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.ensemble import Ensemble
 
 Array = NDArray[Any]

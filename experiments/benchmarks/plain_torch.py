@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize, relu
 
 from plastic.config.settings import Config
-from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.ensemble import Ensemble
 from plastic.rules import load_rule
 from plastic.rules.rule import Rule

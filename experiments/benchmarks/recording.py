@@ -29,7 +29,9 @@ from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Spiking, Training
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.averages import command_of, write_result
-from plastic.models.runs.simulate import make_recorder, make_settings, make_task, simulate
+from plastic.models.runs.build import make_settings, make_task
+from plastic.models.runs.recorder import folder_recorder
+from plastic.models.runs.simulate import simulate
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.recording import Recorder
@@ -67,7 +69,7 @@ def contender(backend: str, batch: int, record: str | None, stimuli: int, folder
     task, rate = make_task(config), config.training.learning_rate or 0.0
     ensemble = Ensemble(make_settings(config), [task], [config.seed], [rate])
     folder.mkdir(parents=True)
-    return Contender(ensemble, make_recorder(ensemble, config)(folder, 0), folder)
+    return Contender(ensemble, folder_recorder(ensemble, config)(folder, 0), folder)
 
 
 def overhead(given: int | None, rounds: int) -> Iterator[dict[str, Any]]:

@@ -30,7 +30,7 @@ from plastic.experiments.benchmarks.rates import peak_bytes
 from plastic.experiments.sweeps.averages import command_of, median_ratio, side_by_side, write_result
 from plastic.models.backends.snntorch.simulator import SnnTorchSimulator
 from plastic.models.learning.optimizer import make_optimizer
-from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
 

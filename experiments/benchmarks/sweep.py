@@ -30,7 +30,7 @@ from plastic.experiments.sweeps.averages import write_result
 from plastic.experiments.sweeps.pack import pack_as_data, pack_of_data
 from plastic.experiments.sweeps.schedule import in_processes
 from plastic.experiments.sweeps.spec import Member, Pack, read_sweep
-from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
 from plastic.rules import load_rule

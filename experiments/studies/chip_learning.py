@@ -30,7 +30,7 @@ from plastic.hardware.chip.on_lava import quantised_of
 from plastic.hardware.chip.options import CALIBRATION, Hardware
 from plastic.hardware.compiler.calibration import float_run
 from plastic.hardware.compiler.options import Chip, Ranges
-from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.ensemble import Ensemble
 from plastic.pictures.run import BLUE, GREEN, ORANGE
 

@@ -25,7 +25,7 @@ from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.experiments.sweeps.averages import command_of, write_result
 from plastic.files import write_figure
-from plastic.models.runs.simulate import make_ensemble
+from plastic.models.runs.build import make_ensemble
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.metrics import layer_metrics
 from plastic.pictures.run import GREY, SHADES

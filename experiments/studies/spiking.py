@@ -32,7 +32,8 @@ from plastic.config.settings import Config, Spiking, Stimuli, Training
 from plastic.experiments.sweeps.averages import command_of, write_result
 from plastic.files import write_figure
 from plastic.models.neuron.constants import Traces
-from plastic.models.runs.simulate import make_settings, make_task, simulate
+from plastic.models.runs.build import make_settings, make_task
+from plastic.models.runs.simulate import simulate
 from plastic.models.training.ensemble import Ensemble
 from plastic.pictures.run import BLUE, GREY, ORANGE
 from plastic.runs.folder import read_metrics

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import torch
 from threadpoolctl import threadpool_limits
 
 from plastic.config.settings import Config
@@ -13,8 +12,7 @@ from plastic.errors import PlasticError
 from plastic.experiments.sweeps.measures import MEASURES
 from plastic.experiments.sweeps.spec import Member, Pack, changed_settings
 from plastic.experiments.sweeps.store import Row
-from plastic.models.runs.simulate import make_settings, make_task
-from plastic.models.training.allocator import keep_freed_memory
+from plastic.models.runs.simulation import Simulation
 from plastic.models.training.ensemble import Ensemble
 
 
@@ -40,11 +38,9 @@ def run_pack(pack: Pack) -> list[Row]:
     many threads as the settings say, so that the numbers do not depend on the machine's cores.
     """
     config = pack[0].config
-    torch.set_num_threads(config.threads)
-    keep_freed_memory()
     with threadpool_limits(config.threads):
         started = time.perf_counter()
-        ensemble = _network(pack)
+        ensemble = Simulation.of([member.config for member in pack]).ensemble
         courses: list[list[Row]] = [[] for _ in pack]
         failed: dict[int, str] = {}
         training_seconds = 0.0
@@ -68,16 +64,6 @@ def run_pack(pack: Pack) -> list[Row]:
         seconds = {"all": each, "training": round(training_seconds / len(pack), 3)}
         rows.append({"key": member.key, "arm": member.arm, "settings": settings, **outcome, "seconds": seconds})
     return rows
-
-
-def _network(pack: Pack) -> Ensemble:
-    """All members of the pack in one."""
-    return Ensemble(
-        make_settings(pack[0].config),
-        [make_task(m.config) for m in pack],
-        [m.config.seed for m in pack],
-        [m.config.training.learning_rate or 0.0 for m in pack],
-    )
 
 
 def checkpoints(config: Config) -> list[int]:

@@ -23,8 +23,8 @@ from plastic.hardware.compiler.quantiser import check_fits, quantise
 from plastic.hardware.program.spec import ELIGIBILITIES, PROFILES, ROUNDINGS
 from plastic.models.learning.learner import Watch
 from plastic.models.neuron.constants import Traces
+from plastic.models.runs.build import make_ensemble
 from plastic.models.runs.finished import FinishedRun, Weights, open_finished
-from plastic.models.runs.simulate import make_ensemble
 from plastic.models.training.ensemble import Ensemble
 from plastic.rules.rule import Rule
 from plastic.stimuli.stream import Stimulus

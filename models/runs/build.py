@@ -100,4 +100,5 @@ def make_ensemble(configs: Config | Sequence[Config]) -> Ensemble:
     side; before their first stimulus."""
     members = [configs] if isinstance(configs, Config) else list(configs)
     rates = [one.training.learning_rate or 0.0 for one in members]
-    return Ensemble(make_settings(members[0]), [make_task(one) for one in members], [one.seed for one in members], rates)
+    tasks, seeds = [make_task(one) for one in members], [one.seed for one in members]
+    return Ensemble(make_settings(members[0]), tasks, seeds, rates)

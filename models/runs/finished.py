@@ -15,7 +15,7 @@ from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.models.network.layer import Layer
 from plastic.models.neuron.constants import SpikingStep
-from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.ensemble import Prepared
 from plastic.runs.folder import read_arrays, read_result
 

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from threadpoolctl import threadpool_limits
 
-from plastic.backends import batched, first
 from plastic.config.defaults import resolve
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
-from plastic.models.training.allocator import keep_freed_memory
+from plastic.models.runs.end import Probes, write_end
+from plastic.models.runs.log import Report, RunLog, probe_row
+from plastic.models.runs.recorder import folder_recorder
+from plastic.models.runs.simulation import Simulation
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.recording import Recorder
-from plastic.pictures.run import draw_run
 from plastic.runs.folder import CHECKPOINT, RunFolder, free_folder
-from plastic.traces.opened import open_run
-
-Report = Callable[[dict[str, Any]], None]
-DISPLAYS = 100  # metrics rows per run
 
 
 def simulate(
@@ -40,11 +35,8 @@ def simulate(
     diverge.
     """
     config = resolve(config)
-    torch.set_num_threads(config.threads)
-    threadpool_limits(config.threads)  # of the linear algebra beneath the probes
-    keep_freed_memory()
-    ensemble = make_ensemble(config)
-    make = make_recorder(ensemble, config)
+    ensemble = Simulation.of(config).ensemble
+    recorder = folder_recorder(ensemble, config)
     share = ensemble.settings.share
     if share.size > 1 and resume is not None:
         raise PlasticError("a run that several processes share leaves no checkpoint; leave --resume out.")
@@ -56,23 +48,11 @@ def simulate(
         folder = _taken_up(ensemble, Path(resume))
     else:
         folder = RunFolder.create(Path(out) if out else free_folder(config), config)
-        folder.append_metrics({"step": 0, **_probe_row(untrained)})
+        folder.append_metrics({"step": 0, **probe_row(untrained)})
     started = time.perf_counter()
-    trained = _train(ensemble, config, folder, make(folder.path, ensemble.learned), report or (lambda row: None))
-    result = {
-        "rule": ensemble.settings.rule.name,
-        "backend": config.backend,
-        "seed": config.seed,
-        **_probe_row(trained),
-        "untrained_accuracy": [p["class"] for p in untrained],
-        "chance": ensemble.tasks[0].chance,
-        "wall_seconds": round(time.perf_counter() - started, 2),
-        "run": str(folder.path),
-        "latents": {"trained": trained, "untrained": untrained},
-        **computed_by(ensemble),
-    }
-    _write_end(ensemble, config, folder, result)
-    return result
+    trained = _train(ensemble, config, folder, recorder(folder.path, ensemble.learned), report or (lambda row: None))
+    seconds = time.perf_counter() - started
+    return write_end(ensemble, config, folder, untrained, trained, seconds)
 
 
 def _taken_up(ensemble: Ensemble, path: Path) -> RunFolder:
@@ -89,12 +69,11 @@ def _taken_up(ensemble: Ensemble, path: Path) -> RunFolder:
     return folder
 
 
-def _train(
-    ensemble: Ensemble, config: Config, folder: RunFolder, recorder: Recorder | None, report: Report
-) -> list[dict[str, float]]:
+def _train(ensemble: Ensemble, config: Config, folder: RunFolder, recorder: Recorder | None, report: Report) -> Probes:
     """Train to the end; returns the probes there. A new folder in which nothing was learned does not stay."""
-    steps, before = config.training.steps or 0, ensemble.learned
-    log = RunLog(ensemble, config, folder, recorder, report)
+    steps, probes, before = config.training.steps or 0, config.training.probes, ensemble.learned
+    probed = {round(steps * k / (probes + 1)) for k in range(1, probes + 1)}
+    log = RunLog(ensemble, steps, folder, recorder, report, probed)
     try:
         ensemble.train(steps - before, log)
         report({"step": steps, "steps": steps})
@@ -105,29 +84,5 @@ def _train(
         elif isinstance(error, PlasticError):
             raise PlasticError(f"{str(error)[:-1]}; the run folder {str(folder.path)!r} has what was before.") from None
         raise
-    folder.append_metrics({"step": steps, **_probe_row(trained)})
+    folder.append_metrics({"step": steps, **probe_row(trained)})
     return trained
-
-
-def _write_end(ensemble: Ensemble, config: Config, folder: RunFolder, result: dict[str, Any]) -> None:
-    """Weights, picture, and last the result: a folder with a result is whole."""
-    parameters = {k: v[0].cpu().numpy() for k, v in ensemble.parameters.items()}
-    folder.write_arrays("weights.safetensors", parameters)
-    ensemble.simulator.write_report(folder.path)
-    draw_run(folder.path / "picture.png", config, open_run(folder.path), result)
-    folder.write_json("result.json", result)
-
-
-def computed_by(ensemble: Ensemble) -> dict[str, dict[str, str]]:
-    """What another backend computed for this one, by name; nothing where there is nothing."""
-    other = {"features": ensemble.simulator.features_by} if ensemble.simulator.features_by else {}
-    name = first(batched)
-    if ensemble.settings.initial_rate > 0 and ensemble.settings.backend != name:
-        other["initial rates"] = name
-    return {"computed_by": other} if other else {}
-
-
-def _probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
-    return {"probe_accuracy": [p["class"] for p in probes]}
-
-

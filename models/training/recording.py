@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,9 +20,8 @@ from plastic.models.neuron.constants import LayerTrace, Traces
 from plastic.models.training.ensemble import Ensemble
 from plastic.rules.rule import Rule
 from plastic.stimuli.stream import Stimulus
-from plastic.traces.plan import LayerSize, Variable
+from plastic.traces.plan import LayerSize, Plan, Variable
 from plastic.traces.signals import CONTEXT_SIGNALS, ROUNDING
-from plastic.traces.writer import TraceWriter
 
 Sample = NDArray[Any]
 Selector = slice | Tensor
@@ -171,12 +170,22 @@ AT_THE_END: dict[str, Callable[[_Seen, Sequence[Selector]], Tensor]] = {
 }
 
 
+class Writer(Protocol):
+    """Takes samples: plastic.traces.writer.TraceWriter, or one that keeps them in memory."""
+
+    plan: Plan
+
+    def put(self, stimulus: int, values: Mapping[str, Sample], fixation: NDArray[Any], label: NDArray[Any]) -> None: ...
+
+    def flush(self) -> None: ...
+
+
 @dataclass
 class Recorder:
     """Watches the stimuli of which something is recorded, of the first member of an ensemble."""
 
     ensemble: Ensemble
-    writer: TraceWriter
+    writer: Writer
     values: dict[str, Sample] = field(default_factory=dict)
     traces: Traces = field(default_factory=dict)
 

@@ -56,7 +56,7 @@ class Align:
 
     def run(self) -> int:
         from plastic.experiments.sweeps.averages import command_of, write_result
-        from plastic.models.runs.simulate import make_settings, make_task
+        from plastic.models.runs.build import make_settings, make_task
         from plastic.models.studies.align import align
         from plastic.pictures.align import draw_alignment
         from plastic.traces.figure import check_name

@@ -58,7 +58,7 @@ class Simulate:
         if not self.resume:
             refuse_unread(self.settings, read_config(self.config) if self.config else Config(), config)
         if self.show_equations:
-            from plastic.models.runs.simulate import show_equations
+            from plastic.models.runs.build import show_equations
 
             print(show_equations(config))
             return 0

@@ -9,13 +9,9 @@ from plastic.backends import Capabilities, capabilities
 from plastic.config.settings import IMAGES, Architecture, Config, Stimuli, validate
 from plastic.errors import PlasticError
 from plastic.rules import load_rule
+from plastic.stimuli.strings import default_test_size, default_train_size
+from plastic.stimuli.tasks import LEVELS, usual_sizes
 from plastic.traces.spec import Record, default_record
-
-SIZES = {  # to train and to test on
-    "digits": (1437, 360), "mnist5000": (4000, 1000), "stl10": (5000, 2000), "shd": (8000, 2000),
-    "dvsgesture": (1000, 250),
-}  # fmt: skip
-MANY = (10_000, 2000)  # of the larger sets
 
 
 def resolve(config: Config) -> Config:
@@ -25,7 +21,7 @@ def resolve(config: Config) -> Config:
     """
     validate(config)
     stimuli, network, training, can = config.stimuli, config.network, config.training, capabilities(config.backend)
-    levels = stimuli.levels if stimuli.levels is not None else (2 if can.spikes else 3)
+    levels = stimuli.levels if stimuli.levels is not None else (2 if can.spikes else LEVELS)
     stimuli = dataclasses.replace(stimuli, levels=levels)
     if stimuli.train_size is None:
         stimuli = dataclasses.replace(stimuli, train_size=_default_train_size(stimuli))
@@ -90,12 +86,12 @@ def _strings(stimuli: Stimuli) -> int:
 
 def _default_train_size(stimuli: Stimuli) -> int:
     if stimuli.data != "rhm":
-        return SIZES.get(stimuli.data, MANY)[0]
-    return max(min(4096, _strings(stimuli) * 3 // 4), 2)
+        return usual_sizes(stimuli.data)[0]
+    return default_train_size(_strings(stimuli))
 
 
 def _default_test_size(stimuli: Stimuli) -> int | None:
     if stimuli.data != "rhm":
-        return SIZES.get(stimuli.data, MANY)[1]
+        return usual_sizes(stimuli.data)[1]
     left = _strings(stimuli) - (stimuli.train_size or 0)
-    return min(4000, left) if left > 0 else None  # None: the grammar says that nothing is left
+    return default_test_size(left) if left > 0 else None  # None: the grammar says that nothing is left

@@ -15,7 +15,7 @@ SECTION_OF = {f.name: section for section, cls in SECTIONS.items() for f in data
 
 
 def nested(flat: Mapping[str, Any], who: str) -> Table:
-    """As the table of a run's config; PlasticError for a setting that there is not. who: sets them, for the sentence."""
+    """As the table of a run's config; PlasticError, naming who sets them, for one that there is not."""
     table: Table = {}
     for name, value in flat.items():
         if name in TOP_FIELDS:

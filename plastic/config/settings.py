@@ -18,11 +18,10 @@ from plastic.errors import PlasticError
 from plastic.rules.rule import Mask
 from plastic.stimuli.coding import Coding
 from plastic.stimuli.strings import InputFormat
+from plastic.stimuli.tasks import Events, Images
 from plastic.traces.spec import Record
 
 Surrogate = Literal["fast-sigmoid", "superspike", "triangular", "atan"]
-Images = Literal["mnist5000", "mnist", "cifar10", "stl10"]  # beside the digits
-Events = Literal["nmnist", "shd", "dvsgesture"]  # recordings: spikes already
 SURROGATES, IMAGES, EVENTS = get_args(Surrogate), get_args(Images), get_args(Events)
 FROM_FILES = ("mnist", "cifar10", "stl10", *EVENTS)
 Count = Annotated[int, Gt(0)]

@@ -83,13 +83,23 @@ def _latents_kept(pairing: str, grammar: RandomHierarchyModel) -> int:
     return int(level)
 
 
+def default_train_size(strings: int) -> int:
+    """How many to train on, of all strings."""
+    return max(min(4096, strings * 3 // 4), 2)
+
+
+def default_test_size(left: int) -> int:
+    """How many to test on, of those that are left."""
+    return min(4000, left)
+
+
 def checked_test_size(grammar: RandomHierarchyModel, train_size: int, test_size: int | None) -> int:
     """The test size, or its default; PlasticError for sizes that the grammar has not."""
     if train_size < 2:
         raise PlasticError(f"--train-size {train_size} is too small; take at least 2.")
     left = grammar.size - train_size
     least = min(grammar.classes, grammar.size // 4)
-    wanted = min(4000, left) if test_size is None else test_size
+    wanted = default_test_size(left) if test_size is None else test_size
     if wanted < least <= left:
         raise PlasticError(f"--test-size {wanted} is too small; take at least {least}, or leave it out.")
     if wanted > left or wanted < least:

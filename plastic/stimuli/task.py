@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,11 @@ class Examples:
         return len(self.labels)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Task:
     """Data of one run, for one member of an ensemble.
+
+    Two that were `made` by the same call of plastic.stimuli are equal; any other is equal to itself alone.
 
     `objects` gives the object of each training example. A fixation shows another training example
     of the same object; where `view` is set it stays with its example and shows another view of it:
@@ -54,6 +56,18 @@ class Task:
     views: Views | None = None  # random views of images, made on the device
     recorded_steps: int = 0  # 0: inputs are values, which a coding makes spikes of
     most_spikes: int | None = None  # of recordings: input neurons that spike in one step, in any of them
+    made: str = field(default="", init=False)  # the call that made it, less what has its default; empty: none did
+    settings: Mapping[str, Any] = field(default_factory=dict, init=False)  # that call by the names of --help
+
+    def __repr__(self) -> str:
+        what = self.made or f"{self.name} of {len(self.train)} and {len(self.test)} examples"
+        return f"<Task {what}: {self.positions} × {self.channels} inputs, {self.classes} classes>"
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Task) and self.made != "" and self.made == other.made)
+
+    def __hash__(self) -> int:
+        return hash(self.made or id(self))
 
     @property
     def positions(self) -> int:

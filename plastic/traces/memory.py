@@ -40,7 +40,8 @@ class MemoryWriter:
 
     def write(self, folder: Path, steps: int) -> None:
         """All of it to the store of a run of so many stimuli, in this folder."""
-        writer = TraceWriter.create(folder, replace(self.plan, steps=steps), self.spiking, self.attributes)
+        attributes = self.attributes | {"steps": steps}
+        writer = TraceWriter.create(folder, replace(self.plan, steps=steps), self.spiking, attributes)
         for one in self.taken:
             writer.put(*one)
         writer.flush()

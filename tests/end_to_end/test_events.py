@@ -21,7 +21,7 @@ from plastic.hardware.compiler.options import Chip
 from plastic.hardware.compiler.quantiser import check_fits
 from plastic.models.learning.learner import Watch
 from plastic.models.neuron.constants import SpikingStep, Traces
-from plastic.models.runs.simulate import make_task
+from plastic.models.runs.build import make_task
 from plastic.models.settings import Settings, SpikeInput, build_network
 from plastic.models.training.ensemble import Ensemble
 from plastic.rules import load_rule

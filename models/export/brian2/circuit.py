@@ -52,7 +52,7 @@ class Circuit:
     @property
     def learned(self) -> list[str]:
         """Names of its own weights that learn."""
-        return sorted({key.partition(":")[2] for key in self.results if ":" in key})
+        return sorted({key.partition(":")[2] for key in self.results if key.startswith("post:")})
 
     @property
     def both(self) -> bool:

@@ -9,7 +9,7 @@ from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.experiments.benchmarks.plain_torch import PlainTorch
 from plastic.experiments.benchmarks.sweep import packs_of_the_figure
-from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.ensemble import Ensemble
 
 

@@ -11,7 +11,7 @@ from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.measures import ALIGNED, MEASURES
 from plastic.experiments.sweeps.pack import checkpoints
-from plastic.models.runs.simulate import make_settings, make_task
+from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.ensemble import Ensemble
 from plastic.stimuli.random import generator
 

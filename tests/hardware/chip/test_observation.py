@@ -14,7 +14,8 @@ import plastic
 from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.hardware.chip.on_lava import quantised_of
-from plastic.models.runs.simulate import make_ensemble, simulate
+from plastic.models.runs.build import make_ensemble
+from plastic.models.runs.simulate import simulate
 
 RECORD = "gate,dendrite,modulator,weight,weight_change,rounding,eligibility@stimulus"
 

@@ -26,8 +26,8 @@ from plastic.models.learning.eligibility import Eligibility, Response
 from plastic.models.learning.learner import Watch
 from plastic.models.network.layer import Layer
 from plastic.models.neuron.constants import Traces
+from plastic.models.runs.build import make_settings, make_task
 from plastic.models.runs.finished import FinishedRun, open_finished
-from plastic.models.runs.simulate import make_settings, make_task
 from plastic.models.training.ensemble import Ensemble, Prepared
 from plastic.models.training.refusals import check_settings
 from plastic.rules import BUILT_IN

@@ -1,0 +1,50 @@
+"""What the folder of a run gets when it has ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plastic.backends import batched, first
+from plastic.config.settings import Config
+from plastic.models.runs.log import probe_row
+from plastic.models.training.ensemble import Ensemble
+from plastic.pictures.run import draw_run
+from plastic.runs.folder import RunFolder
+from plastic.traces.opened import open_run
+
+Probes = list[dict[str, float]]  # by layer: latent level → accuracy
+WEIGHTS, STATE = "weights.safetensors", "state.safetensors"
+
+
+def write_end(
+    ensemble: Ensemble, config: Config, folder: RunFolder, untrained: Probes, trained: Probes, seconds: float
+) -> dict[str, Any]:
+    """Weights, state, picture, and last the result, which is returned: a folder with a result is whole."""
+    result = {
+        "rule": ensemble.settings.rule.name,
+        "backend": config.backend,
+        "seed": config.seed,
+        **probe_row(trained),
+        "untrained_accuracy": [p["class"] for p in untrained],
+        "chance": ensemble.tasks[0].chance,
+        "wall_seconds": round(seconds, 2),
+        "run": str(folder.path),
+        "latents": {"trained": trained, "untrained": untrained},
+        **computed_by(ensemble),
+    }
+    folder.write_arrays(WEIGHTS, {k: v[0].cpu().numpy() for k, v in ensemble.parameters.items()})
+    if ensemble.settings.can.resumes and ensemble.settings.share.size == 1:
+        folder.write_arrays(STATE, {k: v.cpu().numpy() for k, v in ensemble.snapshot().items()})
+    ensemble.simulator.write_report(folder.path)
+    draw_run(folder.path / "picture.png", config, open_run(folder.path), result)
+    folder.write_json("result.json", result)
+    return result
+
+
+def computed_by(ensemble: Ensemble) -> dict[str, dict[str, str]]:
+    """What another backend computed for this one, by name; nothing where there is nothing."""
+    other = {"features": ensemble.simulator.features_by} if ensemble.simulator.features_by else {}
+    name = first(batched)
+    if ensemble.settings.initial_rate > 0 and ensemble.settings.backend != name:
+        other["initial rates"] = name
+    return {"computed_by": other} if other else {}
