@@ -1,6 +1,6 @@
 """A stream of fixations and saccades.
 
-Each of `batch` independent streams looks at one stimulus after the other. With probability
+Each of `batch` independent streams presents one stimulus after the other. With probability
 `fixation_probability` the gaze stays: y = +1 and the next stimulus is of the same object (another
 training example of it, or the same where there is no other; or another view, as the task's pairing
 says). Otherwise it moves: y = −1 and the next stimulus is a training example of a different object,
@@ -30,9 +30,9 @@ class Stimulus:
     """One stimulus for every stream of every member of an ensemble (members, batch, …)."""
 
     inputs: NDArray[Any]  # (members, batch, positions)
-    fixation: NDArray[np.bool_]  # as the network is told: (members, batch)
+    fixation: NDArray[np.bool_]  # as it is sent to the network: (members, batch)
     labels: NDArray[np.int64]  # (members, batch)
-    views: NDArray[np.float32] | None = None  # how images are seen (members, batch, 8), by members whose task has views
+    views: NDArray[np.float32] | None = None  # how images are changed (members, batch, 8), where a task has views
 
     def at(self, *index: Any) -> Stimulus:
         """The same indices of every part."""
@@ -43,7 +43,7 @@ class Stimulus:
 class Stream:
     """Streams of all members of an ensemble, drawn together, each from its own seed.
 
-    With probability `fixation_error` the network is told the opposite of what the gaze did.
+    With probability `fixation_error` the network is sent the opposite of what the gaze did.
     """
 
     def __init__(
@@ -83,8 +83,8 @@ class Stream:
             self.place = places[step] = self._move(stays[step], where[step], holds)
         index = self.order[places].reshape(shape)
         fixation = stays.reshape(shape)
-        shown, told = self._show(index, fixation, random), fixation ^ self._errors(block)
-        return Stimulus(shown, told, self.labels[index], self._views(random))
+        inputs, sent = self._inputs(index, fixation, random), fixation ^ self._errors(block)
+        return Stimulus(inputs, sent, self.labels[index], self._views(random))
 
     def _views(self, random: list[np.random.Generator]) -> NDArray[np.float32] | None:
         if all(task.views is None for task in self.tasks):
@@ -95,7 +95,7 @@ class Stream:
         return np.stack([unchanged if t.views is None else t.views.draw(r, shape) for t, r in pairs], axis=1)
 
     def _errors(self, block: int) -> NDArray[np.bool_]:
-        """Where the network is told the opposite; from numbers of their own, so the stimuli stay the same."""
+        """Where the network is sent the opposite; from numbers of their own, so the stimuli stay the same."""
         shape = (BLOCK, self.batch)
         if self.fixation_error == 0:
             return np.zeros((BLOCK, len(self.tasks), self.batch), dtype=np.bool_)
@@ -116,15 +116,15 @@ class Stream:
         leap = end - self.first + (where * (self.total - size)).astype(np.int64)
         return np.where(stays, stay, self.first + leap % self.total)
 
-    def _show(
+    def _inputs(
         self, index: NDArray[np.int64], fixation: NDArray[np.bool_], random: list[np.random.Generator]
     ) -> NDArray[Any]:
-        shown = self.inputs[index]
+        inputs = self.inputs[index]
         for member, view in enumerate(self.views):
             if view is not None:
                 own = index[:, member] - self.offset[member]
-                shown[:, member] = view(own, fixation[:, member], random[member])
-        return shown
+                inputs[:, member] = view(own, fixation[:, member], random[member])
+        return inputs
 
 
 def _tables(tasks: Sequence[Task], batch: int) -> tuple[NDArray[np.int64], ...]:

@@ -125,7 +125,7 @@ def _object_ids(strings: Latents, keep: int) -> NDArray[np.int64]:
 class _Redrawn:
     """latent:k. Saccade: the training string. Fixation: its top k levels, the rest drawn again.
 
-    A string of the test set is never shown: the training string stands in for it.
+    A string of the test set is never presented: the training string stands in for it.
     """
 
     grammar: RandomHierarchyModel
@@ -136,14 +136,14 @@ class _Redrawn:
     def __call__(
         self, index: NDArray[np.int64], fixation: NDArray[np.bool_], random: np.random.Generator
     ) -> NDArray[Any]:
-        shown = self.train[-1][index]
+        strings = self.train[-1][index]
         latents = tuple(level[index[fixation]] for level in self.train)
         redrawn = self.grammar.redraw(latents, self.keep, random)[-1]
         codes = self.grammar.code(redrawn)
         at = np.minimum(np.searchsorted(self.test_codes, codes), len(self.test_codes) - 1)
-        seen_in_test = self.test_codes[at] == codes
-        shown[fixation] = np.where(seen_in_test[:, None], latents[-1], redrawn)
-        return shown
+        in_test = self.test_codes[at] == codes
+        strings[fixation] = np.where(in_test[:, None], latents[-1], redrawn)
+        return strings
 
 
 class _Halves:
@@ -159,11 +159,11 @@ class _Halves:
         self, index: NDArray[np.int64], fixation: NDArray[np.bool_], random: np.random.Generator
     ) -> NDArray[Any]:
         drawn = random.random(fixation.shape) < 0.5
-        shown = self.strings[index]
+        strings = self.strings[index]
         side = self.side if self.side is not None else drawn[0]
         for step in range(len(index)):
             side = np.where(fixation[step], ~side, drawn[step])
             hidden = side[:, None] == self.in_left[None]
-            shown[step][hidden] = self.blank
+            strings[step][hidden] = self.blank
         self.side = side
-        return shown
+        return strings

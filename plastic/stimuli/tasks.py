@@ -127,7 +127,7 @@ def events(
     2022), DVSGesture (Amir et al. 2017).
 
     `path` is the folder with the files as they are given out; nothing is downloaded. A recording is cut into
-    `time_steps` equal parts, the steps of a stimulus; a network that it is shown to has as many.
+    `time_steps` equal parts, the steps of a stimulus; a network that it is presented to has as many.
 
     Inputs: (n, neurons, ⌈time_steps / 8⌉) bytes, a bit per step: 34 · 34 · 2 neurons of "nmnist", 700 of "shd",
     32 · 32 · 2 of "dvsgesture". Latents: "class" alone, which is the only `pairing`. `train` is 10 000 recordings

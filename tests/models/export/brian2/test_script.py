@@ -192,7 +192,7 @@ CASES = [(rule.name, streams, ()) for rule in BUILT_IN for streams in (1, 3)] + 
 def test_every_rule_learns_in_the_script_as_in_the_learner(
     rule: str, streams: int, options: tuple[str, ...], shared: str, tmp_path: Path
 ) -> None:
-    """Four stimuli with responses from a hat, so that held contexts and eligibilities enter."""
+    """Four stimuli with responses from a hat, so that contexts and eligibilities of the stimulus before enter."""
     if (refused := why_not(rule, streams, *options)) is not None:
         pytest.skip(refused)
     run = untrained(rule, streams, *options, weights=shared)
