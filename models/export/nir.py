@@ -76,9 +76,10 @@ def _neurons(nir: Any, units: int, step: SpikingStep, dt: float) -> Any:
         return np.full(units, value)
 
     if step.membrane_decay == 1:
-        return nir.IF(r=each(1 / dt), v_threshold=each(step.threshold), v_reset=each(0))
+        return nir.IF(r=each(1 / dt), v_threshold=each(step.threshold), v_reset=each(0.0))
     tau = dt / (1 - step.membrane_decay)
-    return nir.LIF(tau=each(tau), r=each(tau / dt), v_leak=each(0), v_threshold=each(step.threshold), v_reset=each(0))
+    zero = each(0.0)
+    return nir.LIF(tau=each(tau), r=each(tau / dt), v_leak=zero, v_threshold=each(step.threshold), v_reset=zero)
 
 
 def unrolled(layer: Layer, weight: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -210,8 +210,8 @@ def validate(config: Config) -> Config:
     """The same config, or PlasticError naming the first setting that cannot be."""
     from plastic.config.fits import fits_backend  # which reads the settings above
 
-    can = capabilities(config.backend)
     check(config)
+    can = capabilities(config.backend)
     fits_backend(config)
     if config.record is not None:
         Record.parse(config.record)

@@ -97,7 +97,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, in the folder where the test runs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
     shutil.copytree(finished, tmp_path / "whole")
     return tmp_path / "whole"
 
