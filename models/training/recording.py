@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -170,6 +170,7 @@ AT_THE_END: dict[str, Callable[[_Seen, Sequence[Selector]], Tensor]] = {
 }
 
 
+@runtime_checkable
 class Writer(Protocol):
     """Takes samples: plastic.traces.writer.TraceWriter, or one that keeps them in memory."""
 

@@ -68,10 +68,10 @@ def _resolved_network(network: Architecture, stimuli: Stimuli, can: Capabilities
     topology = network.topology or ("tree" if stimuli.data == "rhm" else images)
     conv = topology == "conv"
     if network.widths is not None:
-        said = {"depth": len(network.widths), "width": max(network.widths, default=1)}
-        if (network.depth, network.width) not in ((None, None), tuple(said.values())):
+        said = len(network.widths), max(network.widths, default=1)
+        if (network.depth, network.width) not in ((None, None), said):
             raise PlasticError("--widths says how many layers there are and how wide; leave --width and --depth out.")
-        network = dataclasses.replace(network, **said)
+        network = dataclasses.replace(network, depth=said[0], width=said[1])
     depth = levels if stimuli.data == "rhm" else 2 if not conv else 4 if stimuli.data == "digits" else 6
     width = network.width or (16 if conv else 128)
     weights = network.weights or can.weights[0]

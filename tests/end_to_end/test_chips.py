@@ -46,7 +46,7 @@ def whole(run: Path) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("rule", FITTING)
 def test_every_rule_that_fits_runs_on_loihi(rule: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if rule != "clapp":  # drawing takes longer than all else
-        monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda path, *rest: path.write_bytes(b"\x89PNG"))
+        monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda path, *rest: path.write_bytes(b"\x89PNG"))
         monkeypatch.setattr("plastic.hardware.chip.report.draw", lambda path, *rest: path.write_bytes(b"\x89PNG"))
     run = tmp_path / "run"
     assert simulate(run, rule, "--backend", "loihi", "--record", "pre_spike;weight@stimulus") == 0

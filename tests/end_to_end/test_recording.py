@@ -25,7 +25,7 @@ EVERYTHING = f"{FACTORS},weight,weight_change,own[stream=all]"
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numpy_code: None) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *_: None)  # it takes longer than these runs
+    monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *_: None)  # it takes longer than these runs
 
 
 def run(backend: str = "snntorch", record: str | None = EVERYTHING, out: str = "run", **changes: Any) -> Run:

@@ -30,7 +30,7 @@ SPIKELESS = ["--trace-timing", "arrived", "--time-steps", "20"]  # as they are w
 
 def simulated(folder: Path, *options: str) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
+        patch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
         assert main(["simulate", *RUN, *options, "--out", str(folder / "run")]) == 0
     return folder / "run"
 
@@ -116,7 +116,7 @@ def test_the_bundle_of_a_run_on_a_chip_ends_with_the_weights_of_the_run(
 ) -> None:
     run = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
+        patch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
         size = ["--steps", "20", "--width", "10", "--probes", "0", "--train-size", "64", "--test-size", "60"]
         assert main(["simulate", "--backend", "loihi", *size, "--seed", "3", "--out", str(run)]) == 0
     assert main(["export", str(run), "--to", "lava", str(tmp_path / "b"), "--stimuli", "20"]) == 0

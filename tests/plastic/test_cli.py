@@ -53,7 +53,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that do not look at it; it takes most of a tiny run's time."""
-    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
 
 
 def everything(folder: Path) -> dict[str, bytes | None]:

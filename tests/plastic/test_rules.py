@@ -85,7 +85,7 @@ def rule_file(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here looks at it, and it takes most of a tiny run's time."""
-    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
 
 
 def streams(backend: str) -> int:

@@ -37,7 +37,7 @@ def trained(folder: Path, *options: str, backend: str = "snntorch") -> Path:
 @pytest.fixture(scope="module", params=NETWORKS, ids=list(NETWORKS))
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
+        patch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
         return trained(tmp_path_factory.mktemp("nir"), *NETWORKS[request.param])
 
 
@@ -105,7 +105,7 @@ def test_a_reader_of_the_documented_equations_gives_the_spikes(run: Path, tmp_pa
 
 def test_the_reader_of_snntorch_gives_the_spikes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes every step to be 0.1 ms."""
-    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
     run, out = trained(tmp_path, "--rule", "clapp"), tmp_path / "x.nir"
     assert main(["export", str(run), "--to", "nir", str(out), "--dt", "0.0001"]) == 0
     from snntorch.import_nir import import_from_nir
@@ -173,7 +173,7 @@ def test_a_run_that_cannot_be_exported_is_refused(
     harm: Callable[[Path], None], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
     run = trained(tmp_path)
     harm(run)
     capsys.readouterr()
@@ -206,7 +206,7 @@ def test_bad_arguments_are_refused(
 def test_a_rate_network_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
     run = trained(tmp_path, "--levels", "2", backend="rate")
     assert main(["export", str(run), "--to", "nir", str(tmp_path / "x.nir")]) == 2
     assert "no spikes" in capsys.readouterr().err

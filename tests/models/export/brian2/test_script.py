@@ -79,7 +79,7 @@ class Spikes:
 def test_the_script_gives_the_spikes_and_weights_of_the_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
     assert main(["simulate", *SIZE, "--learning-rate", "0.05", *RUNS[name], "--out", str(tmp_path / "run")]) == 0
     there = tmp_path / "there"
     there.mkdir()
@@ -121,7 +121,7 @@ def test_plastic_cannot_be_imported_there(tmp_path: Path) -> None:
 
 
 def test_a_script_says_when_it_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plastic.models.runs.simulate.draw_run", lambda *arguments: None)
+    monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
     assert main(["simulate", *SIZE, *RUNS["clapp"], "--out", str(tmp_path / "run")]) == 0
     assert main(["export", str(tmp_path / "run"), "--to", "brian2", str(tmp_path / "again.py")]) == 0
     text = (tmp_path / "again.py").read_text()
