@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import shutil
 import subprocess
@@ -132,6 +133,9 @@ def test_the_bundle_of_a_run_on_a_chip_ends_with_the_weights_of_the_run(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "run"]
 
 
+WRITTEN = ("format", "version", "files", "checksum")  # of a manifest, by the container
+
+
 def resigned(folder: Path, name: str, change: Callable[[dict[str, np.ndarray]], None]) -> None:
     """The bundle with another array file, and checksums that fit it."""
     manifest, files = container.read(folder)
@@ -139,19 +143,20 @@ def resigned(folder: Path, name: str, change: Callable[[dict[str, np.ndarray]], 
     change(arrays)
     files[name] = container.to_npz(arrays)
     shutil.rmtree(folder)
-    content = {k: v for k, v in manifest.items() if k not in ("format", "version", "files", "checksum")}
-    container.write(folder, content, files)
+    container.write(folder, {k: manifest[k] for k in manifest if k not in WRITTEN}, files)
 
 
 def test_a_network_that_does_not_learn_runs_on_stock_processes_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Profile hw-2f: Lava's own neurons, synapses and buffers, and no code of ours beside run.py's."""
+    """Profile hw-2f: Lava's own neurons, synapses and buffers, and no process or model of ours."""
     run, folder = simulated(tmp_path, "--rule", "none"), tmp_path / "bundle"
     arguments = ["--to", "lava", str(folder), "--stimuli", "6", "--profile", "hw-2f"]
     assert main(["export", str(run), *arguments]) == 0
-    assert not (folder / "plastic_lava").exists()
-    assert "implements" not in "".join(path.read_text() for path in folder.glob("*.py"))  # no process model
+    assert not list(folder.rglob("processes"))
+    code = [path.read_text() for path in folder.rglob("*.py")]
+    assert len(code) > 10
+    assert "implements" not in "".join(code)  # no process model
     assert json.loads((folder / "manifest.json").read_text())["tested"].endswith("untested on silicon")
     assert "Untested on silicon" in (folder / "README.md").read_text()
     spikes = read_bundle(folder).spikes("golden")
@@ -204,21 +209,79 @@ def test_a_bundle_that_lacks_arrays_is_refused(name: str, copied: Path, capsys: 
     assert "is incomplete" in capsys.readouterr().err
 
 
+def modules(files: dict[str, bytes]) -> dict[str, str]:
+    """The Python files below the folder of run.py, by the names that they are imported by."""
+    names = (name for name in files if name.endswith(".py") and "/" in name)
+    return {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name for name in names}
+
+
+def imported(tree: ast.Module, package: str) -> set[str]:
+    """Names of what is imported anywhere in it; of what is imported from a package both together."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
 def test_a_bundle_needs_numpy_and_lava_alone(exported: Path) -> None:
     _, files = container.read(exported)
-    beside = {name.removesuffix(".py").partition("/")[0] for name in files}
-    roots = set()
-    for name, text in files.items():
-        if name.endswith(".py"):
-            for node in ast.walk(ast.parse(text)):
-                if isinstance(node, ast.Import):
-                    roots |= {alias.name.partition(".")[0] for alias in node.names}
-                elif isinstance(node, ast.ImportFrom):
-                    assert node.level == 0
-                    roots.add((node.module or "").partition(".")[0])
-    assert roots - beside - set(sys.stdlib_module_names) == {"numpy", "lava"}
-    leaf = {name for name in files if name.startswith("plastic_lava/")}
-    assert leaf == {"plastic_lava/__init__.py", "plastic_lava/processes.py"}  # Lava runs every file that is there
+    own, roots, reached = modules(files), set(), {"plastic_lava"}
+    for name in ("run.py", *own.values()):
+        package = name.rpartition("/")[0].replace("/", ".")
+        for one in imported(ast.parse(files[name]), package):
+            if one.startswith("plastic_lava"):  # a module, or something in it; and its packages
+                module = one if one in own else one.rpartition(".")[0]
+                assert module in own, (name, one)
+                reached |= {module[:at] for at, sign in enumerate(module) if sign == "."} | {module}
+            else:
+                roots.add(one.partition(".")[0])
+    assert roots - set(sys.stdlib_module_names) == {"numpy", "lava"}
+    assert reached == set(own)  # and there is nothing else
+    leaf = {name for name in files if "/processes/" in name}
+    folder = "plastic_lava/hardware/lava/processes"
+    assert leaf == {f"{folder}/__init__.py", f"{folder}/models.py"}  # Lava runs every file that is there
+
+
+def test_the_modules_of_a_bundle_are_those_of_plastic(exported: Path) -> None:
+    _, files = container.read(exported)
+    own = modules(files)
+    assert files[own.pop("plastic_lava")] == b""
+    assert len(own) > 15
+    for module, name in own.items():
+        source = importlib.import_module(module.replace("plastic_lava", "plastic", 1)).__file__
+        assert source is not None
+        assert files[name] == Path(source).read_bytes(), name
+    assert len(files["run.py"].splitlines()) < 10
+
+
+def test_the_bundle_of_an_earlier_plastic_is_verified_by_this_one(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its code was laid out otherwise; it is checked against the list of files, and not run."""
+    manifest, files = container.read(copied)
+    data = {name: content for name, content in files.items() if not name.startswith("plastic_lava")}
+    data |= {"run.py": b"raise SystemExit(3)", "circuit.py": b"raise SystemExit(4)"}
+    shutil.rmtree(copied)
+    container.write(copied, {k: manifest[k] for k in manifest if k not in WRITTEN}, data)
+    capsys.readouterr()
+    assert main(["verify", str(copied), "--stimuli", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["agrees"]
+    assert not found["code_is_ours"]
+
+
+@pytest.mark.parametrize("name", ["program/running", "lava/processes/models", "bundle/run"])
+def test_code_that_was_changed_is_refused(name: str, copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = copied / "plastic_lava" / "hardware" / f"{name}.py"
+    path.write_bytes(path.read_bytes() + b"\n")
+    for status in (main(["verify", str(copied)]), run_alone(copied).returncode):
+        assert status == 2
+    assert f"{name}.py" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
