@@ -23,6 +23,7 @@ def last_json(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     return record
 
 
+@pytest.mark.painted
 @pytest.mark.parametrize("rule", ["dfa", OWN_RULE])
 def test_check(rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "check.png"
