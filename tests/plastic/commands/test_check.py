@@ -11,11 +11,11 @@ from safetensors.numpy import load_file
 
 import plastic
 from plastic.cli import main
+from plastic.experiments.conformance.cells import OWN_RULE
 
 pytestmark = pytest.mark.usefixtures("numpy_code")
 
 SMALL = ["--levels", "2", "--symbols", "4", "--classes", "4", "--synonyms", "2", "--width", "8", "--steps", "12"]
-OWN_RULE = f"{Path(__file__).parents[2] / 'helpers' / 'own_rule.py'}:LearnedFeedback"
 
 
 def last_json(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
