@@ -89,9 +89,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def _unpainted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The picture of a run is composed but not painted, which takes longer than a small run, where no test looks."""
+    """The pictures of a run are composed but not painted, which takes longer than a small run, where no test looks."""
     if not request.node.get_closest_marker("painted"):
-        monkeypatch.setattr("plastic.pictures.run.write_figure", lambda path, figure, dpi: path.write_text("unpainted"))
+        for where in ("plastic.pictures.run", "plastic.hardware.chip.report"):
+            monkeypatch.setattr(f"{where}.write_figure", lambda path, figure, dpi: path.write_text("unpainted"))
 
 
 @pytest.fixture(scope="session")

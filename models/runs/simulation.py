@@ -57,7 +57,7 @@ class Simulation:
     metrics: list[dict[str, Any]]
 
     def __init__(
-        self, network: Network, task: Task, *, rule: Rule | str = "clapp", backend: str = "",
+        self, network: Network, task: Task, *, rule: Rule | str = Config.rule, backend: str = "",
         learning_rate: float | None = None, seed: int | Sequence[int] = 0, **settings: Any,
     ) -> None:  # fmt: skip
         """network: as plastic.tree, plastic.dense or plastic.convolutional make it of the task; rule: a value, a name,

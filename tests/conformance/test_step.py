@@ -247,20 +247,6 @@ def test_brian2_without_a_compiler_says_so_and_gives_the_same(compiler: bool, mo
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
-def test_brian2_goes_on_where_it_was() -> None:
-    """Two runs of 5 stimuli are one of 10."""
-    pytest.importorskip("brian2")
-    case = Case("clapp", streams=1, options=(("sides", "both"),))
-    one, two = (Ensemble(case.settings("brian2", "float64"), [case_task(0)], [0], [0.1]) for _ in range(2))
-    one.train(10)
-    two.train(5)
-    again = Ensemble(case.settings("brian2", "float64"), [case_task(0)], [0], [0.1])
-    again.restore(two.snapshot())
-    again.train(5)
-    for name, value in one.learner.parameters.items():
-        assert torch.equal(again.learner.parameters[name], value)
-
-
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_reference_goes_on_where_it_was(optimizer: str) -> None:
     case = Case("clapp", options=(("sides", "both"),), optimizer=optimizer)

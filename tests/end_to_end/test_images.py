@@ -36,7 +36,7 @@ def run(folder: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) 
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-@pytest.mark.parametrize("pairing", ["class", "within"])
+@pytest.mark.parametrize("pairing", [pytest.param("class", marks=pytest.mark.painted), "within"])
 def test_cifar10_from_files_by_the_vgg(pairing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_cifar10(tmp_path)
     data = ["--rule", "clapp++", "--data", "cifar10", "--data-path", str(tmp_path), "--pairing", pairing]
@@ -46,7 +46,8 @@ def test_cifar10_from_files_by_the_vgg(pairing: str, tmp_path: Path, capsys: pyt
     weights = load_file(tmp_path / "run" / "weights.safetensors")
     assert [weights[f"layer{k}.weight"].shape for k in (1, 2, 6)] == [(2, 27), (4, 18), (16, 144)]
     assert weights["layer1.B"].shape == (8 * 8 * 2,) * 2
-    assert (tmp_path / "run" / "picture.png").read_bytes().startswith(b"\x89PNG")
+    painted = (tmp_path / "run" / "picture.png").read_bytes().startswith(b"\x89PNG")
+    assert painted == (pairing == "class")
     again = run(tmp_path / "again", ["--config", str(tmp_path / "run" / "config.toml")], capsys)
     assert again["probe_accuracy"] == result["probe_accuracy"]
 

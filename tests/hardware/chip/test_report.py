@@ -53,6 +53,7 @@ def test_what_to_expect_is_said(ranges: Ranges, chip: Chip, rate: float, words: 
     assert words in quantised(ranges, np.array([[1.0, -2.0], [0.5, 1.5]]), chip, rate).report[0].expected
 
 
+@pytest.mark.painted
 def test_a_run_on_a_chip_says_what_it_lost(tmp_path: Path) -> None:
     run = tmp_path / "run"
     given = "--rule dfa --backend loihi --width 8 --steps 20 --train-size 64 --test-size 60 --time-steps 12 --probes 0"

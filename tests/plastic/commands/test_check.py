@@ -11,11 +11,11 @@ from safetensors.numpy import load_file
 
 import plastic
 from plastic.cli import main
+from plastic.experiments.conformance.cells import OWN_RULE
 
 pytestmark = pytest.mark.usefixtures("numpy_code")
 
 SMALL = ["--levels", "2", "--symbols", "4", "--classes", "4", "--synonyms", "2", "--width", "8", "--steps", "12"]
-OWN_RULE = f"{Path(__file__).parents[2] / 'helpers' / 'own_rule.py'}:LearnedFeedback"
 
 
 def last_json(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -23,6 +23,7 @@ def last_json(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     return record
 
 
+@pytest.mark.painted
 @pytest.mark.parametrize("rule", ["dfa", OWN_RULE])
 def test_check(rule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "check.png"
