@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from plastic.errors import PlasticError
 
@@ -57,6 +57,7 @@ class Package:
         return importlib.util.find_spec(self.module) is not None
 
 
+@runtime_checkable
 class Declared(Protocol):
     """What is known of a backend before it is used."""
 

@@ -90,8 +90,8 @@ def test_it_goes_on_where_it_was(backend: str) -> None:
     again.restore(two.snapshot())
     again.train(5)
     assert one.learned == again.learned == 10
-    for name, value in one.learner.parameters.items():
-        assert torch.equal(again.learner.parameters[name], value)
+    for name, value in one.parameters.items():
+        assert torch.equal(again.parameters[name], value)
 
 
 def made(case: Case, backend: str) -> Ensemble:

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 import numba
 
+from plastic.config import defaults
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.hardware.compiler.circuit import Compiled, compile_circuit
@@ -19,8 +20,10 @@ from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
 from plastic.rules.statistics import decay_per_stimulus
 
-CALIBRATION, FEWEST = (600, 4), 50  # stimuli and streams of the float run that the scales are chosen from; of a run
-# that is shorter, as many as it has, but that many at least
+CALIBRATION = (
+    defaults.CALIBRATION,
+    defaults.STREAMS,
+)  # stimuli and streams of the run that scales are from
 Precision = Literal["fixed", "float"]
 
 
@@ -47,8 +50,8 @@ def hardware_of(settings: Settings) -> Hardware:
 
 def of_config(config: Config) -> Hardware:
     """The same, as a resolved config says it."""
-    given, (stimuli, streams) = config.chip, CALIBRATION  # no further than the chip itself will get
-    calibration = min(stimuli, max(FEWEST, -(-(config.training.steps or 0) // streams))), streams
+    given = config.chip
+    calibration = given.calibration or CALIBRATION[0], CALIBRATION[1]
     chip = Chip(given.rounding, given.weight_bits, eligibility=given.eligibility)
     return Hardware(chip, given.precision, calibration=calibration, threads=config.threads)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from plastic.errors import PlasticError
 from plastic.models.learning.learner import Watch
@@ -25,6 +25,7 @@ def probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
     return {"probe_accuracy": [p["class"] for p in probes]}
 
 
+@runtime_checkable
 class Notes(Protocol):
     """Where a run notes what it does: its folder, or a list."""
 

@@ -13,6 +13,8 @@ from plastic.stimuli.strings import default_test_size, default_train_size
 from plastic.stimuli.tasks import LEVELS, usual_sizes
 from plastic.traces.spec import Record, default_record
 
+CALIBRATION, FEWEST, STREAMS = 600, 50, 4  # stimuli of a chip's float run, at most and at least, and its streams
+
 
 def resolve(config: Config) -> Config:
     """A valid config with every default filled in.
@@ -56,10 +58,18 @@ def resolve(config: Config) -> Config:
     rounds = bool(can.integers) and at_once
     usual = default_record(training.steps or 0, spiking, stimuli.data != "rhm", rounds)
     chosen = usual if config.record is None else Record.parse(config.record)
+    chip = config.chip
+    if can.integers and chip.calibration is None:
+        chip = dataclasses.replace(chip, calibration=_default_calibration(training.steps or 0))
     return dataclasses.replace(
-        config, mask=mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network, training=training,
-        spiking=constants,
+        config, chip=chip, mask=mask, dtype=dtype, record=str(chosen), stimuli=stimuli, network=network,
+        training=training, spiking=constants,
     )  # fmt: skip
+
+
+def _default_calibration(steps: int) -> int:
+    """No further than the chip itself gets, whose one stream has the stimuli of four."""
+    return min(CALIBRATION, max(FEWEST, -(-steps // STREAMS)))
 
 
 def _resolved_network(network: Architecture, stimuli: Stimuli, can: Capabilities, levels: int) -> Architecture:

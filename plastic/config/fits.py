@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from plastic.backends import capabilities, first, fitting, usual
 from plastic.config.settings import ChipOptions, Config
 from plastic.errors import PlasticError
@@ -16,7 +18,7 @@ def fits_backend(config: Config) -> None:
         raise PlasticError(f"--context recomputed is for the {theirs} backend; {name} holds its context.")
     if can.integers and config.dtype not in (None, *can.dtypes):
         raise PlasticError(f"the backend {name} has the arithmetic of the chip; leave --dtype out.")
-    if not can.integers and config.chip != ChipOptions():
+    if not can.integers and dataclasses.replace(config.chip, calibration=None) != ChipOptions():
         raise PlasticError(
             f"--rounding, --weight-bits and --precision are of chips, and {name} is none; take --backend "
             f"{first(lambda other: bool(other.integers))}."

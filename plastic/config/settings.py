@@ -162,6 +162,9 @@ class ChipOptions:
     the step itself (espp with gate=online, eprop with learning_signal=step leak=0)."""
     precision: Literal["fixed", "float"] = "fixed"
     """Lava: bit-accurate fixed point, or its floating-point processes."""
+    calibration: Annotated[Count, Unit("stimuli")] | None = None
+    """Stimuli of the float run, in four streams, whose ranges choose the scales (default 600; of a shorter run as many
+    as the chip gets, but 50 at least)."""
 
 
 @dataclass(frozen=True)
