@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from plastic.errors import PlasticError
 from plastic.models.backends import Members
 from plastic.models.learning.learner import Learner, Watch
 from plastic.models.learning.observer import Look, Observer
@@ -65,6 +66,8 @@ class Ensemble:
         self.settings, self.learning_rate = settings, learning_rates[0]
         prepared = Prepared(settings, tasks, seeds)
         self.network, self.presentation = prepared.network, prepared.presentation
+        if (reason := settings.on.refusal(settings.rule, self.network)) is not None:
+            raise PlasticError(reason)
         members = Members(self.presentation, tuple(learning_rates), prepared.initial)
         self.simulator = settings.on.build(settings, self.network, members)
         self.learned = 0  # stimuli per stream
