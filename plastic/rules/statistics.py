@@ -116,13 +116,12 @@ class Moments:
         step, across = new / divisor, kept * new / divisor
         views = {"activity": signals.activity, "context": signals.context}
         means, off, within = dict[str, Array](), dict[str, Array](), dict[str, Array]()
+        alone = signals.activity.shape[-2] == 1  # a response by itself is its own mean
         for view, x in views.items():
-            fresh = _summed(weight * x) / at_least_one(new)
+            fresh = weight * x if alone else _summed(weight * x) / at_least_one(new)
             off[view] = fresh - state[f"statistics.{view}.mean"]
             means[view] = taken[f"statistics.{view}.mean"] = fresh - off[view] * (1 - step)
             within[view] = weight * (x - fresh)
-
-        alone = signals.activity.shape[-2] == 1  # a response by itself is its own mean
 
         def moment(name: str, change: Array) -> Array:
             taken[f"statistics.{name}"] = decay * state[f"statistics.{name}"] + change
