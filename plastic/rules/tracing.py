@@ -22,17 +22,28 @@ from plastic.errors import PlasticError
 from plastic.rules.memory import Memory
 from plastic.rules.statistics import Moments
 
-BINARY = ("add", "sub", "mul", "truediv", "matmul", "mod", "pow", "lt", "le", "gt", "ge", "eq", "ne", "and", "or")
-COMPARISONS = frozenset(("lt", "le", "gt", "ge", "eq", "ne"))  # which Python swaps itself
+COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")  # which Python swaps itself
 _count = itertools.count()
+Operator = Callable[["Traced", Any], "Traced"]
+
+
+def _binary(op: str, swapped: bool = False) -> Operator:
+    function = getattr(operator, f"__{op}__")
+    if swapped:
+        return lambda self, other: _made(function, op, other, self)
+    return lambda self, other: _made(function, op, self, other)
+
+
+def _both(op: str) -> tuple[Operator, Operator]:
+    return _binary(op), _binary(op, swapped=True)
 
 
 @dataclass(eq=False)
 class Traced:
     """An array that knows where it comes from: `value` is an example, of its shape and type.
 
-    op: one of BINARY, neg, invert, getitem, transpose, a function of numpy by its name in the array API, or what a
-    printer knows beside these; input: known by its name. The arguments are arrays, numbers, and lists of them.
+    op: an operator by Python's name (add, lt, getitem), transpose, a function of numpy as the array API calls it, or
+    what a printer knows beside these; input: known by its name. The arguments are arrays, numbers, and lists of them.
     """
 
     value: Any
@@ -45,6 +56,15 @@ class Traced:
 
     __array_ufunc__: ClassVar[None] = None  # numpy arrays leave operations with this one to it
     __hash__ = object.__hash__
+    __add__, __radd__ = _both("add")
+    __sub__, __rsub__ = _both("sub")
+    __mul__, __rmul__ = _both("mul")
+    __truediv__, __rtruediv__ = _both("truediv")
+    __matmul__, __rmatmul__ = _both("matmul")
+    __mod__, __rmod__ = _both("mod")
+    __pow__, __rpow__ = _both("pow")
+    __and__, __rand__ = _both("and")
+    __or__, __ror__ = _both("or")
 
     def __array_namespace__(self, api_version: str | None = None) -> Namespace:
         del api_version
@@ -110,17 +130,8 @@ def _transposed(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
-def _binary(op: str, swapped: bool) -> Callable[[Traced, Any], Traced]:
-    function = getattr(operator, f"__{op}__")
-    if swapped:
-        return lambda self, other: _made(function, op, other, self)
-    return lambda self, other: _made(function, op, self, other)
-
-
-for _op in BINARY:
-    setattr(Traced, f"__{_op}__", _binary(_op, False))
-    if _op not in COMPARISONS:
-        setattr(Traced, f"__r{_op}__", _binary(_op, True))
+for _op in COMPARISONS:
+    setattr(Traced, f"__{_op}__", _binary(_op))
 
 
 def _recorded(function: Callable[..., Any], name: str, owner: Traced | None) -> Callable[..., Any]:
