@@ -123,17 +123,17 @@ def test_a_rule_of_ones_own_keeps_its_state_on_every_backend(streams: int) -> No
     floating point."""
     rule = load_rule(EXAMPLE, {"time_constant": "4"})
     made = [Ensemble(small(rule, b, streams), [case_task(0)], [0], [0.5]) for b in ("reference", "snntorch")]
-    first = {k: v.clone() for k, v in made[0].learner.parameters.items()}
+    first = {k: v.clone() for k, v in made[0].parameters.items()}
     for one in made:
         one.train(20)
     moved = 0.0
-    for name, value in made[0].learner.parameters.items():
-        other = made[1].learner.parameters[name]
+    for name, value in made[0].parameters.items():
+        other = made[1].parameters[name]
         assert torch.allclose(value, other, rtol=1e-9, atol=1e-12)
         moved = max(moved, float((value - first[name]).abs().max()))
     assert moved > 1e-3
     for name in ("layer1.threshold", "layer2.threshold"):
-        reference, own = (one.learner.state[name].reshape(-1) for one in made)
+        reference, own = (one.snapshot()[f"optimizer/{name}"].reshape(-1) for one in made)
         assert torch.allclose(reference, own, rtol=1e-9)
         assert own.max() > 0.01
     if streams == 1:
@@ -145,8 +145,8 @@ def test_a_rule_of_ones_own_keeps_its_state_on_every_backend(streams: int) -> No
         lava = Ensemble(replace(given_, options=Hardware(precision="float")), [case_task(0)], [0], [0.5])
         for one in (truth, lava):
             one.train(5)
-        for name, value in truth.learner.parameters.items():
-            assert torch.allclose(value, lava.learner.parameters[name], rtol=1e-6, atol=1e-9)
+        for name, value in truth.parameters.items():
+            assert torch.allclose(value, lava.parameters[name], rtol=1e-6, atol=1e-9)
 
 
 def test_what_a_rule_of_ones_own_keeps_is_part_of_the_checkpoint() -> None:
@@ -159,8 +159,8 @@ def test_what_a_rule_of_ones_own_keeps_is_part_of_the_checkpoint() -> None:
     lost.restore({k: v for k, v in saved.items() if "threshold" not in k})
     for ensemble in (again, lost):
         ensemble.train(6)
-    assert all(torch.equal(again.learner.parameters[k], v) for k, v in one.learner.parameters.items())
-    assert any(not torch.equal(lost.learner.parameters[k], v) for k, v in one.learner.parameters.items())
+    assert all(torch.equal(again.parameters[k], v) for k, v in one.parameters.items())
+    assert any(not torch.equal(lost.parameters[k], v) for k, v in one.parameters.items())
 
 
 def test_a_circuit_has_the_state_of_a_rule_of_ones_own() -> None:
