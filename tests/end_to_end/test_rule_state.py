@@ -150,7 +150,7 @@ def test_a_rule_of_ones_own_keeps_its_state_on_every_backend(streams: int) -> No
 
 
 def test_what_a_rule_of_ones_own_keeps_is_part_of_the_checkpoint() -> None:
-    settings_ = replace(small(load_rule(EXAMPLE, {}), "rate"), spiking=None)
+    settings_ = replace(small(load_rule(EXAMPLE, {}), "snntorch"), backend="rate", spiking=None)
     one, two, again, lost = (Ensemble(settings_, [case_task(0)], [0], [0.5]) for _ in range(4))
     one.train(12)
     two.train(6)
