@@ -21,7 +21,7 @@ from plastic.hardware.chip.emulated import ChipStimulus, EmulatedChip, copy_know
 from plastic.hardware.chip.emulated import build as build_emulated
 from plastic.hardware.chip.observation import float_stimulus, observations
 from plastic.hardware.chip.options import circuit_of, hardware_of
-from plastic.hardware.compiler.circuit import Compiled
+from plastic.hardware.compiler.circuit import CompiledRule
 from plastic.hardware.compiler.options import Quantised
 from plastic.hardware.lava.fixed import run_fixed
 from plastic.hardware.lava.floating import FloatCircuit, float_circuit, run_float
@@ -111,7 +111,7 @@ class FloatLavaChip:
 
     settings: Settings
     network: Network
-    compiled: Compiled
+    compiled: CompiledRule
     circuit: FloatCircuit
     learning_rate: float
     parameters: Parameters

@@ -10,7 +10,7 @@ import numba
 from plastic.config import defaults
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
-from plastic.hardware.compiler.circuit import Compiled, compile_circuit
+from plastic.hardware.compiler.circuit import CompiledRule, compile_circuit
 from plastic.hardware.compiler.options import Chip, Ranges
 from plastic.hardware.compiler.tag_leak import float_refusal
 from plastic.hardware.lava.shim import load_lava
@@ -88,7 +88,9 @@ def check_on_lava(settings: Settings) -> None:
     load_lava()
 
 
-def circuit_of(rule: Rule, network: Network, learning_rate: float, statistics_time_constant: float = 100.0) -> Compiled:
+def circuit_of(
+    rule: Rule, network: Network, learning_rate: float, statistics_time_constant: float = 100.0
+) -> CompiledRule:
     """The rule's circuit for a network; PlasticError where a chip cannot have it."""
     decay = decay_per_stimulus(statistics_time_constant) if rule.reads_statistics else None
     specified = specification(network, rule, [1.0] * len(network.layers))

@@ -1,8 +1,8 @@
 """From a rule's declaration to the modulatory circuit of a whole network.
 
 The rule's `third_factor` is called once per layer with arrays that write down what it does
-(plastic.hardware.compiler.tracer); the same for the readout and its error, for held contexts and for slow
-traces. The result is one list of operations, whichever rule it was; of a rule that weighs every step, and one
+(plastic.rules.tracing); the same for the readout and its error and for held contexts. The result is one list
+of operations (plastic.hardware.compiler.tracer), whichever rule it was; of a rule that weighs every step, and one
 more for each step (plastic.hardware.compiler.steps).
 """
 
@@ -14,21 +14,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plastic.errors import PlasticError
-from plastic.hardware.compiler.statistics import slow_statistics
 from plastic.hardware.compiler.steps import Steps, check_steps, summarised, write_steps
-from plastic.hardware.compiler.tracer import Graph, Shape, Traced
+from plastic.hardware.compiler.tracer import Graph, given, made, out_of_reach
 from plastic.hardware.program.circuit import Circuit, Kept, Learned, Modulated
 from plastic.models.network.layer import Layer, Network
+from plastic.models.network.parameters import layer_shape
 from plastic.rules import raised_at
 from plastic.rules.expressions import softmax, through
-from plastic.rules.returned import step_of, third_factor_of
-from plastic.rules.rule import Moment, Product, Rule, Signals, Synapses, ThirdFactor
+from plastic.rules.returned import keeps_state, step_of, third_factor_of
+from plastic.rules.rule import LayerShape, Moment, Product, Rule, Shape, Signals, State, Synapses, ThirdFactor
+from plastic.rules.tracing import Traced
 
 KNOWN_BEFORE = ("fixation", "target")  # inputs of a circuit that are known before the stimulus
 
 
 @dataclass(frozen=True)
-class Compiled:
+class CompiledRule:
     """A circuit, and what it holds: names with their shapes. Those that are parameters begin with these values,
     the others with zero."""
 
@@ -44,14 +45,13 @@ class _Work:
 
     rule: Rule
     learning_rate: float
-    graph: Graph = field(default_factory=Graph)
     states: dict[str, Shape] = field(default_factory=dict)
     learned: list[tuple[str, Traced, Traced]] = field(default_factory=list)
     kept: list[tuple[str, Traced]] = field(default_factory=list)
 
     def state(self, name: str, shape: Shape) -> Traced:
         self.states[name] = shape
-        return self.graph.state(name, shape)
+        return given("state", name, shape)
 
     def keep(self, name: str, value: Traced) -> None:
         """Hold a signal until the next stimulus."""
@@ -65,54 +65,55 @@ class _Work:
 class _OutOfReach:
     """In place of the layer above: a chip's circuit does not see its weights."""
 
-    def __init__(self, graph: Graph, units: int, classes: int) -> None:
-        self._graph, self._units, self._classes = graph, units, classes
+    def __init__(self, layer: LayerShape) -> None:
+        self._layer = layer
 
-    def _refuse(self, shape: Shape) -> Traced:
-        return self._graph.refuse("the weights or the credit of the layer above", shape)
+    def _refuse(self, *shape: int) -> Traced:
+        return out_of_reach("the weights or the credit of the layer above", shape)
 
     @property
     def weight(self) -> Traced:
-        return self._refuse((self._classes, self._units))
+        return self._refuse(*self._layer.above)
 
     def down(self, weight: Any = None) -> Traced:
         del weight
-        return self._refuse((1, self._units))
+        return self._refuse(1, self._layer.units)
 
     def product(self, mask: str) -> Traced:
         del mask
-        return self._refuse((1, self._units, self._classes))
+        return self._refuse(1, self._layer.units, self._layer.classes)
 
 
 def compile_circuit(
     rule: Rule, network: Network, specified: dict[str, Synapses], learning_rate: float, statistics_decay: float | None
-) -> Compiled:
+) -> CompiledRule:
     """The circuit of one stream.
 
     specified: shapes of all weights by name (plastic.models.network.parameters.specification); statistics_decay:
-    of slow traces per stimulus, for rules that read statistics.
+    of slow traces per stimulus, for rules that average over stimuli.
     Raises PlasticError for a rule that needs what a chip's circuit cannot have.
     """
     _check(rule, statistics_decay)
     work = _Work(rule, learning_rate)
-    fixation = work.graph.input("fixation", (1, 1))
-    target = work.graph.input("target", (1, network.classes))
-    flat = [work.graph.input(f"activity{i}", (1, layer.units)) for i, layer in enumerate(network.layers, 1)]
-    given: dict[str, Any] = {"target": target} if "target" in rule.reads else {}
+    fixation = given("input", "fixation", (1, 1))
+    target = given("input", "target", (1, network.classes))
+    flat = [given("input", f"activity{i}", (1, layer.units)) for i, layer in enumerate(network.layers, 1)]
+    shared: dict[str, Any] = {"target": target} if "target" in rule.reads else {}
     if "error" in rule.reads and rule.stepwise:  # the mean over the steps
-        given["error"] = work.graph.input("error", (1, network.classes))
+        shared["error"] = given("input", "error", (1, network.classes))
     elif "error" in rule.reads:
         readout = work.state("readout.weight", specified["readout.weight"].shape)
-        given["error"] = softmax(through(readout, flat[-1])) - target
-        work.learn("readout.weight", Product(-1.0, given["error"], flat[-1]))
+        shared["error"] = softmax(through(readout, flat[-1])) - target
+        work.learn("readout.weight", Product(-1.0, shared["error"], flat[-1]))
     pooled = [summarised(rule, layer, z) for layer, z in zip(network.layers, flat, strict=True)]
     held = [work.state(f"layer{i}.held", (1, z.shape[-1])) for i, z in enumerate(pooled, 1)]
     for index, z in enumerate(pooled, 1):
         work.keep(f"layer{index}.held", z)
     if "top_context" in rule.reads:
-        given["top_context"] = held[-1]
+        shared["top_context"] = held[-1]
     weights = [_weights(work, specified, f"layer{i}.") for i in range(1, len(pooled) + 1)]
-    above = [_OutOfReach(work.graph, z.shape[-1], network.classes) for z in pooled]
+    shapes = [layer_shape(network, rule, index, decay=statistics_decay) for index in range(len(pooled))]
+    above = [_OutOfReach(shape) for shape in shapes]
     steps = Steps()
     if rule.stepwise:
         readout_shape = specified["readout.weight"].shape if "error" in rule.reads else ()
@@ -121,24 +122,23 @@ def compile_circuit(
         )  # fmt: skip
     modulated: list[tuple[Any, ...]] = []
     for index, layer in enumerate(network.layers):
-        own = dict(given)
+        own, name = dict(shared), f"layer{index + 1}"
         if "input_activity" in rule.reads:
-            own["input_activity"] = work.graph.input(f"input_activity{index + 1}", (1, 1))
+            own["input_activity"] = given("input", f"input_activity{index + 1}", (1, 1))
         if "above" in rule.reads:
             own["above"] = above[index]
-        if rule.averages is not None:
-            assert statistics_decay is not None
-            name = f"layer{index + 1}.statistics"
-            own["recalled"] = {
-                "statistics": slow_statistics(
-                    work, name, rule.averages, pooled[index], held[index], fixation, statistics_decay
-                )
-            }
-        last = index == len(network.layers) - 1
-        signals = Signals(pooled[index], held[index], fixation, last=last, **own)
-        third = _third_factor(rule, signals, weights[index])
-        for name, product in third.learn.items():
-            work.learn(f"layer{index + 1}.{name}", product)
+        if keeps_state(rule):
+            own["begun"] = work.state(f"{name}.statistics.begun", (1, 1))
+            work.keep(f"{name}.statistics.begun", fixation * 0.0 + 1.0)
+        signals = Signals(
+            pooled[index], held[index], fixation, last=shapes[index].last, statistics_decay=statistics_decay, **own
+        )
+        kept = {one: work.state(f"{name}.{one}", shape) for one, shape in rule.state(shapes[index]).items()}
+        third, after = _third_factor(rule, signals, kept, weights[index])
+        for one, value in after.items():
+            work.keep(f"{name}.{one}", value)
+        for one, product in third.learn.items():
+            work.learn(f"{name}.{one}", product)
         value = third.current.value if rule.learns else fixation * 0.0
         dendrite = _routed(rule, layer, third.current.dendrite)
         shown = [third.current.gate, third.loss, dendrite]
@@ -172,16 +172,18 @@ def _check(rule: Rule, statistics_decay: float | None) -> None:
         )
 
 
-def _third_factor(rule: Rule, signals: Signals, weights: dict[str, Any]) -> ThirdFactor:
+def _third_factor(
+    rule: Rule, signals: Signals, state: State, weights: dict[str, Any]
+) -> tuple[ThirdFactor, State]:  # fmt: skip
     with _written(rule, "third factor"):
-        return third_factor_of(rule, signals, {}, weights, shapes=False)[0]  # of what a chip has not, none are known
+        return third_factor_of(rule, signals, state, weights)
 
 
 def _step(rule: Rule, now: Moment, memory: dict[str, Any], weights: dict[str, Any]) -> Traced:
     with _written(rule, "step"):
         g, after = step_of(rule, now, memory, weights)
         memory |= after
-        number: Traced = g.number()
+        number: Traced = g.astype(float) if g.truth else g
         return number
 
 
@@ -212,64 +214,75 @@ def _routed(rule: Rule, layer: Layer, modulator: Traced) -> Traced:
     if rule.summary == "flat" or layer.positions == 1 or modulator.shape[-1] != layer.neurons:
         return modulator
     each = modulator / layer.positions
-    return each.graph.add("spread", (1, layer.units), each, axis=layer.positions)
+    return made("spread", (1, layer.units), each, layer.positions)
 
 
-def _finish(work: _Work, modulated: list[tuple[Any, ...]], steps: Steps) -> Compiled:
-    graph = work.graph
-    wanted = [modulator.index for modulator, *_ in modulated]
-    if (reason := graph.why_not(wanted + steps.roots())) is not None:
+def _finish(work: _Work, modulated: list[tuple[Any, ...]], steps: Steps) -> CompiledRule:
+    graph = Graph.of(_all(work, modulated, steps))
+    of_steps, wanted = [graph.place[x] for x in steps.roots()], [graph.place[modulator] for modulator, *_ in modulated]
+    if (reason := graph.why_not(wanted + of_steps)) is not None:
         raise PlasticError(
             f"rule {work.rule.name!r} needs {reason}, which a chip's modulatory circuit does not have; take "
             "--backend snntorch, or a rule whose modulator comes from the layer itself or a broadcast."
         )
-    told = graph.needed(wanted, valued=True)
-    early = all(graph.nodes[i].name in KNOWN_BEFORE for i in told if graph.nodes[i].op == "input")
+    sent = graph.needed(wanted, valued=True)
+    early = all(graph.nodes[i].name in KNOWN_BEFORE for i in sent if graph.nodes[i].op == "input")
     shown = [[_shown(graph, one) for one in three] for _, three, _ in modulated]
     own = [[(name, _shown(graph, value)) for name, value in signals.items()] for _, _, signals in modulated]
     wanted += [i for some in shown for i in some if i >= 0] + [i for some in own for _, i in some if i >= 0]
-    learned, kept = _alive(work, wanted + steps.roots())  # held or learned only where something reads it, now or later
-    wanted += [x.index for _, post, pre in learned for x in (post, pre)] + [x.index for _, x in kept]
+    learned, kept = _alive(work, graph, wanted + of_steps)  # only where something reads it, now or later
+    wanted += [graph.place[x] for _, post, pre in learned for x in (post, pre)] + [graph.place[x] for _, x in kept]
     nodes, place = graph.pruned(wanted)
     place[-1] = -1
     layers = [
-        Modulated(place[m.index], place[g], place[lo], place[d], tuple((k, place[i]) for k, i in more if i >= 0))
+        Modulated(place[graph.place[m]], place[g], place[lo], place[d], tuple((k, place[i]) for k, i in more if i >= 0))
         for (m, *_), (g, lo, d), more in zip(modulated, shown, own, strict=True)
     ]
-    circuit = Circuit(nodes, tuple(layers), *_becomes(place, learned, kept))
+    circuit = Circuit(nodes, tuple(layers), *_becomes(graph, place, learned, kept))
     of_step = _step_circuit(graph, steps) if steps.modulators else None
     read = {node.name for node in (*nodes, *(of_step.nodes if of_step else ())) if node.op == "state"}
-    return Compiled(circuit, {name: shape for name, shape in work.states.items() if name in read}, early, of_step)
+    return CompiledRule(circuit, {name: shape for name, shape in work.states.items() if name in read}, early, of_step)
+
+
+def _all(work: _Work, modulated: list[tuple[Any, ...]], steps: Steps) -> list[Traced]:
+    """Whatever a circuit may be asked for."""
+    found = [x for modulator, three, signals in modulated for x in (modulator, *three, *signals.values())]
+    found += [x for _, *pair in work.learned for x in pair] + [x for _, x in work.kept] + steps.roots()
+    return [x for x in found if isinstance(x, Traced)]
 
 
 def _step_circuit(graph: Graph, steps: Steps) -> Circuit:
-    nodes, place = graph.pruned(steps.roots())
+    nodes, place = graph.pruned([graph.place[x] for x in steps.roots()])
     each = zip(steps.modulators, steps.weights, strict=True)
-    layers = tuple(Modulated(place[told.index], place[g.index]) for told, g in each)
-    return Circuit(nodes, layers, *_becomes(place, steps.learned, steps.kept))
+    layers = tuple(Modulated(place[graph.place[m]], place[graph.place[g]]) for m, g in each)
+    return Circuit(nodes, layers, *_becomes(graph, place, steps.learned, steps.kept))
 
 
 def _becomes(
-    place: dict[int, int], learned: list[tuple[str, Traced, Traced]], kept: list[tuple[str, Traced]]
+    graph: Graph, place: dict[int, int], learned: list[tuple[str, Traced, Traced]], kept: list[tuple[str, Traced]]
 ) -> tuple[tuple[Learned, ...], tuple[Kept, ...]]:
     return (
-        tuple(Learned(name, place[post.index], place[pre.index]) for name, post, pre in learned),
-        tuple(Kept(name, place[value.index]) for name, value in kept),
+        tuple(Learned(name, place[graph.place[post]], place[graph.place[pre]]) for name, post, pre in learned),
+        tuple(Kept(name, place[graph.place[value]]) for name, value in kept),
     )
 
 
 def _shown(graph: Graph, value: Any) -> int:
     """Gate, loss and dendrite are only shown: where the circuit can compute them."""
-    return value.index if isinstance(value, Traced) and graph.why_not([value.index]) is None else -1
+    possible = isinstance(value, Traced) and graph.why_not([graph.place[value]]) is None
+    return graph.place[value] if possible else -1
 
 
-def _alive(work: _Work, wanted: list[int]) -> tuple[list[tuple[str, Traced, Traced]], list[tuple[str, Traced]]]:
+def _alive(
+    work: _Work, graph: Graph, wanted: list[int]
+) -> tuple[list[tuple[str, Traced, Traced]], list[tuple[str, Traced]]]:
     """Updates and held signals whose state some modulator depends on, directly or through other states."""
     learned: list[tuple[str, Traced, Traced]] = []
     kept: list[tuple[str, Traced]] = []
     while True:
-        roots = wanted + [x.index for _, a, b in learned for x in (a, b)] + [x.index for _, x in kept]
-        read = {work.graph.nodes[i].name for i in work.graph.needed(roots) if work.graph.nodes[i].op == "state"}
+        roots = [*(x for _, a, b in learned for x in (a, b)), *(x for _, x in kept)]
+        needed = graph.needed(wanted + [graph.place[x] for x in roots])
+        read = {graph.nodes[i].name for i in needed if graph.nodes[i].op == "state"}
         more = [one for one in work.learned if one[0] in read], [one for one in work.kept if one[0] in read]
         if (len(more[0]), len(more[1])) == (len(learned), len(kept)):
             return learned, kept

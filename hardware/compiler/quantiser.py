@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
-from plastic.hardware.compiler.circuit import Compiled
+from plastic.hardware.compiler.circuit import CompiledRule
 from plastic.hardware.compiler.options import Chip, LayerReport, Quantised, Ranges
 from plastic.hardware.compiler.tag_leak import filtered, leak, tag_decay, unfiltered_by
 from plastic.hardware.program.arithmetic import ONE
@@ -70,7 +70,7 @@ class _Source:
 
 def quantise(
     rule: Rule, network: Network, step: SpikingStep, time_steps: int, learning_rate: float,
-    parameters: Mapping[str, NDArray[Any]], ranges: list[Ranges], compiled: Compiled, chip: Chip | None = None,
+    parameters: Mapping[str, NDArray[Any]], ranges: list[Ranges], compiled: CompiledRule, chip: Chip | None = None,
 ) -> Quantised:  # fmt: skip
     """The integer program of a float network.
 
@@ -93,7 +93,7 @@ def quantise(
     return Quantised(program, reports, calibrated_on=ranges[0].measured_on)
 
 
-def _check_eligibility(rule: Rule, chip: Chip, compiled: Compiled) -> None:
+def _check_eligibility(rule: Rule, chip: Chip, compiled: CompiledRule) -> None:
     """PlasticError where the eligibility cannot wait, or need not."""
     if chip.eligibility == "none" and compiled.steps is None and not compiled.early:
         raise PlasticError(
@@ -112,7 +112,7 @@ def _check_eligibility(rule: Rule, chip: Chip, compiled: Compiled) -> None:
         )
 
 
-def initial_state(compiled: Compiled, parameters: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
+def initial_state(compiled: CompiledRule, parameters: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
     """What the circuit holds at the beginning, in fixed point: its parameters, and zeros."""
     state = {}
     for name, shape in compiled.states.items():

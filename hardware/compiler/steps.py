@@ -11,18 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from plastic.errors import PlasticError
-from plastic.hardware.compiler.tracer import Graph, Shape, Traced
+from plastic.hardware.compiler.tracer import given, made
 from plastic.hardware.program.circuit import STEP_STATE, SUMMED_ERROR
 from plastic.models.network.layer import Layer, Network
 from plastic.rules.expressions import softmax, through
-from plastic.rules.rule import Moment, Rule
+from plastic.rules.rule import Moment, Rule, Shape
+from plastic.rules.tracing import Traced
 
 
 class Writing(Protocol):
     """Where states are declared."""
-
-    @property
-    def graph(self) -> Graph: ...
 
     def state(self, name: str, shape: Shape) -> Traced: ...
 
@@ -37,10 +35,10 @@ class Steps:
     learned: list[tuple[str, Traced, Traced]] = field(default_factory=list)
     kept: list[tuple[str, Traced]] = field(default_factory=list)
 
-    def roots(self) -> list[int]:
-        """All nodes that it needs."""
+    def roots(self) -> list[Traced]:
+        """All that it needs."""
         pairs = [x for _, post, pre in self.learned for x in (post, pre)]
-        return [x.index for x in (*self.modulators, *pairs, *(value for _, value in self.kept))]
+        return [*self.modulators, *pairs, *(value for _, value in self.kept)]
 
 
 def check_steps(rule: Rule) -> None:
@@ -60,12 +58,12 @@ def write_steps(
 ) -> Steps:  # fmt: skip
     """The step circuit of a network; traced(rule, moment, memory, weights) calls the rule's step; rate: of learning;
     readout: shape of its weights."""
-    steps, graph = Steps(), work.graph
-    spikes = [graph.input(f"spike{i}", (1, layer.units)) for i, layer in enumerate(network.layers, 1)]
+    steps = Steps()
+    spikes = [given("input", f"spike{i}", (1, layer.units)) for i, layer in enumerate(network.layers, 1)]
     error = _error(work, steps, rule, spikes[-1], target, rate, readout) if "error" in rule.reads else None
     for index, layer in enumerate(network.layers):
         seen, memory = summarised(rule, layer, spikes[index]), dict[str, Any]()
-        arriving = graph.input(f"arriving{index + 1}", (1, 1))
+        arriving = given("input", f"arriving{index + 1}", (1, 1))
         now = Moment(seen, arriving, held[index], fixation, error, above[index])
         g = traced(rule, now, memory, weights[index])
         if memory:
@@ -74,7 +72,7 @@ def write_steps(
                 "holds nothing of a layer but its context; take --backend snntorch."
             )
         steps.weights.append(_of_units(rule, layer, g))
-        steps.modulators.append(graph.input(f"modulator{index + 1}", (1, layer.units)) * steps.weights[-1])
+        steps.modulators.append(given("input", f"modulator{index + 1}", (1, layer.units)) * steps.weights[-1])
     return steps
 
 
@@ -82,14 +80,14 @@ def summarised(rule: Rule, layer: Layer, z: Traced) -> Traced:
     """What the circuit sees of a layer: all units, or their mean over positions."""
     if rule.summary == "flat" or layer.positions == 1:
         return z
-    return z.graph.add("pool", (1, layer.neurons), z, axis=layer.positions) / layer.positions
+    return made("pool", (1, layer.neurons), z, layer.positions) / layer.positions
 
 
 def _of_units(rule: Rule, layer: Layer, g: Traced) -> Traced:
     """For every unit: the neurons of all positions alike, where the circuit sees their mean."""
     if rule.summary == "flat" or layer.positions == 1 or g.shape[-1] != layer.neurons:
         return g
-    return g.graph.add("spread", (1, layer.units), g, axis=layer.positions)
+    return made("spread", (1, layer.units), g, layer.positions)
 
 
 def _error(work: Writing, steps: Steps, rule: Rule, top: Traced, target: Traced, rate: float, readout: Shape) -> Traced:

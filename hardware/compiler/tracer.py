@@ -1,12 +1,12 @@
-"""Arrays that are not there yet: a rule computes with them, and what it does is written down as a circuit.
+"""A graph of a rule's lines (plastic.rules.tracing) as a circuit in integers.
 
-`Traced` has the part of the array-API standard that rules are written in. What the integer circuit
-cannot do (a logarithm, the weights of another layer) is written down as well, and refused only where
+What the circuit cannot do (a logarithm, the weights of another layer) is written down as well, and refused only where
 the modulator depends on it: many losses that are only shown need a logarithm.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,32 +14,142 @@ import numpy as np
 
 from plastic.hardware.program.arithmetic import OPERATIONS
 from plastic.hardware.program.circuit import Node
+from plastic.rules.rule import Shape
+from plastic.rules.tracing import Traced
 
-Shape = tuple[int, ...]
+REASONS = {"roll": "the responses of other streams"}  # what these functions of numpy would need
+
+
+def given(op: str, name: str, shape: Shape) -> Traced:
+    """An input or a state; its shape is without the axis of chips."""
+    return Traced(np.ones(shape), op, name=name)
+
+
+def made(op: str, shape: Shape, x: Traced, axis: int) -> Traced:
+    """An operation that the circuit has beside numpy's: pool or spread, over so many positions."""
+    return Traced(np.ones(shape), op, (x,), {"axis": axis})
+
+
+def out_of_reach(reason: str, shape: Shape) -> Traced:
+    """Something that a chip's circuit cannot have."""
+    return Traced(np.ones(shape), "impossible", name=reason)
 
 
 @dataclass
 class Graph:
-    """Nodes so far, and what is not possible about some of them."""
+    """Nodes of a circuit, and what is not possible about some of them."""
 
     nodes: list[Node] = field(default_factory=list)
     impossible: dict[int, str] = field(default_factory=dict)
+    place: dict[Traced, int] = field(default_factory=dict)
 
-    def add(self, op: str, shape: Shape, *args: Traced, truth: bool = False, **more: Any) -> Traced:
-        self.nodes.append(Node(op, tuple(arg.index for arg in args), **more))
-        return Traced(self, len(self.nodes) - 1, shape, truth)
+    @classmethod
+    def of(cls, roots: Iterable[Traced]) -> Graph:
+        """All that these need, in the order in which the rule computes it."""
+        graph, found, waiting = cls(), dict[Traced, None](), list(roots)
+        while waiting:
+            one = waiting.pop()
+            if one not in found:
+                found[one] = None
+                waiting += one.operands()
+        for one in sorted(found, key=lambda x: x.number):
+            graph.place[one] = graph._lowered(one)
+        return graph
 
-    def input(self, name: str, shape: Shape) -> Traced:
-        return self.add("input", shape, name=name)
+    def _add(self, op: str, *args: int, **more: Any) -> int:
+        self.nodes.append(Node(op, args, **more))
+        return len(self.nodes) - 1
 
-    def state(self, name: str, shape: Shape) -> Traced:
-        return self.add("state", shape, name=name)
+    def _refuse(self, reason: str) -> int:
+        self.impossible[len(self.nodes)] = reason
+        return self._add("impossible")
 
-    def refuse(self, reason: str, shape: Shape) -> Traced:
-        """Something that a chip's circuit cannot have."""
-        node = self.add("impossible", shape)
-        self.impossible[node.index] = reason
-        return node
+    def _any(self, x: Any) -> int:
+        """An argument: what is there already, or a constant."""
+        if isinstance(x, Traced):
+            return self.place[x]
+        if np.size(x) != 1:
+            return self._refuse("a constant array")
+        return self._add("constant", value=float(np.asarray(x).item()))
+
+    def _number(self, x: Any, index: int | None = None) -> int:
+        """An argument that is to be a number, also where it is a truth value."""
+        index = self._any(x) if index is None else index
+        return self._add("from_truth", index) if _truth(x) else index
+
+    def _lowered(self, x: Traced) -> int:
+        if x.op in ("input", "state"):
+            return self._add(x.op, name=x.name)
+        if x.op == "impossible":
+            return self._refuse(x.name)
+        if x.op in LOWERED:
+            return LOWERED[x.op](self, x)
+        if x.op in SAME:
+            return self._add(SAME[x.op], *map(self._any, x.arguments[:1]), **x.options)
+        if x.op in REASONS:
+            return self._refuse(REASONS[x.op])
+        return self._add(x.op, *(self.place[one] for one in x.operands()))
+
+    def _pair(self, op: str, a: Any, b: Any) -> int:
+        first, second = self._any(a), self._any(b)
+        return self._add(op, self._number(a, first), self._number(b, second))
+
+    def _multiply(self, x: Traced) -> int:
+        a, b = x.arguments if isinstance(x.arguments[0], Traced) else reversed(x.arguments)
+        if _truth(a) or _truth(b):
+            return self._add("mask", self._any(a), self._any(b))
+        return self._pair("multiply", a, b)
+
+    def _add_up(self, x: Traced) -> int:
+        a, b = x.arguments if isinstance(x.arguments[0], Traced) else reversed(x.arguments)
+        return self._pair("add", a, b)
+
+    def _divide(self, x: Traced) -> int:
+        """a²/b as a/(b/a): squares of what is counted would saturate."""
+        a, b = x.arguments
+        if isinstance(a, Traced) and a.op == "pow" and a.arguments[1] == 2:
+            return self._add("divide", self.place[a.arguments[0]], self._pair("divide", b, a.arguments[0]))
+        return self._pair("divide", a, b)
+
+    def _power(self, x: Traced) -> int:
+        base, power = x.arguments
+        if power == 2:
+            return self._pair("multiply", base, base)
+        return self._add("sqrt" if power == 0.5 else f"power {power}", self._number(base))
+
+    def _greater(self, x: Traced) -> int:
+        """a > b, a < b, and the opposite of both."""
+        a, b = x.arguments
+        first, second = (self._any(a), self._any(b))
+        if x.op in ("lt", "ge"):
+            a, b, first, second = b, a, second, first
+        found = self._add("greater", self._number(a, first), self._number(b, second))
+        return self._add("invert", found) if x.op in ("ge", "le") else found
+
+    def _getitem(self, x: Traced) -> int:
+        array, key = x.arguments
+        axis = {"(Ellipsis, None)": -1, "(Ellipsis, None, slice(None, None, None))": -2}.get(str(key))
+        return (
+            self._add("a part of an array", self._any(array))
+            if axis is None
+            else self._add("expand", self._any(array), axis=axis)
+        )
+
+    def _where(self, x: Traced) -> int:
+        condition, a, b = x.arguments
+        return self._add("where", self._any(condition), self._number(a), self._number(b))
+
+    def _along(self, x: Traced) -> int:
+        """A sum or a maximum over one axis, or a sum over some, counted from the end."""
+        array = x.arguments[0]
+        axis = x.options.get("axis", x.arguments[1] if len(x.arguments) > 1 else -1)
+        found = self._number(array) if x.op == "sum" else self._any(array)
+        left = array.value.ndim
+        for one in sorted(axis if isinstance(axis, tuple) else (axis,)):
+            found, left = self._add("sum" if x.op == "sum" else "maximum", found, axis=one % left - left), left - 1
+        return self._add("expand", found, axis=axis) if x.options.get("keepdims") else found
+
+    # --- what a circuit is asked ---
 
     def pruned(self, wanted: list[int]) -> tuple[tuple[Node, ...], dict[int, int]]:
         """The nodes that the wanted ones need, and where each of them is now."""
@@ -71,193 +181,31 @@ class Graph:
         return None
 
 
+def _truth(x: Any) -> bool:
+    return isinstance(x, Traced) and x.truth
+
+
 def _moved(node: Node, place: dict[int, int]) -> Node:
     return Node(node.op, tuple(place[arg] for arg in node.args), node.name, node.value, node.axis)
 
 
-@dataclass(frozen=True, eq=False)
-class Traced:
-    """An array of a graph: its node, its shape without the axis of chips, whether it is a truth value."""
-
-    graph: Graph
-    index: int
-    shape: Shape
-    truth: bool = False
-    dtype: str = "traced"
-    device: str = "chip"
-
-    def __array_namespace__(self, api_version: str | None = None) -> type[Namespace]:
-        del api_version
-        return Namespace
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def mT(self) -> Traced:
-        return self.graph.add("transpose", (*self.shape[:-2], self.shape[-1], self.shape[-2]), self)
-
-    def _other(self, other: Any) -> Traced:
-        if isinstance(other, Traced):
-            return other
-        return self.graph.add("constant", (), value=float(other))
-
-    def number(self) -> Traced:
-        return self.graph.add("from_truth", self.shape, self) if self.truth else self
-
-    def _binary(self, op: str, a: Traced, b: Traced) -> Traced:
-        shape = np.broadcast_shapes(a.shape, b.shape)
-        return self.graph.add(op, shape, a.number(), b.number())
-
-    def __add__(self, other: Any) -> Traced:
-        return self._binary("add", self, self._other(other))
-
-    __radd__ = __add__
-
-    def __sub__(self, other: Any) -> Traced:
-        return self._binary("subtract", self, self._other(other))
-
-    def __rsub__(self, other: Any) -> Traced:
-        return self._binary("subtract", self._other(other), self)
-
-    def __neg__(self) -> Traced:
-        return 0.0 - self
-
-    def __mul__(self, other: Any) -> Traced:
-        b = self._other(other)
-        if self.truth or b.truth:
-            shape = np.broadcast_shapes(self.shape, b.shape)
-            return self.graph.add("mask", shape, self, b, truth=self.truth and b.truth)
-        return self._binary("multiply", self, b)
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, other: Any) -> Traced:
-        return self._binary("divide", self, self._other(other))
-
-    def __rtruediv__(self, other: Any) -> Traced:
-        return self._binary("divide", self._other(other), self)
-
-    def __pow__(self, power: float) -> Traced:
-        if power == 2:
-            return self * self
-        return self.graph.add("sqrt" if power == 0.5 else f"power {power}", self.shape, self.number())
-
-    def __matmul__(self, other: Traced) -> Traced:
-        leading = np.broadcast_shapes(self.shape[:-2], other.shape[:-2])
-        return self.graph.add("matmul", (*leading, self.shape[-2], other.shape[-1]), self.number(), other.number())
-
-    def _greater(self, a: Traced, b: Traced) -> Traced:
-        shape = np.broadcast_shapes(a.shape, b.shape)
-        return self.graph.add("greater", shape, a.number(), b.number(), truth=True)
-
-    def __gt__(self, other: Any) -> Traced:
-        return self._greater(self, self._other(other))
-
-    def __lt__(self, other: Any) -> Traced:
-        return self._greater(self._other(other), self)
-
-    def __ge__(self, other: Any) -> Traced:
-        return self.graph.add("invert", self.shape, self < other, truth=True)
-
-    def __le__(self, other: Any) -> Traced:
-        return self.graph.add("invert", self.shape, self > other, truth=True)
-
-    def __abs__(self) -> Traced:
-        return self.graph.add("absolute", self.shape, self)
-
-    def __getitem__(self, key: Any) -> Traced:
-        if isinstance(key, tuple) and len(key) == 2 and key[0] is Ellipsis and key[1] is None:
-            return self.graph.add("expand", (*self.shape, 1), self, axis=-1)
-        if isinstance(key, tuple) and key == (Ellipsis, None, slice(None)):
-            return self.graph.add("expand", (*self.shape[:-1], 1, self.shape[-1]), self, axis=-2)
-        return self.graph.add("a part of an array", self.shape, self)
-
-    def sum(self, axis: int | tuple[int, ...] = -1) -> Traced:
-        found = self.number()
-        for one in sorted(axis if isinstance(axis, tuple) else (axis,)):
-            found = _along("sum", found, one)
-        return found
-
-
-def _along(op: str, x: Traced, axis: int) -> Traced:
-    """Without this axis, which is counted from the end."""
-    at = axis % x.ndim
-    return x.graph.add(op, x.shape[:at] + x.shape[at + 1 :], x, axis=at - x.ndim)
-
-
-class _Linalg:
-    @staticmethod
-    def diagonal(x: Traced) -> Traced:
-        return x.graph.add("diagonal", x.shape[:-1], x)
-
-
-class Namespace:
-    """The functions of the array-API standard that rules call."""
-
-    linalg = _Linalg
-
-    @staticmethod
-    def exp(x: Traced) -> Traced:
-        return x.graph.add("exp", x.shape, x)
-
-    @staticmethod
-    def log(x: Traced) -> Traced:
-        return x.graph.add("log", x.shape, x)
-
-    @staticmethod
-    def log1p(x: Traced) -> Traced:
-        return x.graph.add("log1p", x.shape, x)
-
-    @staticmethod
-    def tanh(x: Traced) -> Traced:
-        return x.graph.add("tanh", x.shape, x)
-
-    @staticmethod
-    def sqrt(x: Traced) -> Traced:
-        return x**0.5
-
-    @staticmethod
-    def abs(x: Traced) -> Traced:
-        return abs(x)
-
-    @staticmethod
-    def sign(x: Traced) -> Traced:
-        return x.graph.add("sign", x.shape, x)
-
-    @staticmethod
-    def astype(x: Traced, dtype: Any) -> Traced:
-        del dtype
-        return x.number()
-
-    @staticmethod
-    def where(condition: Traced, a: Any, b: Any) -> Traced:
-        first, second = condition._other(a).number(), condition._other(b).number()
-        shape = np.broadcast_shapes(condition.shape, first.shape, second.shape)
-        return condition.graph.add("where", shape, condition, first, second)
-
-    @staticmethod
-    def sum(x: Traced, axis: int = -1, keepdims: bool = False) -> Traced:
-        return _kept(_along("sum", x.number(), axis), axis, keepdims)
-
-    @staticmethod
-    def max(x: Traced, axis: int = -1, keepdims: bool = False) -> Traced:
-        return _kept(_along("maximum", x, axis), axis, keepdims)
-
-    @staticmethod
-    def roll(x: Traced, shift: int, axis: int = -1) -> Traced:
-        del shift, axis
-        return x.graph.refuse("the responses of other streams", x.shape)
-
-    @staticmethod
-    def arange(count: int, device: Any = None) -> Any:
-        del device
-        return np.arange(count)
-
-
-def _kept(x: Traced, axis: int, keepdims: bool) -> Traced:
-    if not keepdims:
-        return x
-    assert axis == -1, "rules keep the last axis only"
-    return x[..., None]
+SAME = {  # operations of one array that the circuit has, too
+    "transpose": "transpose", "abs": "absolute", "sign": "sign", "exp": "exp", "linalg.diagonal": "diagonal",
+    "invert": "invert", "pool": "pool", "spread": "spread",
+}  # fmt: skip
+LOWERED: dict[str, Callable[[Graph, Traced], int]] = {
+    "add": Graph._add_up,
+    "sub": lambda graph, x: graph._pair("subtract", *x.arguments),
+    "neg": lambda graph, x: graph._pair("subtract", 0.0, x.arguments[0]),
+    "mul": Graph._multiply,
+    "truediv": Graph._divide,
+    "pow": Graph._power,
+    "matmul": lambda graph, x: graph._pair("matmul", *x.arguments),
+    "sqrt": lambda graph, x: graph._add("sqrt", graph._number(x.arguments[0])),
+    "astype": lambda graph, x: graph._number(x.arguments[0]),
+    **dict.fromkeys(("gt", "lt", "ge", "le"), Graph._greater),
+    "getitem": Graph._getitem,
+    "where": Graph._where,
+    "sum": Graph._along,
+    "max": Graph._along,
+}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.hardware.compiler.circuit import Compiled
+from plastic.hardware.compiler.circuit import CompiledRule
 from plastic.hardware.lava.fixed import PATIENCE
 from plastic.hardware.lava.grammar import rule_string
 from plastic.hardware.lava.parts import ChipResponse, Delivery, LayerSpec
@@ -76,7 +76,11 @@ class FloatCircuit:
 
 
 def float_circuit(
-    compiled: Compiled, network: Network, time_steps: int, learning_rate: float, parameters: Mapping[str, NDArray[Any]]
+    compiled: CompiledRule,
+    network: Network,
+    time_steps: int,
+    learning_rate: float,
+    parameters: Mapping[str, NDArray[Any]],
 ) -> FloatCircuit:
     """A circuit at the beginning, with its own copy of the parameters."""
     state = {k: np.array(parameters[k] if k in parameters else np.zeros(s))[None] for k, s in compiled.states.items()}

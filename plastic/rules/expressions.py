@@ -27,6 +27,12 @@ def dot(a: Array, b: Array) -> Array:
     return (a * b).sum(-1)[..., None]
 
 
+def over_batch(x: Array) -> Array:
+    """Σ over the streams, kept as an axis of length one: (..., batch, n) gives (..., 1, n)."""
+    xp: Any = array_namespace(x)
+    return x if x.shape[-2] == 1 else xp.sum(x, axis=-2, keepdims=True)
+
+
 def is_positive(x: Array) -> Array:
     """Θ(x) as 0 or 1 in the type of x."""
     xp: Any = array_namespace(x)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from array_api_compat import array_namespace
 
-from plastic.rules.expressions import at_least_one, is_positive, or_one
+from plastic.rules.expressions import at_least_one, is_positive, or_one, over_batch
 from plastic.rules.rule import Array, LayerShape, Shape, Signals, State
 
 LATEST = "statistics"  # the batch's statistics of the stimulus before, which spare computing those of the context
@@ -106,7 +106,7 @@ class Moments:
         assert decay is not None
         counted = is_positive(signals.fixation) if self.over == "fixations" else signals.fixation * 0 + 1
         weight = counted * signals.begun  # 0 or 1: a pair of views there is from the second stimulus on
-        new, kept = _summed(weight), decay * state["statistics.weight"]
+        new, kept = over_batch(weight), decay * state["statistics.weight"]
         total, squares = kept + new, decay**2 * state["statistics.squares"] + new
         taken: State = {"statistics.weight": total, "statistics.squares": squares}
         divisor = or_one(total)
@@ -116,13 +116,12 @@ class Moments:
         step, across = new / divisor, kept * new / divisor
         views = {"activity": signals.activity, "context": signals.context}
         means, off, within = dict[str, Array](), dict[str, Array](), dict[str, Array]()
+        alone = signals.activity.shape[-2] == 1  # a response by itself is its own mean
         for view, x in views.items():
-            fresh = _summed(weight * x) / at_least_one(new)
+            fresh = weight * x if alone else over_batch(weight * x) / at_least_one(new)
             off[view] = fresh - state[f"statistics.{view}.mean"]
             means[view] = taken[f"statistics.{view}.mean"] = fresh - off[view] * (1 - step)
             within[view] = weight * (x - fresh)
-
-        alone = signals.activity.shape[-2] == 1  # a response by itself is its own mean
 
         def moment(name: str, change: Array) -> Array:
             taken[f"statistics.{name}"] = decay * state[f"statistics.{name}"] + change
@@ -134,7 +133,7 @@ class Moments:
 
         def statistics(view: str) -> Statistics:
             joint, change = covariance(view, view) if self.covariance else None, off[view] ** 2 * across
-            variance = moment(f"{view}.scatter", change if alone else _summed(within[view] ** 2) + change)
+            variance = moment(f"{view}.scatter", change if alone else over_batch(within[view] ** 2) + change)
             return Statistics(count, means[view], variance, views[view], joint)
 
         now, before = statistics("activity"), statistics("context")
@@ -145,12 +144,12 @@ def batch_statistics(x: Array, weight: Array | None, with_covariance: bool) -> S
     """Mean, variance and covariance of x (..., batch, units) over the batch, each stimulus
     counted with its weight, 0 or 1 (..., batch, 1); None: all."""
     xp: Any = array_namespace(x)
-    count = x[..., :1, :1] * 0 + x.shape[-2] if weight is None else _summed(weight)
-    mean = _summed(x if weight is None else weight * x) / at_least_one(count)
+    count = x[..., :1, :1] * 0 + x.shape[-2] if weight is None else over_batch(weight)
+    mean = over_batch(x if weight is None else weight * x) / at_least_one(count)
     centred = x - mean if weight is None else weight * (x - mean)
     share = 1 / at_least_one(count - 1)
     if not with_covariance:
-        return Statistics(count, mean, _summed(centred**2) * share, x)
+        return Statistics(count, mean, over_batch(centred**2) * share, x)
     covariance = (share * centred).mT @ centred
     return Statistics(count, mean, xp.linalg.diagonal(covariance)[..., None, :], x, covariance)
 
@@ -158,14 +157,6 @@ def batch_statistics(x: Array, weight: Array | None, with_covariance: bool) -> S
 def cross_covariance(x: Array, y: Array, weight: Array | None) -> Array:
     """Unbiased covariance between the units of x and those of y: (..., units, units)."""
     weight = x[..., :1] * 0 + 1 if weight is None else weight
-    count = _summed(weight)
-    x, y = (weight * (z - _summed(weight * z) / at_least_one(count)) for z in (x, y))
+    count = over_batch(weight)
+    x, y = (weight * (z - over_batch(weight * z) / at_least_one(count)) for z in (x, y))
     return x.mT @ y / at_least_one(count - 1)
-
-
-def _summed(x: Array) -> Array:
-    """Over the batch: (..., 1, n)."""
-    if x.shape[-2] == 1:
-        return x
-    xp: Any = array_namespace(x)
-    return xp.sum(x, axis=-2, keepdims=True)

@@ -1,4 +1,4 @@
-"""The modulatory circuit of each layer of a run, written out as a numpy function for its exported script."""
+"""The third factor of each layer of a run, written out as a numpy function for its exported script."""
 
 from __future__ import annotations
 
@@ -10,42 +10,46 @@ from typing import Any
 
 import numpy as np
 
-from plastic.models.export.brian2.source import ATOM, COMPARISON, Source, Traced, named_after
-from plastic.models.network.parameters import needs_readout, readout_layer
+from plastic.models.export.brian2.source import Source
+from plastic.models.network.parameters import layer_shape, needs_readout, readout_layer
 from plastic.models.runs.finished import FinishedRun
 from plastic.rules.returned import third_factor_of
-from plastic.rules.rule import Rule, Signals, ThirdFactor
-from plastic.rules.statistics import Known, Statistics
+from plastic.rules.rule import Signals, ThirdFactor
+from plastic.rules.tracing import Traced, named_after
 
-MOMENTS = frozenset(f"{key}{name}" for key in ("", "c_") for name in ("count", "mean", "variance", "covariance"))
-RECALLED = MOMENTS | {"cross_covariance", "memory", "remembered"}  # inputs that a script computes over many stimuli
 RESERVED = {"np", "data", "weights", "layers", "change", "learn", "main", "sent_down", "output_error"}
+STATE = "state"  # the argument that holds what the rule keeps
 
 
 @dataclass(frozen=True)
-class Circuit:
-    """The modulatory circuit of one layer, written out."""
+class ThirdFactorSource:
+    """The third factor of one layer, written out."""
 
     inputs: tuple[str, ...]  # those that it reads, by name
     own: tuple[str, ...]  # of these, its weights
     lines: tuple[str, ...]
     results: Mapping[str, str]
+    state: tuple[str, ...]  # what it keeps, by name
     product_mask: str = ""  # which ψ is between the weights that it reads multiplied, if it does
 
     @classmethod
-    def of(cls, run: FinishedRun, index: int) -> Circuit:
+    def of(cls, run: FinishedRun, index: int) -> ThirdFactorSource:
         rule, example = run.ensemble.settings.rule, _Example(run, index)
         with named_after(rule):
-            third, _ = third_factor_of(rule, example.signals, {}, example.weights, shapes=False)
-        source = Source(RESERVED | set(example.made))
-        results = source.of(_results(third))
+            third, after = third_factor_of(rule, example.signals, example.state, example.weights, shapes=False)
+        kept = {name: after.get(name, value) for name, value in example.state.items()}
+        for name, value in kept.items():
+            value.name = value.name or name.replace(".", "_")
+        source = Source(RESERVED | set(example.made), {"sent_down": "sent_down"})
+        results = source.of(_results(third) | {f"{STATE}:{name}": value for name, value in kept.items()})
         text = "\n".join([*source.lines, *results.values()])
         used = [name for name in example.made if _names(text, name)]
         return cls(
-            tuple(used),
+            (*used, *([STATE] if kept else [])),
             tuple(n for n in used if n in example.weights),
             tuple(source.lines),
             results,
+            tuple(kept),
             example.product_mask,
         )
 
@@ -60,7 +64,7 @@ class Circuit:
         return self.results["before"] != "None"
 
     def text(self, name: str) -> str:
-        """As a function of this name; returns m, and what there is of m_before and learned."""
+        """As a function of this name; returns m, and what there is of m_before, learned and the new state."""
         returned, meaning = [self.results["m"]], "m of every unit"
         if self.both:
             returned.append(self.results["before"])
@@ -69,6 +73,10 @@ class Circuit:
             parts = {w: [self.results[f"{part}:{w}"] for part in ("modulator", "post", "pre")] for w in self.learned}
             returned.append("{" + ", ".join(f'"{w}": ({", ".join(three)})' for w, three in parts.items()) + "}")
             meaning += "; (modulator, post, pre) of the circuit's own weights"
+        if self.state:
+            kept = "".join(f'    "{one}": {self.results[f"{STATE}:{one}"]},\n' for one in self.state)
+            returned.append(f"{{\n{kept}}}")
+            meaning += "; the new state"
         lines = [f'"""{meaning}."""', *self.lines, f"return {', '.join(returned)}"]
         return f"def {name}({', '.join(self.inputs)}):\n" + textwrap.indent("\n".join(lines), "    ")
 
@@ -86,52 +94,33 @@ def _names(text: str, name: str) -> bool:
 
 
 class _Example:
-    """Signals and circuit weights of one layer, of the right shapes, named as the script names them."""
+    """Signals, state and circuit weights of one layer, of the right shapes, named as the script names them."""
 
     def __init__(self, run: FinishedRun, index: int) -> None:
         rule, network = run.ensemble.settings.rule, run.ensemble.network
         self.made: dict[str, Traced] = {}
         self.product_mask = ""
         self.random = np.random.default_rng(0)
-        batch, layer = run.ensemble.settings.batch, network.layers[index]
-        units, top = layer.summary_units(rule.summary), network.layers[-1].summary_units(rule.summary)
-        last = index == len(network.layers) - 1
+        batch, decay = run.ensemble.settings.batch, run.ensemble.settings.statistics_decay
+        shape = layer_shape(network, rule, index, batch, decay)
         reads = rule.reads
         self.signals = Signals(
-            activity=self.make("z", batch, units),
-            context=self.make("c", batch, units),
+            activity=self.make("z", batch, shape.units),
+            context=self.make("c", batch, shape.units),
             fixation=self.make("y", batch, 1),
             error=self.make("error", batch, network.classes) if needs_readout(rule) else None,
             target=self.make("target", batch, network.classes) if "target" in reads else None,
-            above=None if "above" not in reads or (last and not needs_readout(rule)) else _Above(self, run, index),
-            top_context=self.make("top_context", batch, top) if "top_context" in reads else None,
-            last=last,
-            **self.recalled(rule, batch, units),
+            above=_Above(self, run, index) if "above" in reads and (not shape.last or needs_readout(rule)) else None,
+            top_context=self.make("top_context", batch, shape.top_units) if "top_context" in reads else None,
+            input_activity=self.make("input_activity", batch, 1) if "input_activity" in reads else None,
+            last=shape.last,
+            begun=self.make("begun", 1, 1),
+            statistics_decay=decay,
         )
         prefix = f"layer{index + 1}."
         circuit = {k.removeprefix(prefix): v for k, v in run.initial.items() if k.startswith(prefix)}
         self.weights = {k: self.make(k, *v.shape) for k, v in circuit.items() if k != "weight"}
-
-    def recalled(self, rule: Rule, batch: int, units: int) -> dict[str, Any]:
-        """Input activity, statistics, memory: those that the rule reads."""
-        reads, found = rule.reads, dict[str, Any]()
-        if "input_activity" in reads:
-            found["input_activity"] = self.make("input_activity", batch, 1)
-        past = dict[str, Any]()
-        if rule.averages is not None:
-            known = {}
-            for key in ("", "c_"):
-                count, joint = self.make(f"{key}count", 1, 1), None
-                mean, variance = (self.make(f"{key}{moment}", 1, units) for moment in ("mean", "variance"))
-                if rule.averages.covariance:
-                    joint = self.make(f"{key}covariance", units, units)
-                known[key] = Statistics(count, mean, variance, self.made["c" if key else "z"], joint)
-            cross = self.make("cross_covariance", units, units) if rule.averages.cross else None
-            past["statistics"] = Known(known[""], known["c_"], cross)
-        if slots := rule.memory_slots:
-            past["memory"] = self.make("memory", batch, slots, units), self.make("remembered", batch, slots)
-        found["recalled"] = past
-        return found
+        self.state = {k: Traced(self.random.random(s), name=f'{STATE}["{k}"]') for k, s in rule.state(shape).items()}
 
     def make(self, name: str, *shape: int) -> Traced:
         self.made[name] = Traced(self.random.random(shape), name=name)
@@ -152,8 +141,8 @@ class _Above:
         self.credited = example.make("credited_above", batch, upper.positions, upper.neurons)
 
     def down(self, weight: Traced | None = None) -> Traced:
-        operands = ((self.weight if weight is None else weight, COMPARISON), (self.credited, COMPARISON))
-        return Traced(np.zeros((self.batch, self.units)), ATOM, operands, "sent_down({}, {})".format)
+        operands = (self.weight if weight is None else weight, self.credited)
+        return Traced(np.zeros((self.batch, self.units)), "sent_down", operands)
 
     def product(self, mask: str) -> Traced:
         self.example.product_mask = mask

@@ -9,9 +9,7 @@ from importlib.resources import files
 from plastic.models.export.brian2 import body
 
 MODULES = ("arrays", "neurons", "learning", "data", "simulation")
-OWN_IMPORTS = (
-    "import sys, numpy as np\nfrom collections import defaultdict\nfrom pathlib import Path\nfrom brian2 import ms"
-)
+OWN_IMPORTS = "import sys, numpy as np\nfrom pathlib import Path\nfrom brian2 import ms"
 
 
 def names_in(text: str) -> frozenset[str]:

@@ -6,7 +6,9 @@ import math
 import textwrap
 
 from plastic.models.backends.brian2.equations import SCHEDULE, SLOTS, Equations
+from plastic.models.export.brian2.circuit import STATE
 from plastic.models.export.brian2.copied import names_in
+from plastic.models.network.parameters import layer_shape
 from plastic.models.runs.finished import FinishedRun
 from plastic.models.studies.check import TOLERANCE
 from plastic.runs.folder import versions
@@ -47,6 +49,7 @@ def constants(run: FinishedRun, data: str, learning: str) -> str:
         "LEARNING_RATE": f"LEARNING_RATE, WEIGHT_BOUND = {training.learning_rate}, {_number(training.weight_bound)}",
         "moments": "moments = {}  # of every weight's updates: how many, mean, mean square",
         "context": f"context = [np.zeros((STREAMS, units)) for units in [{units}]]  # z of the stimulus before",
+        STATE: _states(run),
         "eligibility_before": "eligibility_before = [np.zeros(shape) for shape in LAYERS]  # of the stimulus before",
     }
     return "\n".join([
@@ -60,6 +63,17 @@ def constants(run: FinishedRun, data: str, learning: str) -> str:
         'weights = {name.removeprefix("initial/"): data[name] for name in data if name.startswith("initial/")}',
         *(line for name, line in learns.items() if name in names_in(learning)),
     ])  # fmt: skip
+
+
+def _states(run: FinishedRun) -> str:
+    """What the rule keeps of each layer, zero at the beginning."""
+    settings, network = run.ensemble.settings, run.ensemble.network
+    lines = [f"{STATE} = [  # what the rule keeps of each layer"]
+    for index in range(len(network.layers)):
+        shape = layer_shape(network, settings.rule, index, settings.batch, settings.statistics_decay)
+        arrays = settings.rule.state(shape).items()
+        lines += ["    {", *(f'        "{name}": np.zeros({size}),' for name, size in arrays), "    },"]
+    return "\n".join([*lines, "]"])
 
 
 def equations(run: FinishedRun) -> str:

@@ -17,9 +17,8 @@ from plastic.backends import capabilities
 from plastic.errors import PlasticError
 from plastic.files import replacing
 from plastic.models.backends.refusals import refusal
-from plastic.models.export.brian2.circuit import Circuit
+from plastic.models.export.brian2.circuit import ThirdFactorSource
 from plastic.models.export.brian2.copied import copied, imports_for
-from plastic.models.export.brian2.memory import recall_functions
 from plastic.models.export.brian2.parts import constants, equations, title
 from plastic.models.export.brian2.wiring import learn, meanings
 from plastic.models.runs.finished import FinishedRun, open_finished
@@ -101,19 +100,19 @@ def arrays(run: FinishedRun) -> dict[str, Any]:
 
 def script(run: FinishedRun, name: str, data: str) -> str:
     """The text of the script, which will be called `name` and finds its data in `data` beside it."""
-    circuits = [Circuit.of(run, index) for index in range(len(run.ensemble.network.layers))]
+    circuits = [ThirdFactorSource.of(run, index) for index in range(len(run.ensemble.network.layers))]
     single = len({circuit.text("") for circuit in circuits}) == 1
     names = ["third_factor" if single else f"third_factor_{n}" for n in range(1, len(circuits) + 1)]
     learning = learn(run, circuits, names)
     texts = [circuit.text(n) for circuit, n in zip(circuits, names, strict=True) if f"{n}(" in learning]
     factors = list(dict.fromkeys(texts))
-    state, memory = constants(run, data, learning), [text.strip() for text in recall_functions(run.ensemble.settings)]
-    body = copied("\n".join([state, *factors, *memory, learning, CALL]))
+    state = constants(run, data, learning)
+    body = copied("\n".join([state, *factors, learning, CALL]))
     code = [
         "\n".join([*body["arrays"], "", state]),
         _section("neurons and synapses", "\n" + equations(run)), *body["neurons"],
         _section("the rule: third factor m_i of every neuron when a stimulus ends", meanings(factors)),
-        *factors, *memory, *body["learning"], learning,
+        *factors, *body["learning"], learning,
         _section("the run"), *body["data"], *body["simulation"], CALL,
     ]  # fmt: skip
     return "\n\n".join([title(run, name, data), imports_for("\n".join(code)), "\n\n\n".join(code)])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from plastic.models.export.brian2.circuit import RECALLED, Circuit
+from plastic.models.export.brian2.circuit import STATE, ThirdFactorSource
 from plastic.models.export.brian2.copied import names_in
-from plastic.models.export.brian2.memory import recall
 from plastic.models.network.parameters import needs_readout
 from plastic.models.runs.finished import FinishedRun
 from plastic.rules.rule import Rule
@@ -24,10 +23,8 @@ MEANINGS = {
     "weight_above": "the weights onto the layer above, or onto the readout",
     "credited_above": "m psi of the layer above (streams, positions, neurons), or -error",
     "product_above": "all weights above, multiplied (streams, units, classes)",
-    "mean": "of z over many stimuli or streams, as variance and covariance; c_...: of c",
-    "count": "how many these are of",
-    "memory": "c at the last saccades (streams, slots, units)",
-    "remembered": "1 where a slot of the memory is filled",
+    "begun": "whether there was a stimulus before, 0 or 1",
+    STATE: "what the rule keeps of the layer",
 }
 
 
@@ -38,12 +35,12 @@ def meanings(third_factors: Sequence[str]) -> str:
     return "\n".join(textwrap.wrap(known, WIDTH - 2, initial_indent="# ", subsequent_indent="# "))
 
 
-def reads_context(circuits: Sequence[Circuit]) -> bool:
+def reads_context(circuits: Sequence[ThirdFactorSource]) -> bool:
     """Whether the script has to keep the activity of the stimulus before."""
-    return any(set(circuit.inputs) & ({"c", "top_context"} | RECALLED) for circuit in circuits)
+    return any(set(circuit.inputs) & {"c", "top_context"} for circuit in circuits)
 
 
-def learn(run: FinishedRun, circuits: Sequence[Circuit], names: Sequence[str]) -> str:
+def learn(run: FinishedRun, circuits: Sequence[ThirdFactorSource], names: Sequence[str]) -> str:
     """The function that changes all weights when a stimulus ends, with one call of a third factor per layer.
 
     names: of the functions of the third factors, by layer.
@@ -66,14 +63,14 @@ def learn(run: FinishedRun, circuits: Sequence[Circuit], names: Sequence[str]) -
     return head + textwrap.indent("\n".join(lines), "    ")
 
 
-def _signals(run: FinishedRun, circuits: Sequence[Circuit]) -> list[str]:
+def _signals(run: FinishedRun, circuits: Sequence[ThirdFactorSource]) -> list[str]:
     """Statements for what several layers read."""
     rule, network = run.ensemble.settings.rule, run.ensemble.network
     used = {name for circuit in circuits for name in circuit.inputs}
     lines = []
-    if used & ({"y"} | RECALLED):
+    if "y" in used:
         lines.append('y = data["fixation"][stimulus][:, None]')
-    if used & ({"z"} | RECALLED) or reads_context(circuits):
+    if "z" in used or reads_context(circuits):
         mean, flat = ".mean(1)", ".reshape(STREAMS, -1)"
         lines.append(f"z = [layer.activity(){flat if rule.summary == 'flat' else mean} for layer in layers]")
     if rule.reads & {"error", "target"}:
@@ -86,15 +83,16 @@ def _signals(run: FinishedRun, circuits: Sequence[Circuit]) -> list[str]:
     return lines
 
 
-def _layer(run: FinishedRun, circuits: Sequence[Circuit], names: Sequence[str], index: int) -> list[str]:
+def _layer(run: FinishedRun, circuits: Sequence[ThirdFactorSource], names: Sequence[str], index: int) -> list[str]:
     """Statements for the third factor of one layer and for the updates that come of it."""
     rule, learned = run.ensemble.settings.rule, circuits[index].learned
     if not rule.learns and not any(circuit.learned for circuit in circuits):
         return []  # but the readout
-    lines = _chain(rule, circuits, index) + recall(rule, index, run.ensemble.settings.statistics_decay is not None)
+    lines = _chain(rule, circuits, index)
     arguments = [f"{name}={_source(name, index, circuits)}" for name in circuits[index].inputs]
-    returned = ", ".join(["m"] + ["m_before"] * circuits[index].both + ["learned"] * bool(learned))
-    lines += _call(f"{returned} = {names[index]}", arguments)
+    returned = ["m"] + ["m_before"] * circuits[index].both + ["learned"] * bool(learned)
+    returned += [_source(STATE, index, circuits)] * bool(circuits[index].state)
+    lines += _call(f"{', '.join(returned)} = {names[index]}", arguments)
     if rule.learns:
         lines += _update(run, circuits, index)
     if learned:
@@ -102,7 +100,7 @@ def _layer(run: FinishedRun, circuits: Sequence[Circuit], names: Sequence[str], 
     return lines
 
 
-def _update(run: FinishedRun, circuits: Sequence[Circuit], index: int) -> list[str]:
+def _update(run: FinishedRun, circuits: Sequence[ThirdFactorSource], index: int) -> list[str]:
     """Statements for the update of a layer's weight from its m, and m_before."""
     rule, layer = run.ensemble.settings.rule, run.ensemble.network.layers[index]
     shared = ".sum(0)" if layer.shared else ""
@@ -136,7 +134,7 @@ def _call(function: str, arguments: list[str]) -> list[str]:
     return [*lines, ")"]
 
 
-def _source(name: str, index: int, circuits: Sequence[Circuit]) -> str:
+def _source(name: str, index: int, circuits: Sequence[ThirdFactorSource]) -> str:
     """Where the script finds an input of a layer's third factor."""
     above = "readout" if index == len(circuits) - 1 else f"layer{index + 2}"
     places = {
@@ -146,15 +144,15 @@ def _source(name: str, index: int, circuits: Sequence[Circuit]) -> str:
         "weight_above": f'weights["{above}.weight"]',
         "input_activity": f"input_activity(layers[{index}])",
         "product_above": "rows.swapaxes(1, 2)",
+        "begun": "float(stimulus > 0)",
+        STATE: f"state[{index}]",
     }
     if name in circuits[index].own:
         return f'weights["layer{index + 1}.{name}"]'
-    if name in RECALLED:
-        return f'known["{name}"]'
     return places.get(name, name)
 
 
-def _chain(rule: Rule, circuits: Sequence[Circuit], index: int) -> list[str]:
+def _chain(rule: Rule, circuits: Sequence[ThirdFactorSource], index: int) -> list[str]:
     """Statements that bring down what comes from above layer `index`, before its third factor."""
     lines, above = [], index + 1
     top = above == len(circuits)

@@ -260,9 +260,10 @@ def test_traces_and_memories_are_part_of_the_checkpoint(backend: str, rule: str,
     """Two runs of 6 stimuli are one of 12, and without the traces they are not."""
     if backend == "brian2":
         pytest.importorskip("brian2")
-    settings = Case(rule, tuple(options.items()), streams=1).settings(backend, "float64")
+    case = Case(rule, tuple(options.items()), streams=1)
+    settings = case.settings("snntorch" if backend == "rate" else backend, "float64")
     if backend == "rate":
-        settings = replace(settings, spiking=None)
+        settings = replace(settings, backend="rate", spiking=None)
     one, two, again, lost = (Ensemble(settings, [case_task(0)], [0], [0.05]) for _ in range(4))
     one.train(12)
     two.train(6)
@@ -272,8 +273,8 @@ def test_traces_and_memories_are_part_of_the_checkpoint(backend: str, rule: str,
     lost.restore({k: v for k, v in saved.items() if not any(f".{word}." in k for word in kept)})
     for ensemble in (again, lost):
         ensemble.train(6)
-    assert all(torch.equal(again.learner.parameters[k], v) for k, v in one.learner.parameters.items())
-    assert any(not torch.equal(lost.learner.parameters[k], v) for k, v in one.learner.parameters.items())
+    assert all(torch.equal(again.parameters[k], v) for k, v in one.parameters.items())
+    assert any(not torch.equal(lost.parameters[k], v) for k, v in one.parameters.items())
 
 
 @pytest.mark.parametrize("rule", ["lpl", "vicreg", "simsiam"])
@@ -281,7 +282,7 @@ def test_statistics_of_the_held_stimulus_are_those_of_the_context(rule: str, mon
     """Kept since they were those of the activity: numpy's of the context, and a restored run, which computes them
     again, goes on to the last bit."""
     seen: list[Any] = []
-    settings = replace(Case(rule).settings("rate", "float32"), spiking=None)
+    settings = replace(Case(rule).settings("snntorch", "float32"), backend="rate", spiking=None)
     third_factor, follow = type(settings.rule).third_factor, Moments.follow
 
     def watched(self: Any, signals: Any, state: Any, weights: Any) -> Any:
@@ -298,7 +299,7 @@ def test_statistics_of_the_held_stimulus_are_those_of_the_context(rule: str, mon
     again.train(5)
     monkeypatch.setattr(type(settings.rule), "third_factor", watched)
     one.train(10)
-    assert all(torch.equal(again.learner.parameters[k], v) for k, v in one.learner.parameters.items())
+    assert all(torch.equal(again.parameters[k], v) for k, v in one.parameters.items())
     kept = 0
     for (before, was), (now, one_knows) in zip(seen, seen[2:], strict=False):  # two layers
         assert torch.equal(before.activity, now.context)
@@ -346,9 +347,9 @@ def test_slow_traces_in_single_precision(rule: str) -> None:
     ends = []
     for dtype in ("float32", "float64"):
         ensemble = Ensemble(Case(rule, streams=1).settings("snntorch", dtype), [case_task(0)], [0], [0.005])
-        start = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
+        start = {k: v.clone() for k, v in ensemble.parameters.items()}
         ensemble.train(10)
-        ends.append({k: v.double() - start[k].double() for k, v in ensemble.learner.parameters.items()})
+        ends.append({k: v.double() - start[k].double() for k, v in ensemble.parameters.items()})
     for name, moved in ends[1].items():
         assert moved.norm() > 1e-4
         assert (ends[0][name] - moved).norm() < 1e-2 * moved.norm()
