@@ -59,7 +59,9 @@ def test_a_run_on_a_chip_says_what_it_lost(tmp_path: Path) -> None:
     given = "--rule dfa --backend loihi --width 8 --steps 20 --train-size 64 --test-size 60 --time-steps 12 --probes 0"
     assert main(["simulate", *given.split(), "--weight-bits", "6", "--out", str(run)]) == 0
     assert (run / "quantisation.png").read_bytes().startswith(b"\x89PNG")
-    layers = json.loads((run / "quantisation.json").read_text())["layers"]
+    lost = json.loads((run / "quantisation.json").read_text())
+    assert lost["calibrated_on"] == "snntorch"
+    layers = lost["layers"]
     weights = load_file(run / "weights.safetensors")
     assert len(layers) == 2
     for number, layer in enumerate(layers, 1):

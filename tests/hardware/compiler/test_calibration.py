@@ -72,6 +72,7 @@ def test_ranges_are_those_of_a_run_beside_it(monkeypatch: pytest.MonkeyPatch) ->
         m, e = (np.abs(np.concatenate(parts)) for parts in (modulators, eligibilities))
         m, e = m[m > 0], e[e > 0]
         assert len(m) > 20
+        assert found.measured_on == "snntorch"
         assert found.weight == pytest.approx(weight)
         assert found.modulator == pytest.approx(np.percentile(m, 99.5))
         assert found.typical_modulator == pytest.approx(m.mean())
