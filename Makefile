@@ -10,7 +10,7 @@ demo: install
 	$(VENV)/bin/plastic simulate --rule clapp --backend snntorch
 
 test: $(VENV)/installed-test
-	$(VENV)/bin/python -m pytest -n auto
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
