@@ -14,8 +14,8 @@ def test_a_backend_of_another_package_is_compared(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-p", "toy_backends",
-            "--pyargs", "plastic.experiments.conformance", "--plastic-backend", "toy", "--plastic-backend", "toy-slower",
-            "-k", chosen,
+            "--pyargs", "plastic.experiments.conformance", "--plastic-backend", "toy",
+            "--plastic-backend", "toy-slower", "-k", chosen,
         ],
         cwd=tmp_path, env={"PYTHONPATH": str(helpers), "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
         check=False, timeout=600,
