@@ -16,7 +16,7 @@ from plastic.hardware.program.arithmetic import ONE
 from plastic.hardware.program.circuit import STEP, Circuit
 from plastic.hardware.program.spec import Program
 from plastic.models.backends.reference import step as reference
-from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.learning.eligibility import Response, Summed
 from plastic.models.learning.learner import Observation
 from plastic.models.network.layer import Network
 from plastic.models.neuron.constants import LayerTrace, SpikingStep
@@ -46,7 +46,7 @@ def observations(
         )
         response = Response(
             _tensor(activity[index]).view(shape), torch.zeros(shape, dtype=torch.float64),
-            Eligibility(layer, summed=_tensor(eligibility[index])[None, None]),
+            Summed(layer, summed=_tensor(eligibility[index])[None, None]),
         )  # fmt: skip
         seen.append(Observation(response, third, routed))
     return seen
@@ -122,7 +122,7 @@ def float_stimulus(
     eligibilities = [one.eligibility[0] for one in responses]
     if gates:
         eligibilities = [
-            _weighed([one[i] for one in steps], [one[i] for one in gates], step.learning_period)
+            _weighted([one[i] for one in steps], [one[i] for one in gates], step.learning_period)
             for i in range(len(responses))
         ]
     traces = {}
@@ -132,7 +132,7 @@ def float_stimulus(
     return eligibilities, traces
 
 
-def _weighed(steps: Sequence[reference.LayerStep], gates: Sequence[Floats], period: int) -> Floats:
+def _weighted(steps: Sequence[reference.LayerStep], gates: Sequence[Floats], period: int) -> Floats:
     """Σ_t g[t] ψ[t] x̄[t] over the steps that learn: (positions, neurons, fan_in)."""
     total = np.zeros((*steps[0].post_factor.shape[1:], steps[0].pre_trace.shape[-1]))
     for one, gate in list(zip(steps, gates, strict=True))[period - 1 :: period]:

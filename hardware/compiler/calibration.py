@@ -12,7 +12,7 @@ from torch import Tensor
 
 from plastic.backends import batched, first
 from plastic.hardware.compiler.options import Ranges
-from plastic.models.learning.eligibility import Eligibility
+from plastic.models.learning.eligibility import Factored
 from plastic.models.learning.learner import Observation
 from plastic.models.learning.observer import Look
 from plastic.models.settings import Settings
@@ -62,11 +62,9 @@ def _sent(observed: Observation, decays: tuple[float, ...]) -> Tensor:
     return (observed.modulator[:, None] * factor)[0]
 
 
-def _largest(unweighed: Eligibility, decays: tuple[float, ...]) -> Tensor:
+def _largest(unweighted: Factored, decays: tuple[float, ...]) -> Tensor:
     """The largest that ē is of every synapse in a stimulus: (batch, positions, neurons, fan_in)."""
-    assert unweighed.post is not None
-    assert unweighed.pre is not None
-    post, pre = unweighed.post[0], unweighed.pre[0]
+    post, pre = unweighted.post[0], unweighted.pre[0]
     filtered = [torch.zeros(*post.shape[1:], pre.shape[-1]) for _ in (*decays, 0.0)]
     largest = torch.zeros_like(filtered[0])
     for now, before in zip(post, pre, strict=True):
@@ -108,8 +106,8 @@ def float_run(
     def watch(index: int, observed: Observation) -> None:
         own = layers[index]
         own.eligibility.append(some(observed.response.eligibility.per_synapse()[0]))
-        if observed.response.unweighed is not None:
-            own.unweighted.append(some(_largest(observed.response.unweighed, decays)))
+        if observed.response.unweighted is not None:
+            own.unweighted.append(some(_largest(observed.response.unweighted, decays)))
         own.modulator.append(observed.modulator[0].numpy().ravel())
         own.sent.append(_sent(observed, decays).numpy().ravel())
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from plastic.models.backends import Members
-from plastic.models.learning.eligibility import Held, Response
-from plastic.models.learning.learner import Learner
+from plastic.models.learning.eligibility import Previous, Response
+from plastic.models.learning.learner import Learner, Watch
 from plastic.models.learning.observer import Observer
 from plastic.models.learning.optimizer import Optimizer, make_optimizer
 from plastic.models.network.layer import Network
@@ -38,6 +38,22 @@ class Responder(Protocol):
 
 
 @runtime_checkable
+class Learning(Protocol):
+    """Turns responses into changes: plastic.models.learning.learner.Learner, or the reference's own."""
+
+    network: Network
+    parameters: Parameters
+    state: dict[str, Tensor]
+    held: list[Previous | None]
+
+    def learn(
+        self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None = None
+    ) -> None:
+        """Update all weights after one stimulus; `watch(layer, observation)` sees each layer before."""
+        ...
+
+
+@runtime_checkable
 class Remembering(Protocol):
     """A responder that keeps the inputs of the stimulus before."""
 
@@ -49,7 +65,7 @@ class Responding:
     """Networks that answer by a responder and learn by a learner (plastic.models.backends.Simulator)."""
 
     responder: Responder
-    learner: Learner
+    learner: Learning
     features_by: str = ""
     rounds: bool = False
 
@@ -112,7 +128,7 @@ def optimizer_of(settings: Settings, members: Members) -> Optimizer:
     return settings.share.summing(make_optimizer(settings.optimizer, rates, settings.weight_bound))
 
 
-def learner_snapshot(learner: Learner) -> dict[str, Tensor]:
+def learner_snapshot(learner: Learning) -> dict[str, Tensor]:
     """Weights, optimizer, and what layers hold, by name."""
     saved = {f"parameter/{k}": v for k, v in learner.parameters.items()}
     saved |= {f"optimizer/{k}": v for k, v in learner.state.items()}
@@ -122,7 +138,7 @@ def learner_snapshot(learner: Learner) -> dict[str, Tensor]:
     return saved
 
 
-def restore_learner(learner: Learner, saved: dict[str, Tensor]) -> None:
+def restore_learner(learner: Learning, saved: dict[str, Tensor]) -> None:
     """The inverse of `learner_snapshot`, in place; KeyError for weights that are not there."""
     for name, value in learner.parameters.items():
         value.copy_(saved[f"parameter/{name}"])
@@ -131,4 +147,4 @@ def restore_learner(learner: Learner, saved: dict[str, Tensor]) -> None:
     for index, layer in enumerate(learner.network.layers):
         prefix = f"held/{index}/"
         parts = {k.removeprefix(prefix): v for k, v in saved.items() if k.startswith(prefix)}
-        learner.held[index] = Held.restored(layer, parts) if parts else None
+        learner.held[index] = Previous.restored(layer, parts) if parts else None

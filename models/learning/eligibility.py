@@ -4,39 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from plastic.models.network.layer import Layer
 from plastic.models.network.outer import PerMember, Update, Whole, open_rows
-from plastic.models.neuron.constants import Course
+from plastic.models.neuron.constants import SpikeTrains
 from plastic.rules.rule import Rule, Signals
 
 
-@dataclass(frozen=True)
-class Eligibility:
-    """Σ_t ψ_i[t] x̄_j[t] of one layer and stimulus, in factored form or summed up per synapse.
+@runtime_checkable
+class Eligibility(Protocol):
+    """Σ_t ψ_i[t] x̄_j[t] of one layer and stimulus, in whichever form gives the same numbers."""
 
-    Factored: post (members, time, batch, positions, neurons) and pre (…, fan_in); rates have one
-    time step. `winner`, where units pool: which patch drove each, in the shape of post, and pre is the
-    map below. Summed: (members, batch, positions, neurons, fan_in).
-    """
-
-    layer: Layer
-    post: Tensor | None = None
-    pre: Tensor | None = None
-    summed: Tensor | None = None
-    winner: Tensor | None = None
+    @property
+    def layer(self) -> Layer: ...
 
     def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
         """Σ_batch m_i e_ij; modulator (members, batch, positions, neurons), of which gate is a factor."""
-        if self.summed is not None:
-            target = "enk" if self.layer.shared else "epnk"
-            return Whole((torch.einsum(f"ebpn,ebpnk->{target}", modulator, self.summed),))
-        assert self.post is not None
-        assert self.pre is not None
+        ...
+
+    def per_synapse(self) -> Tensor:
+        """For every synapse: (members, batch, positions, neurons, fan_in)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Summed:
+    """An eligibility that was summed up per synapse: (members, batch, positions, neurons, fan_in)."""
+
+    layer: Layer
+    summed: Tensor
+
+    def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
+        del gate
+        target = "enk" if self.layer.shared else "epnk"
+        return Whole((torch.einsum(f"ebpn,ebpnk->{target}", modulator, self.summed),))
+
+    def per_synapse(self) -> Tensor:
+        return self.summed
+
+
+@dataclass(frozen=True)
+class Factored:
+    """An eligibility kept as its factors: post (members, time, batch, positions, neurons) and pre (…, fan_in).
+
+    Rates have one time step. `winner`, where units pool: which patch drove each, in the shape of post, and pre is the
+    map below.
+    """
+
+    layer: Layer
+    post: Tensor
+    pre: Tensor
+    winner: Tensor | None = None
+
+    def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
         rows = open_rows(gate, self.post.shape[2], self.post[0].numel() * self.layer.fan_in)
         if rows is None:
             return self._correlate(modulator[:, None] * self.post, self.pre, self.winner)
@@ -44,8 +68,6 @@ class Eligibility:
 
     def _credit_rows(self, modulator: Tensor, e: int, rows: Tensor) -> Update:
         """Of some stimuli of one member."""
-        assert self.post is not None
-        assert self.pre is not None
         won = None if self.winner is None else self.winner[e : e + 1, :, rows]
         credited = self.post[e : e + 1, :, rows].mul_(modulator[e : e + 1, None, rows])
         return self._correlate(credited, self.pre[e : e + 1, :, rows], won)
@@ -55,12 +77,14 @@ class Eligibility:
         return self.layer.correlate(credited.flatten(1, 2), pre.flatten(1, 2), won)
 
     def per_synapse(self) -> Tensor:
-        """The same numbers for every synapse: (members, batch, positions, neurons, fan_in)."""
-        if self.summed is not None:
-            return self.summed
-        assert self.post is not None
-        assert self.pre is not None
         return self.layer.per_synapse(self.post, self.pre, self.winner)
+
+
+def factored(eligibility: Eligibility | None) -> Factored:
+    """The same, where it is known to be kept as its factors."""
+    if not isinstance(eligibility, Factored):
+        raise TypeError(f"this needs the factors of an eligibility, not {type(eligibility).__name__}")
+    return eligibility
 
 
 @dataclass(frozen=True)
@@ -72,19 +96,19 @@ class Response:
     eligibility: Eligibility
     before: Response | None = None  # to the stimulus before, where it is recomputed
     input_activity: Tensor | None = None  # mean |x_j| over the layer's inputs: (members, batch)
-    course: Course | None = None  # for stepwise rules, whose eligibility is not weighed yet
-    factor: Tensor | None = None  # what has weighed it (see `weighed`), and what it was before
-    unweighed: Eligibility | None = None
+    trains: SpikeTrains | None = None  # for stepwise rules, whose eligibility is not weighted yet
+    factor: Tensor | None = None  # what has weighted it (see `weighted`), and what it was before
+    unweighted: Factored | None = None
 
-    def weighed(self, factor: Tensor) -> Response:
-        """The same with a weighed post factor: (members, learning steps, batch, positions, neurons)."""
-        assert self.eligibility.post is not None
-        weighed = replace(self.eligibility, post=self.eligibility.post * factor)
-        return replace(self, eligibility=weighed, course=None, factor=factor, unweighed=self.eligibility)
+    def weighted(self, factor: Tensor) -> Response:
+        """The same with a weighted post factor: (members, learning steps, batch, positions, neurons)."""
+        own = factored(self.eligibility)
+        weighted = replace(own, post=own.post * factor)
+        return replace(self, eligibility=weighted, trains=None, factor=factor, unweighted=own)
 
 
 @dataclass
-class Held:
+class Previous:
     """What a layer keeps of the stimulus before; with `sides` both, what it is credited by."""
 
     context: Tensor
@@ -94,7 +118,7 @@ class Held:
     # to compute it again; not kept in a checkpoint
 
     @classmethod
-    def of(cls, signals: Signals, response: Response, rule: Rule, spared: Mapping[str, Any]) -> Held:
+    def of(cls, signals: Signals, response: Response, rule: Rule, spared: Mapping[str, Any]) -> Previous:
         """What the rule wants kept of a response and of the signals that its circuit made of it."""
         if rule.sides == "current":
             return cls(signals.activity, spared=spared)
@@ -108,8 +132,10 @@ class Held:
         return {k: v for k, v in found.items() if isinstance(v, Tensor)}
 
     @classmethod
-    def restored(cls, layer: Layer, tensors: dict[str, Tensor]) -> Held:
+    def restored(cls, layer: Layer, tensors: dict[str, Tensor]) -> Previous:
         """The inverse of `tensors`."""
         parts = {k: v for k, v in tensors.items() if k not in ("context", "post_factor")}
-        eligibility = Eligibility(layer, **parts) if parts else None
+        eligibility: Eligibility | None = Factored(layer, **parts) if "post" in parts else None
+        if "summed" in parts:
+            eligibility = Summed(layer, **parts)
         return cls(tensors["context"], eligibility, tensors.get("post_factor"))

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from plastic.errors import PlasticError
-from plastic.models.learning.eligibility import Held, Response
+from plastic.models.learning.eligibility import Factored, Previous, Response
 from plastic.models.learning.feedback import Upward, masked
 from plastic.models.learning.optimizer import Optimizer, State
 from plastic.models.learning.state import rule_state, state_prefix
-from plastic.models.learning.stepwise import Stepper, weigh
+from plastic.models.learning.stepwise import Stepper, step_factors
 from plastic.models.network.layer import Network
 from plastic.models.network.outer import Update, Whole, of_product
 from plastic.models.network.parameters import Parameters, circuit_weights, layer_name, needs_readout, readout_layer
@@ -38,7 +38,7 @@ class Observation:
     third: ThirdFactor
     modulator: Tensor  # routed to the neurons: (members, batch, positions, neurons)
     signals: Signals | None = None  # what the rule read
-    spares: Mapping[str, Any] = field(default_factory=dict)  # what the rule gave beside its state, see Held.spared
+    spares: Mapping[str, Any] = field(default_factory=dict)  # what the rule gave beside its state, see Previous.spared
 
 
 Watch = Callable[[int, Observation], None]
@@ -54,7 +54,7 @@ class Learner:
     optimizer: Optimizer
     plastic: frozenset[str]  # names of the weights that learn
     state: State = field(default_factory=dict)
-    held: list[Held | None] = field(default_factory=list)
+    held: list[Previous | None] = field(default_factory=list)
     statistics_decay: float | None = None  # of slow traces per stimulus; None: statistics of the batch
     learning_period: int = 1
     stepper: Stepper | None = None  # of the stimulus that is on, where a simulator takes its steps with the rule
@@ -75,9 +75,9 @@ class Learner:
         if self.rule.stepwise:
             responses = list(responses)
             stepper = self.stepper = self.stepper or self.begin(fixation, target)
-            if courses := [response.course for response in responses if response.course is not None]:
-                factors = weigh(stepper, courses, self.learning_period)
-                responses = [r.weighed(g) for r, g in zip(responses, factors, strict=True)]
+            if trains := [response.trains for response in responses if response.trains is not None]:
+                factors = step_factors(stepper, trains, self.learning_period)
+                responses = [r.weighted(g) for r, g in zip(responses, factors, strict=True)]
             self.state |= stepper.lasting()
         if self.rule.reads & {"error", "above"}:
             self._downward(list(responses), fixation, target, watch)
@@ -130,15 +130,15 @@ class Learner:
             stepped = self.stepper if self.stepper is not None and self.stepper.errors else None  # has seen steps
             self._change("readout.weight", of_product(delta if stepped is None else stepped.readout))
 
-    def _upward_to(self, index: int, modulator: Tensor, credited: Response | Held, beyond: Upward | None) -> Upward:
+    def _upward_to(self, index: int, modulator: Tensor, credited: Response | Previous, beyond: Upward | None) -> Upward:
         """The projection to a layer as the one below may read it, where the layer is credited by `modulator`."""
-        assert credited.post is not None
-        assert credited.eligibility is not None
         layer, weight = self.network.layers[index], self.parameters[f"{layer_name(index)}.weight"]
-        won = credited.eligibility.winner
-        won = None if won is None else won[:, 0]
-        sent = modulator * masked(credited.post, self.rule.feedback_mask, 1)
-        return Upward(layer, weight, sent, credited.post, beyond, won)
+        eligibility, post = credited.eligibility, credited.post
+        winner = eligibility.winner if isinstance(eligibility, Factored) else None
+        if post is None:
+            raise TypeError("what sends credit down has a post factor")
+        sent = modulator * masked(post, self.rule.feedback_mask, 1)
+        return Upward(layer, weight, sent, post, beyond, None if winner is None else winner[:, 0])
 
     def _upward_to_before(self, index: int, observation: Observation, beyond: Upward | None) -> Upward | None:
         """The same for the stimulus before; None where that is not credited, or there was none."""
@@ -219,14 +219,14 @@ class Learner:
         for name, product in third.learn.items():
             self._change(f"{layer_name(index)}.{name}", of_product(product))
 
-    def _before(self, index: int, response: Response) -> Response | Held | None:
+    def _before(self, index: int, response: Response) -> Response | Previous | None:
         """The stimulus before: computed again, or what is held of it."""
         return response.before or self.held[index]
 
     def _hold(self, index: int, observation: Observation) -> None:
         if (response := observation.response).before is None:
             assert observation.signals is not None
-            self.held[index] = Held.of(observation.signals, response, self.rule, observation.spares)
+            self.held[index] = Previous.of(observation.signals, response, self.rule, observation.spares)
 
     def _change(self, name: str, update: Update) -> None:
         if name not in self.plastic:

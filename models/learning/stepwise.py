@@ -17,7 +17,7 @@ from plastic.models.learning.feedback import Upward
 from plastic.models.learning.state import state_prefix
 from plastic.models.network.layer import Network
 from plastic.models.network.parameters import Parameters, circuit_weights, layer_name, readout_layer
-from plastic.models.neuron.constants import Course
+from plastic.models.neuron.constants import SpikeTrains
 from plastic.rules.expressions import softmax
 from plastic.rules.returned import step_of
 from plastic.rules.rule import Moment, Product, Rule, State
@@ -97,12 +97,12 @@ class Stepper:
         return found
 
 
-def weigh(stepper: Stepper, courses: list[Course], period: int) -> list[Tensor]:
+def step_factors(stepper: Stepper, trains: list[SpikeTrains], period: int) -> list[Tensor]:
     """By layer, what its post factor is to be multiplied with at every learning step, `period` steps apart:
     (members, learning steps, batch, positions, neurons)."""
     each = [
-        stepper.at([course.spikes[:, t] for course in courses], [course.arriving[:, t] for course in courses])
-        for t in range(courses[0].spikes.shape[1])
+        stepper.at([one.spikes[:, t] for one in trains], [one.arriving[:, t] for one in trains])
+        for t in range(trains[0].spikes.shape[1])
     ]
     weights = []
     for gates in zip(*each, strict=True):

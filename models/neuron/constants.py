@@ -36,8 +36,8 @@ class LayerTrace:
 
 
 @dataclass(frozen=True)
-class Course:
-    """What a layer did in every step of a stimulus, for rules that read it."""
+class SpikeTrains:
+    """Spikes of a layer and arrivals at it in every step of a stimulus, for rules that read them."""
 
     spikes: Tensor  # (members, time, batch, positions, neurons)
     arriving: Tensor  # fraction of its inputs whose spike arrives: (members, time, batch)

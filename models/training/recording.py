@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.learning.eligibility import Eligibility, Factored, Response
 from plastic.models.learning.feedback import masked
 from plastic.models.learning.learner import Learner, Observation, Watch
 from plastic.models.network.layer import Layer
@@ -50,7 +50,7 @@ def _silent(layer: Layer, activity: Tensor) -> Response:
     """The response of a layer in which nothing happens."""
     nothing = layer.patches(activity.new_zeros(*activity.shape[:2], layer.sites * layer.inputs_per_site))
     winner = None if layer_is_plain(layer) else torch.zeros_like(activity, dtype=torch.int64)[:, None]
-    eligibility = Eligibility(layer, activity[:, None], nothing[:, None], winner=winner)
+    eligibility = Factored(layer, activity[:, None], nothing[:, None], winner=winner)
     return Response(activity, activity, eligibility, input_activity=activity.new_zeros(activity.shape[:2]))
 
 
@@ -132,15 +132,13 @@ class _Seen:
 
 def eligibility_of(eligibility: Eligibility, selectors: Sequence[Selector]) -> Tensor:
     """Chosen synapses of an eligibility, of the first member: (stream, position, post, pre)."""
-    if eligibility.summed is not None:
-        return _select(eligibility.summed[0], selectors)
-    assert eligibility.post is not None
-    assert eligibility.pre is not None
+    if not isinstance(eligibility, Factored):
+        return _select(eligibility.per_synapse()[0], selectors)
     stream, position, post, pre = selectors
     if not layer_is_plain(eligibility.layer):
-        parts = (eligibility.post, eligibility.pre, eligibility.winner)
-        own = (None if part is None else part[:1, :, stream] for part in parts)
-        synapses = eligibility.layer.per_synapse(*own)  # type: ignore[arg-type]
+        won = None if eligibility.winner is None else eligibility.winner[:1, :, stream]
+        own = (eligibility.post[:1, :, stream], eligibility.pre[:1, :, stream], won)
+        synapses = eligibility.layer.per_synapse(*own)
         return _select(synapses[0], (slice(None), position, post, pre))
     chosen_post = _select(eligibility.post[0], (slice(None), stream, position, post))
     chosen_pre = _select(eligibility.pre[0], (slice(None), stream, position, pre))

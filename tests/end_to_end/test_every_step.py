@@ -29,7 +29,7 @@ from plastic.hardware.compiler.tag_leak import leak, tag_decay
 from plastic.hardware.emulator.emulator import Emulator
 from plastic.hardware.program.arithmetic import ONE
 from plastic.hardware.program.spec import Eligibility, Program, Rounding
-from plastic.models.backends.reference.stepwise import Course, Stepwise
+from plastic.models.backends.reference.stepwise import LayerSteps, Stepwise
 from plastic.models.network.layer import Layer, tree
 from plastic.models.training.ensemble import Ensemble
 from plastic.rules import ESPP, Rule, load_rule
@@ -183,7 +183,7 @@ class _Reference:
         if run.readout_update is not None:
             self.weights["readout.weight"] += self.made.learning_rate * run.readout_update
 
-    def _course(self, layer: Layer, below: NDArray[Any], own: NDArray[Any], distance: NDArray[Any]) -> Course:
+    def _course(self, layer: Layer, below: NDArray[Any], own: NDArray[Any], distance: NDArray[Any]) -> LayerSteps:
         step, time = self.made.settings.step, len(below)
         psi = 1 / (1 + step.slope * np.abs(distance)) ** 2
         trace, traces = np.zeros(below.shape[1]), []
@@ -193,7 +193,7 @@ class _Reference:
         arriving = np.concatenate([[0.0], below[:-1].mean(1)])[:, None]
         shape = (time, 1, layer.positions, layer.neurons)
         pre = np.stack(traces).reshape(time, 1, layer.positions, layer.fan_in)
-        return Course(own.reshape(shape), arriving, psi.reshape(shape), pre)
+        return LayerSteps(own.reshape(shape), arriving, psi.reshape(shape), pre)
 
 
 def test_the_recorded_course_of_a_tag_that_forgets_is_the_tag() -> None:

@@ -16,7 +16,7 @@ from harness import assert_by_hand, assert_equal_to_gradient, under_test
 from torch import Tensor
 
 from plastic.models.backends.rate.simulator import RateSimulator
-from plastic.models.learning.eligibility import Eligibility
+from plastic.models.learning.eligibility import Factored
 from plastic.models.learning.learner import Learner, Observation
 from plastic.models.network.layer import Layer, Network, dense, tree
 from plastic.models.network.outer import Update, open_rows
@@ -168,7 +168,7 @@ def test_one_gate_may_stand_for_all_stimuli(shape: tuple[int, ...], monkeypatch:
     if shape:
         gate[0] = 0
     modulator = gate[..., None] * dendrite if shape else dendrite
-    found = Eligibility(Layer(1, 4, 6), post, pre).credit(modulator, gate).value()
+    found = Factored(Layer(1, 4, 6), post, pre).credit(modulator, gate).value()
     torch.testing.assert_close(found, torch.einsum("ebpn,etbpn,etbpk->enk", modulator, post, pre))
     assert found[1:].abs().min() > 1e-4
 

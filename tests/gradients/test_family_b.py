@@ -30,7 +30,7 @@ from torch import Tensor
 from plastic.errors import PlasticError
 from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.backends.refusals import refusal
-from plastic.models.learning.eligibility import Held
+from plastic.models.learning.eligibility import Previous
 from plastic.models.learning.learner import Learner
 from plastic.models.network.layer import dense
 from plastic.models.network.outer import Update
@@ -329,7 +329,7 @@ def test_bp_infonce_credits_what_it_held() -> None:
     for name, update in found.items():
         torch.testing.assert_close(update, again[name], rtol=1e-10, atol=1e-12)
     for layer, held in zip(case.network.layers, learner.held, strict=True):  # and through a checkpoint
-        restored = Held.restored(layer, held.tensors()).tensors()
+        restored = Previous.restored(layer, held.tensors()).tensors()
         assert {"context", "post_factor", "post", "pre"} <= restored.keys() == held.tensors().keys()
         assert all((value == restored[name]).all() for name, value in held.tensors().items())
 

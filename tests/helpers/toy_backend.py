@@ -10,7 +10,7 @@ from torch import Tensor
 
 from plastic.models.backends import Capabilities, Composed, Members, Package, Simulator
 from plastic.models.backends.responding import Responding, make_learner
-from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.learning.eligibility import Factored, Response
 from plastic.models.network.layer import Network
 from plastic.models.network.parameters import Parameters
 from plastic.models.neuron.constants import LayerTrace, Traces
@@ -43,7 +43,7 @@ class Toy:
             now, trace, membrane, psi, fired = (torch.stack(column)[None] for column in zip(*rows, strict=True))
             if traces is not None:
                 traces[index] = [LayerTrace(now, trace, membrane, psi, fired)]
-            eligibility = Eligibility(layer, psi, trace)
+            eligibility = Factored(layer, psi, trace)
             yield Response(fired.mean(1), psi.mean(1), eligibility, input_activity=now.mean((1, 3, 4)))
             spikes = fired[0].flatten(2)
 

@@ -51,7 +51,7 @@ post_sum : 1            # sum of psi since the stimulus began"""
     arrivals = "arrivals : 1            # spikes that arrived since the stimulus began"
     threshold = "u > theta"
     reset = "u = 0\ncount += 1"
-    weighed = "g : 1                   # third factor of this step"
+    step_factor = "g : 1                   # third factor of this step"
     unfiltered = """w : 1  # weight, in thresholds
 dpre_trace/dt = -pre_trace / tau_x : 1 (clock-driven)
 eligibility : 1"""
@@ -59,7 +59,7 @@ eligibility : 1"""
     @property
     def neuron(self) -> str:
         arrivals = f"\n{self.arrivals}" if self.counts_arrivals else ""
-        return self.always + arrivals + ("" if self.filters is None else f"\n{self.weighed}")
+        return self.always + arrivals + ("" if self.filters is None else f"\n{self.step_factor}")
 
     @property
     def synapse(self) -> str:
@@ -101,8 +101,8 @@ eligibility : 1"""
         for name, decay in zip(self.filtered, self.filters or (), strict=True):
             lines.append(f"{name} += ({decay**period - 1!r} * {name} + {product}){ticks}")
             product = name
-        weighed = product if self.filters is None else f"g_post * {product}"
-        return "\n".join([*lines, f"eligibility += {weighed}{ticks}"])
+        weighted = product if self.filters is None else f"g_post * {product}"
+        return "\n".join([*lines, f"eligibility += {weighted}{ticks}"])
 
     @classmethod
     def of(cls, rule: Rule, step: SpikingStep, time_steps: int) -> Equations:

@@ -24,7 +24,7 @@ from plastic.models.backends import Members, Simulator
 from plastic.models.backends.brian2.equations import SCHEDULE, SLOTS, Equations
 from plastic.models.backends.responding import learner_snapshot, make_learner, restore_learner
 from plastic.models.backends.twin import batched_twin
-from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.learning.eligibility import Response, Summed
 from plastic.models.learning.learner import Learner, Watch
 from plastic.models.learning.observer import Observer
 from plastic.models.network.layer import Layer, Network
@@ -87,7 +87,7 @@ class _Projection:
 
     def response(self, steps: int) -> Response:
         shape = (1, 1, self.layer.positions, self.layer.neurons)
-        eligibility = Eligibility(self.layer, summed=self.read("eligibility").view(*shape, self.layer.fan_in))
+        eligibility = Summed(self.layer, summed=self.read("eligibility").view(*shape, self.layer.fan_in))
         arrived = None
         if "arrivals" in self.neurons.variables:
             arrived = self.read("arrivals").mean().view(1, 1) / (steps * self.layer.fan_in)

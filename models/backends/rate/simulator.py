@@ -14,7 +14,7 @@ from torch import Tensor
 
 from plastic.models.backends import Members
 from plastic.models.backends.responding import Responding, make_learner
-from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.learning.eligibility import Factored, Response
 from plastic.models.learning.feedback import masked
 from plastic.models.network.layer import Network
 from plastic.models.network.parameters import Parameters, layer_name
@@ -69,7 +69,7 @@ class RateSimulator:
         """Of one layer to one stimulus; the eligibility has an axis of one time step."""
         own = masked(post, self.rule.mask, batch_axis=1)
         won = None if winner is None else winner[:, None]
-        eligibility = Eligibility(self.network.layers[index], own[:, None], pre[:, None], winner=won)
+        eligibility = Factored(self.network.layers[index], own[:, None], pre[:, None], winner=won)
         arrived = pre.abs().mean((2, 3)) if "input_activity" in self.rule.reads else None
         return Response(activity, post, eligibility, before, arrived)
 

@@ -17,12 +17,12 @@ from plastic.models.backends import Members
 from plastic.models.backends.reference import step as reference
 from plastic.models.backends.reference import stepwise as reference_stepwise
 from plastic.models.backends.reference.memory import masked
-from plastic.models.backends.responding import Responding, on_device, optimizer_of, plastic_names
-from plastic.models.learning.eligibility import Eligibility, Held, Response
-from plastic.models.learning.learner import Learner, Observation, Watch
+from plastic.models.backends.responding import Responding, on_device, plastic_names
+from plastic.models.learning.eligibility import Eligibility, Factored, Previous, Response, Summed, factored
+from plastic.models.learning.learner import Observation, Watch
 from plastic.models.network.layer import Layer, Network
 from plastic.models.network.parameters import Parameters, he_std, specification
-from plastic.models.neuron.constants import Course, LayerTrace, SpikingStep, Traces
+from plastic.models.neuron.constants import LayerTrace, SpikeTrains, SpikingStep, Traces
 from plastic.models.settings import Settings
 from plastic.rules.rule import Modulator, Rule, ThirdFactor
 
@@ -58,21 +58,22 @@ class ReferenceSimulator:
                 shown = [vars(step[index]) for step in trace]
                 traces[index] = [LayerTrace(**{k: _outside(np.stack([s[k] for s in shown])) for k in shown[0]})]
             one = responses[index]
-            eligibility, course = Eligibility(layer, summed=_outside(one.eligibility)), None
+            eligibility: Eligibility = Summed(layer, _outside(one.eligibility))
+            trains = None
             if stepwise and trace is not None:
-                eligibility, course = self._in_steps(layer, [step[index] for step in trace])
+                eligibility, trains = self._in_steps(layer, [step[index] for step in trace])
             arrived = _outside(one.input_activity[:, 0])
             yield Response(
-                _outside(one.activity), _outside(one.post_factor), eligibility, input_activity=arrived, course=course
+                _outside(one.activity), _outside(one.post_factor), eligibility, input_activity=arrived, trains=trains
             )
 
-    def _in_steps(self, layer: Layer, steps: list[reference.LayerStep]) -> tuple[Eligibility, Course]:
+    def _in_steps(self, layer: Layer, steps: list[reference.LayerStep]) -> tuple[Eligibility, SpikeTrains]:
         """What a stepwise rule needs of every step."""
         learning = steps[self.step.learning_period - 1 :: self.step.learning_period]
         post = np.stack([masked(step.post_factor, self.rule.mask) for step in learning])
-        eligibility = Eligibility(layer, _outside(post), _outside(np.stack([step.pre_trace for step in learning])))
+        eligibility = Factored(layer, _outside(post), _outside(np.stack([step.pre_trace for step in learning])))
         arriving = np.stack([step.pre_spike.mean((1, 2)) for step in steps])
-        return eligibility, Course(_outside(np.stack([step.spike for step in steps])), _outside(arriving))
+        return eligibility, SpikeTrains(_outside(np.stack([step.spike for step in steps])), _outside(arriving))
 
     def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:
         """Spike counts per step of all units of every layer: (1, batch, units) each."""
@@ -80,12 +81,23 @@ class ReferenceSimulator:
 
 
 @dataclass
-class ReferenceLearner(Learner):
-    """Third factors and updates by plastic.models.backends.reference.step; holds what any learner holds."""
+class ReferenceLearner:
+    """Third factors and updates by plastic.models.backends.reference.step; keeps what any learner keeps, in torch."""
 
+    network: Network
+    rule: Rule
+    parameters: Parameters
+    plastic: frozenset[str]
+    statistics_decay: float | None = None
+    learning_period: int = 1
     learning_rate: float = 0.0
     optimizer_kind: str = "sgd"
     weight_bound: float = float("inf")
+    state: dict[str, Tensor] = field(default_factory=dict)
+    held: list[Previous | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.held = self.held or [None] * len(self.network.layers)
 
     def learn(
         self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None = None
@@ -95,7 +107,7 @@ class ReferenceLearner(Learner):
         truth = self._reference()
         inside = [_response_inside(response) for response in shown]
         if self.rule.stepwise:
-            inside = truth.weighed(inside, _inside(fixation), _inside(target))
+            inside = truth.weighted(inside, _inside(fixation), _inside(target))
         factors = truth.third_factors(inside, _inside(fixation), _inside(target))
         if watch is not None:
             for index, (response, third) in enumerate(zip(shown, factors, strict=True)):
@@ -104,9 +116,9 @@ class ReferenceLearner(Learner):
         truth.learn(inside, factors, _inside(target))
         self.state = {name: torch.from_numpy(np.asarray(value)) for name, value in truth.state.items()}
         for index, (layer, held) in enumerate(zip(self.network.layers, truth.held, strict=True)):
-            assert held is not None
-            eligibility = None if held.eligibility is None else Eligibility(layer, summed=_outside(held.eligibility))
-            self.held[index] = Held(_outside(held.context), eligibility, _outside(held.post_factor))
+            if held is not None:
+                eligibility = None if held.eligibility is None else Summed(layer, _outside(held.eligibility))
+                self.held[index] = Previous(_outside(held.context), eligibility, _outside(held.post_factor))
 
     def _reference(self) -> reference.Reference:
         return reference.Reference(
@@ -125,31 +137,30 @@ class ReferenceLearner(Learner):
 
 
 def _response_inside(response: Response) -> reference.LayerResponse:
-    assert response.input_activity is not None
-    eligibility, course = response.eligibility, None
-    if response.course is not None:
-        assert eligibility.post is not None
-        assert eligibility.pre is not None
-        shown = (response.course.spikes, response.course.arriving, eligibility.post, eligibility.pre)
-        course = reference_stepwise.Course(*(_inside(x) for x in shown))
-    arrived = _inside(response.input_activity)[:, None]
+    eligibility, in_steps = response.eligibility, None
+    if response.trains is not None:
+        own = factored(eligibility)
+        parts = (response.trains.spikes, response.trains.arriving, own.post, own.pre)
+        in_steps = reference_stepwise.LayerSteps(*(_inside(x) for x in parts))
+    if (arrived := response.input_activity) is None:
+        raise TypeError("a response of the reference has an input activity")
     return reference.LayerResponse(
-        _inside(response.activity), _inside(response.post), _inside(eligibility.per_synapse()), arrived, course
-    )
+        _inside(response.activity), _inside(response.post), _inside(eligibility.per_synapse()),
+        _inside(arrived)[:, None], in_steps,
+    )  # fmt: skip
 
 
-def _held_inside(held: Held) -> reference.Held:
+def _held_inside(held: Previous) -> reference.PreviousStimulus:
     eligibility = None if held.eligibility is None else _inside(held.eligibility.per_synapse())
     post = None if held.post is None else _inside(held.post)
-    return reference.Held(_inside(held.context), eligibility, post)
+    return reference.PreviousStimulus(_inside(held.context), eligibility, post)
 
 
 def _third_outside(third: ThirdFactor) -> ThirdFactor:
     """The third factor as torch, for metrics and traces."""
-    current, context = (
-        None if m is None else Modulator(_outside(m.gate), _outside(m.dendrite)) for m in (third.current, third.context)
-    )
-    assert current is not None
+    current = Modulator(_outside(third.current.gate), _outside(third.current.dendrite))
+    before = third.context
+    context = None if before is None else Modulator(_outside(before.gate), _outside(before.dendrite))
     signals = {name: _outside(value) for name, value in third.signals.items()}
     return ThirdFactor(current, context, loss=_outside(third.loss), signals=signals)
 
@@ -158,8 +169,7 @@ def build(settings: Settings, network: Network, members: Members) -> Responding:
     """One network by the reference."""
     plastic = plastic_names(specification(network, settings.rule, he_std(network)))
     learner = ReferenceLearner(
-        network, settings.rule, on_device(settings, members.parameters), optimizer_of(settings, members), plastic,
-        statistics_decay=settings.statistics_decay, learning_period=settings.learning_period,
-        learning_rate=members.learning_rates[0], optimizer_kind=settings.optimizer, weight_bound=settings.weight_bound,
+        network, settings.rule, on_device(settings, members.parameters), plastic, settings.statistics_decay,
+        settings.learning_period, members.learning_rates[0], settings.optimizer, settings.weight_bound,
     )  # fmt: skip
     return Responding(ReferenceSimulator(network, settings.rule, settings.step), learner)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
 from plastic.models.backends.reference.memory import Above, at, masked, recalled
-from plastic.models.backends.reference.stepwise import Course, Stepwise
+from plastic.models.backends.reference.stepwise import LayerSteps, Stepwise
 from plastic.models.network.layer import Layer, Network
 from plastic.models.network.parameters import layer_shape
 from plastic.models.neuron.constants import SpikingStep
@@ -67,11 +67,11 @@ class LayerResponse:
     post_factor: Array  # mean ψ
     eligibility: Array
     input_activity: Array  # spikes per step and input: (batch, 1)
-    course: Course | None = None  # for stepwise rules, whose eligibility is not weighed yet
+    in_steps: LayerSteps | None = None  # for stepwise rules, whose eligibility is not weighted yet
 
 
 @dataclass(frozen=True)
-class Held:
+class PreviousStimulus:
     """What a layer keeps of the stimulus before."""
 
     context: Array  # (batch, summary units)
@@ -145,7 +145,7 @@ class Reference:
     learning_rate: float
     optimizer: str = "sgd"
     weight_bound: float = float("inf")
-    held: list[Held | None] = field(default_factory=list)
+    held: list[PreviousStimulus | None] = field(default_factory=list)
     state: dict[str, Array] = field(default_factory=dict)  # of the optimizer, statistics and memories
     statistics_decay: float | None = None  # of slow traces per stimulus; None: statistics of the batch
     stepwise: Stepwise | None = None  # what a stepwise rule made of this stimulus
@@ -157,20 +157,20 @@ class Reference:
         """The layers' responses to input spikes (time, batch, inputs)."""
         return respond(self.network, self.rule, self.constants, self.weights, spikes, trace)
 
-    def weighed(self, responses: list[LayerResponse], fixation: Array, target: Array) -> list[LayerResponse]:
-        """The responses with their eligibilities weighed in every step, for stepwise rules."""
-        courses = [response.course for response in responses if response.course is not None]
+    def weighted(self, responses: list[LayerResponse], fixation: Array, target: Array) -> list[LayerResponse]:
+        """The responses with their eligibilities weighted in every step, for stepwise rules."""
+        layers_in_steps = [response.in_steps for response in responses if response.in_steps is not None]
         layers = range(len(responses))
         self.stepwise = Stepwise(
             self.network, self.rule, self.weights, [self.circuit_weights(i) for i in layers],
             [self.context(i, responses[i]) for i in layers], fixation, target,
             [self.kept(i, len(fixation)) for i in layers], self.constants.learning_period,
         )  # fmt: skip
-        self.stepwise.run(courses)
+        self.stepwise.run(layers_in_steps)
         for i, kept in enumerate(self.stepwise.states):
             self.state |= {f"{self.prefix(i)}{name}": value for name, value in kept.items()}
-        weighed = zip(responses, self.stepwise.eligibilities, strict=True)
-        return [replace(response, eligibility=eligibility) for response, eligibility in weighed]
+        weighted = zip(responses, self.stepwise.eligibilities, strict=True)
+        return [replace(response, eligibility=eligibility) for response, eligibility in weighted]
 
     def third_factors(self, responses: list[LayerResponse], fixation: Array, target: Array) -> list[ThirdFactor]:
         """Per layer, from the top down. fixation: ±1 (batch, 1); target: one-hot (batch, classes)."""
@@ -247,7 +247,7 @@ class Reference:
             updates["readout.weight"] = self.stepwise.readout_update
         for index, response in enumerate(responses):
             kept = (response.eligibility, response.post_factor) if self.rule.sides == "both" else ()
-            self.held[index] = Held(self.summary(response.activity), *kept)
+            self.held[index] = PreviousStimulus(self.summary(response.activity), *kept)
         for name, update in updates.items():
             self.change(name, update)
         return updates

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Course:
+class LayerSteps:
     """One layer through one stimulus."""
 
     spikes: Array  # (time, batch, positions, neurons)
@@ -47,7 +47,7 @@ class Stepwise:
     error: Array | None = None  # averaged over the steps
     readout_update: Array | None = None
 
-    def run(self, courses: list[Course]) -> None:
+    def run(self, layers_in_steps: list[LayerSteps]) -> None:
         """Through all steps; fills in eligibilities, error and the readout's update, and follows the states."""
         batch, layers = len(self.fixation), self.network.layers
         shapes = [(batch, n.positions, n.neurons, n.fan_in) for n in layers]
@@ -55,10 +55,10 @@ class Stepwise:
         filters = [[np.zeros(shape) for _ in self.rule.eligibility_decays] for shape in shapes]
         ways = self.ways_up() if "above" in self.rule.reads else [None] * len(layers)
         output, seen, errors = np.zeros_like(self.target), 0.0, []
-        for t in range(len(courses[0].spikes)):
+        for t in range(len(layers_in_steps[0].spikes)):
             error = None
             if "error" in self.rule.reads:
-                top = courses[-1].spikes[t].reshape(batch, -1)
+                top = layers_in_steps[-1].spikes[t].reshape(batch, -1)
                 output = self.rule.readout_decay * output + top @ self.weights["readout.weight"].T
                 seen = self.rule.readout_decay * seen + top
                 error = np.exp(output - output.max(1, keepdims=True))
@@ -66,15 +66,15 @@ class Stepwise:
                 errors.append(error)
                 change = -np.einsum("bi,bj->ij", error, seen)
                 self.readout_update = change if self.readout_update is None else self.readout_update + change
-            for index, course in enumerate(courses):
-                z = course.spikes[t].mean(1) if self.rule.summary == "mean" else course.spikes[t].reshape(batch, -1)
-                arriving = course.arriving[t][:, None]
+            for index, steps in enumerate(layers_in_steps):
+                z = steps.spikes[t].mean(1) if self.rule.summary == "mean" else steps.spikes[t].reshape(batch, -1)
+                arriving = steps.arriving[t][:, None]
                 now = Moment(z, arriving, self.contexts[index], self.fixation, error, ways[index])
                 g, kept = step_of(self.rule, now, self.states[index], self.circuits[index])
                 g, self.states[index] = self.of_neurons(index, g), {**self.states[index], **kept}
                 if (t + 1) % self.period == 0:
                     tick = (t + 1) // self.period - 1
-                    grown = course.post_factor[tick][..., None] * course.pre_trace[tick][:, :, None, :]
+                    grown = steps.post_factor[tick][..., None] * steps.pre_trace[tick][:, :, None, :]
                     for stage, decay in enumerate(self.rule.eligibility_decays):
                         filters[index][stage] = decay**self.period * filters[index][stage] + grown
                         grown = filters[index][stage]

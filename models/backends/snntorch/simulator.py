@@ -23,12 +23,12 @@ from torch import Tensor
 
 from plastic.models.backends import Members
 from plastic.models.backends.responding import Responding, make_learner
-from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.learning.eligibility import Eligibility, Factored, Response, Summed
 from plastic.models.learning.feedback import masked
 from plastic.models.network.layer import Layer, Network
 from plastic.models.network.outer import PerMember, Update, Whole, open_rows
 from plastic.models.network.parameters import Parameters, layer_name
-from plastic.models.neuron.constants import Course, LayerTrace, SpikingStep, Traces
+from plastic.models.neuron.constants import LayerTrace, SpikeTrains, SpikingStep, Traces
 from plastic.models.neuron.surrogate import above_zero, pseudo_derivative
 from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
@@ -50,15 +50,16 @@ CACHED = 2**18  # numbers per signal and chunk of a long stimulus
 
 
 @dataclass(frozen=True)
-class Replay(Eligibility):
+class Replay:
     """Eligibility of a long stimulus, computed when its third factor is known by running the layer once more over the
     spikes that it got and gave: nothing is kept per step but those, and nothing per stream and synapse."""
 
-    simulator: SnnTorchSimulator = field(kw_only=True)
-    index: int = field(kw_only=True)
-    parameters: Parameters = field(kw_only=True)
-    below: Tensor = field(kw_only=True)  # with a silent step before the first: (members, time, batch, units below)
-    emitted: Tensor = field(kw_only=True)  # likewise, by this layer
+    layer: Layer
+    simulator: SnnTorchSimulator
+    index: int
+    parameters: Parameters
+    below: Tensor  # with a silent step before the first: (members, time, batch, units below)
+    emitted: Tensor  # likewise, by this layer
 
     def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
         work = self.below[0, :, :, 0].numel() * math.prod(self.layer.weight_shape)
@@ -118,12 +119,12 @@ class SnnTorchSimulator:
         steps, below = spikes.shape[1], _delayed(spikes)
         for index, layer in enumerate(self.network.layers):
             state = self._rest(layer, spikes)
-            course = None
+            trains = None
             if steps <= self.chunk or self.rule.stepwise:
                 below, eligibility, trace = self._advance(index, state, parameters, below, 0)
                 shown = [trace]
                 if self.rule.stepwise:
-                    course = Course(trace.spike, trace.pre_spike.mean((3, 4)))
+                    trains = SpikeTrains(trace.spike, trace.pre_spike.mean((3, 4)))
             else:
                 emitted, shown = self._long(index, state, parameters, below, traces is not None)
                 eligibility = Replay(
@@ -131,10 +132,10 @@ class SnnTorchSimulator:
                 )
                 below = emitted
                 if self.rule.sides == "both":  # the next stimulus credits it again
-                    eligibility = Eligibility(layer, summed=eligibility.per_synapse())
+                    eligibility = Summed(layer, summed=eligibility.per_synapse())
             if traces is not None:
                 traces[index] = shown
-            yield self._response(state, eligibility, steps, course)
+            yield self._response(state, eligibility, steps, trains)
 
     def _long(
         self, index: int, state: _LayerState, parameters: Parameters, below: Tensor, shows: bool
@@ -184,10 +185,10 @@ class SnnTorchSimulator:
             yield start, delayed[:, start : start + size + 1]
 
     def _response(
-        self, state: _LayerState, eligibility: Eligibility, steps: int, course: Course | None = None
+        self, state: _LayerState, eligibility: Eligibility, steps: int, trains: SpikeTrains | None = None
     ) -> Response:
         activity, post, arrived = state.count / steps, state.post / steps, state.arrived / steps
-        return Response(activity, post, eligibility, input_activity=arrived, course=course)
+        return Response(activity, post, eligibility, input_activity=arrived, trains=trains)
 
     def _rest(self, layer: Layer, spikes: Tensor) -> _LayerState:
         members, _, batch, _ = spikes.shape
@@ -222,7 +223,7 @@ class SnnTorchSimulator:
         post = pseudo_derivative(step.surrogate)(membrane - step.threshold, step.slope)
         pre = self._low_pass(_patches(layer, below[:, :-1] if step.trace_timing == "arrived" else below[:, 1:]), state)
         clock = slice(-(start + 1) % step.learning_period, None, step.learning_period)
-        return Eligibility(layer, masked(post, self.rule.mask, batch_axis=2)[:, clock], pre[:, clock]), pre, post
+        return Factored(layer, masked(post, self.rule.mask, batch_axis=2)[:, clock], pre[:, clock]), pre, post
 
     def _fire(
         self, index: int, state: _LayerState, parameters: Parameters, below: Tensor

@@ -248,9 +248,9 @@ def test_long_stimuli_keep_their_factors() -> None:
     parameters = initial_parameters(specification(network, rule, [0.9]), [0], torch.float64, torch.device("cpu"))
     spikes = torch.as_tensor((np.random.default_rng(0).random((1, 150, 2, 8)) < 0.4).astype(float))
     (response,) = SnnTorchSimulator(network, rule).respond(parameters, spikes)
-    assert response.course is not None
+    assert response.trains is not None
     assert response.eligibility.post is not None
-    assert response.eligibility.post.shape[1] == response.course.spikes.shape[1] == 150
+    assert response.eligibility.post.shape[1] == response.trains.spikes.shape[1] == 150
 
 
 @pytest.mark.parametrize("rule", [EProp(learning_signal="step"), ESPP(gate="online"), SpikingLPL()])

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from plastic.errors import PlasticError
 from plastic.models.backends.rate.simulator import RateSimulator
-from plastic.models.learning.eligibility import Eligibility
+from plastic.models.learning.eligibility import Factored
 from plastic.models.learning.learner import Learner
 from plastic.models.learning.optimizer import make_optimizer
 from plastic.models.network.convolution import Convolution, vgg
@@ -84,7 +84,7 @@ def test_eligibility_per_synapse_is_the_winners_patch() -> None:
     weight, x, post = draw(layer, 1, 2, 1)
     drive, winner = layer.compete(weight, layer.patches(x))
     assert winner is not None
-    eligibility = Eligibility(layer, post[:, None], layer.patches(x)[:, None], winner=winner[:, None]).per_synapse()
+    eligibility = Factored(layer, post[:, None], layer.patches(x)[:, None], winner=winner[:, None]).per_synapse()
     image = F.pad(x.reshape(2, 5, 5, 2), (0, 0, 1, 1, 1, 1))
     for b in range(2):
         for position in range(4):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from plastic import collapse
-from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.learning.eligibility import Response, Summed
 from plastic.models.learning.learner import Observation
 from plastic.models.network.layer import Layer
 from plastic.models.training.metrics import RECENT, layer_metrics, remember
@@ -19,7 +19,7 @@ from plastic.rules.rule import Modulator, ThirdFactor
 def observed(activity: torch.Tensor, gate: Any = 1.0, loss: torch.Tensor | None = None) -> Observation:
     """Of a layer with such responses (1, batch, positions, neurons), gates and losses."""
     layer = Layer(activity.shape[2], 1, activity.shape[3])
-    response = Response(activity, activity, Eligibility(layer, summed=activity[..., None]))
+    response = Response(activity, activity, Summed(layer, summed=activity[..., None]))
     return Observation(response, ThirdFactor(Modulator(gate, activity.flatten(2)), loss=loss), activity)
 
 

@@ -22,7 +22,7 @@ from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.errors import PlasticError
 from plastic.models.export.brian2.script import _refuse, arrays, export_brian2, script
-from plastic.models.learning.eligibility import Eligibility, Response
+from plastic.models.learning.eligibility import Response, Summed
 from plastic.models.learning.learner import Watch
 from plastic.models.network.layer import Layer
 from plastic.models.neuron.constants import Traces
@@ -260,7 +260,7 @@ def random_response(layer: Layer, theirs: Any, random: np.random.Generator) -> R
     arrivals = random.integers(0, 30, (shape[0], 1, 1)) * np.ones(shape[:3])
     theirs.neurons.arrivals = arrivals.ravel()
     arrived = torch.as_tensor(arrivals[:, 0, 0] / (steps * shape[3]))[None]
-    return Response(activity, factor, Eligibility(layer, summed=eligibility), input_activity=arrived)
+    return Response(activity, factor, Summed(layer, summed=eligibility), input_activity=arrived)
 
 
 def test_what_a_script_cannot_repeat_is_refused(tmp_path: Path) -> None:
