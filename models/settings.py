@@ -59,12 +59,8 @@ class Settings:
         if not self.backend:
             object.__setattr__(self, "backend", first(rates if self.spiking is None else batched))
         if self.can.spikes != (self.spiking is not None):
-            needs = (
-                "spikes, so the settings need a SpikingStep"
-                if self.can.spikes
-                else "does not spike, so it has no SpikingStep"
-            )
-            raise PlasticError(f"the backend {self.backend} {needs} (spiking=).")
+            needs = "spikes; give" if self.can.spikes else "does not spike; leave out"
+            raise PlasticError(f"the backend {self.backend} {needs} spiking=SpikingStep(…), the constants of a step.")
 
     @property
     def on(self) -> Backend:

@@ -67,7 +67,7 @@ def probe_on_chip(
     if rule.stepwise:
         raise PlasticError(
             f"rule {rule.name!r} as it is set has a third factor in every time step, which on a chip leaves no "
-            "eligibility in a tag to be shown; take --backend snntorch."
+            f"eligibility in a tag to be shown; take --backend {first(batched)}."
         )
     repeats = repeats or (1 if beside_lava else REPEATS)
     quantised, learning_rate = _quantised(rule, protocol, points, step, rounding)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from plastic.backends import batched, first
 from plastic.errors import PlasticError
 from plastic.hardware.compiler.steps import Steps, check_steps, summarised, write_steps
 from plastic.hardware.compiler.tracer import Graph, given, made, out_of_reach
@@ -151,7 +152,7 @@ def _check(rule: Rule, statistics_decay: float | None) -> None:
     if rule.memory_slots:
         raise PlasticError(
             f"rule {rule.name!r} remembers {rule.memory_slots} earlier objects, and a chip's circuit holds the one "
-            "before; take --backend snntorch."
+            f"before; take --backend {first(batched)}."
         )
     if rule.sides == "both":
         raise PlasticError(
@@ -168,7 +169,8 @@ def _check(rule: Rule, statistics_decay: float | None) -> None:
     assert (statistics_decay is not None) == rule.reads_statistics
     if rule.smallest_batch > 1:
         raise PlasticError(
-            f"rule {rule.name!r} compares stimuli of several streams, and a chip sees one; take --backend snntorch."
+            f"rule {rule.name!r} compares stimuli of several streams, and a chip sees one; take --backend "
+            f"{first(batched)}."
         )
 
 
@@ -223,7 +225,7 @@ def _finish(work: _Work, modulated: list[tuple[Any, ...]], steps: Steps) -> Comp
     if (reason := graph.why_not(wanted + of_steps)) is not None:
         raise PlasticError(
             f"rule {work.rule.name!r} needs {reason}, which a chip's modulatory circuit does not have; take "
-            "--backend snntorch, or a rule whose modulator comes from the layer itself or a broadcast."
+            f"--backend {first(batched)}, or a rule whose modulator comes from the layer itself or a broadcast."
         )
     sent = graph.needed(wanted, valued=True)
     early = all(graph.nodes[i].name in KNOWN_BEFORE for i in sent if graph.nodes[i].op == "input")

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plastic.backends import batched, first
 from plastic.errors import PlasticError
 from plastic.hardware.compiler.circuit import CompiledRule
 from plastic.hardware.compiler.options import Chip, LayerReport, Quantised, Ranges
@@ -103,7 +104,7 @@ def _check_eligibility(rule: Rule, chip: Chip, compiled: CompiledRule) -> None:
     if compiled.steps is not None and not compiled.early:
         raise PlasticError(
             f"rule {rule.name!r} weighs every step, and its modulator depends on the response to the whole stimulus, "
-            "which is not there yet in a step; take --backend snntorch."
+            f"which is not there yet in a step; take --backend {first(batched)}."
         )
     if chip.eligibility == "none" and filtered(rule) > 0:
         raise PlasticError(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from plastic.backends import batched, first
 from plastic.errors import PlasticError
 from plastic.hardware.compiler.tracer import given, made
 from plastic.hardware.program.circuit import STEP_STATE, SUMMED_ERROR
@@ -48,7 +49,7 @@ def check_steps(rule: Rule) -> None:
         raise PlasticError(
             f"rule {rule.name!r} as it is set filters the eligibility of every synapse from step to step {len(decays)} "
             f"times (by {', '.join(f'{decay:.3g}' for decay in decays)}), and a synapse of the chip has one tag, which "
-            "filters once; take --backend snntorch."
+            f"filters once; take --backend {first(batched)}."
         )
 
 
@@ -69,7 +70,7 @@ def write_steps(
         if memory:
             raise PlasticError(
                 f"rule {rule.name!r} remembers {', '.join(sorted(memory))} from step to step, and a chip's circuit "
-                "holds nothing of a layer but its context; take --backend snntorch."
+                f"holds nothing of a layer but its context; take --backend {first(batched)}."
             )
         steps.weights.append(_of_units(rule, layer, g))
         steps.modulators.append(given("input", f"modulator{index + 1}", (1, layer.units)) * steps.weights[-1])

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from plastic.backends import capabilities
 from plastic.models.learning.learner import Observation, Watch
 from plastic.models.neuron.constants import SpikingStep, Traces
 from plastic.models.settings import Settings, SpikeInput
@@ -48,7 +49,7 @@ class Case:
             widths=self.widths,
             topology=self.topology,
             shared=self.shared,
-            spiking=self.step,
+            spiking=self.step if capabilities(backend).spikes else None,
             backend=backend,
             spike_input=SpikeInput(self.time_steps, self.coding),
             batch=self.streams,

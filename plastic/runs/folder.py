@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plastic.backends import backends
 from plastic.config.file import from_toml, read_text, settings_text, stored_settings_text, to_toml
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
@@ -29,8 +30,6 @@ REPORTED = (
     "plastic",
     "torch",
     "numpy",
-    "snntorch",
-    "brian2",
     "scikit-learn",
     "scipy",
     "safetensors",
@@ -41,9 +40,10 @@ REPORTED = (
 
 
 def versions() -> dict[str, str]:
-    """Python and the packages that a result depends on; "not installed" where one is missing."""
+    """Python and the packages that a result depends on, those of all backends among them; "not installed" where one is
+    missing."""
     found = {"python": platform.python_version()}
-    for name in REPORTED:
+    for name in dict.fromkeys([*REPORTED, *(backend.package.name for backend in backends().values())]):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
