@@ -261,7 +261,7 @@ def test_a_package_that_offers_no_rule_or_breaks_is_named(offer: Callable[..., N
         ("Nameless", "has no name"),
         (
             "Psychic",
-            "reads future; signals are: above, above_before, covariance, cross_covariance, error, .*top_context",
+            "reads future; signals are: above, above_before, error, .*top_context",
         ),
     ],
 )

@@ -258,7 +258,8 @@ def test_rates_have_no_steps(rule: Rule) -> None:
     assert "third factor in every time step" in (refusal(rule, "rate", 8) or "")
     for backend, streams in (("snntorch", 8), ("reference", 8), ("brian2", 1)):
         assert refusal(rule, backend, streams) is None
-    settings = replace(Case("espp", (("gate", "online"),)).settings("rate", "float64"), spiking=None)
+    settings = Case("espp", (("gate", "online"),)).settings("snntorch", "float64")
+    settings = replace(settings, backend="rate", spiking=None)
     with pytest.raises(PlasticError, match="take --backend snntorch"):
         Ensemble(settings, [case_task(0)], [0], [0.1])
 

@@ -48,7 +48,7 @@ class Own:
         held = np.zeros_like(activity) if context is None else context
         given = (self.array(x) for x in (activity, held, y))
         signals = Signals(*given, begun=float(context is not None), statistics_decay=self.decay)
-        before = {name: np.array(value) for name, value in self.state.items()}
+        before = {name: np.array(np.asarray(value)) for name, value in self.state.items()}
         found: dict[str, Any] = {}
         if self.rule.averages is not None:
             found["statistics"], after = self.rule.averages.follow(signals, self.state)
