@@ -24,7 +24,6 @@ from plastic.rules.rule import Synapses
 
 
 @runtime_checkable
-@runtime_checkable
 class Responder(Protocol):
     """Answers one stimulus of every stream after the other, with the weights that it is given."""
 

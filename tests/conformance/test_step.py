@@ -189,8 +189,8 @@ def test_all_signals_are_those_of_the_reference(backend: str, timing: Any) -> No
             torch.testing.assert_close(getattr(found, signal), value, rtol=1e-12, atol=1e-12, msg=f"{signal} {layer}")
 
 
-def small_brian2_run() -> Ensemble:
-    case = Case(rule="dfa", streams=1, topology="dense")
+def small_brian2_run(widths: tuple[int, ...] = (12, 10)) -> Ensemble:
+    case = Case(rule="dfa", streams=1, topology="dense", widths=widths)
     ensemble = Ensemble(case.settings("brian2", "float64"), [case_task(0)], [0], [0.1])
     ensemble.train(3)
     return ensemble
@@ -214,11 +214,12 @@ def test_brian2_leaves_preferences_and_device_as_they_were() -> None:
 
 
 def test_brian2_cython_code_gives_the_same() -> None:
+    """Of one layer: a second would compile the same code once more, under other names."""
     brian2 = pytest.importorskip("brian2")
-    expected = small_brian2_run().learner.parameters
+    expected = small_brian2_run((12,)).learner.parameters
     brian2.prefs.codegen.target = "cython"
     try:
-        found = small_brian2_run().learner.parameters
+        found = small_brian2_run((12,)).learner.parameters
     finally:
         brian2.prefs.codegen.target = "numpy"
     for name, value in expected.items():
