@@ -1,4 +1,7 @@
-"""plastic: synaptic plasticity as three-factor rules (pre × post × modulator)."""
+"""plastic: synaptic plasticity as three-factor rules (pre × post × modulator).
+
+Here are the names that a script composes; docs/python.md shows them, docs/architecture.md where all lies.
+"""
 
 from __future__ import annotations
 

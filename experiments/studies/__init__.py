@@ -1,1 +1,1 @@
-"""Questions asked once: python -m plastic.experiments.studies.NAME."""
+"""Questions asked once, one file each: python -m plastic.experiments.studies.NAME. Imports sweeps."""

@@ -1,6 +1,7 @@
 """Chips behind the protocol of every backend: emulated (loihi), or on Lava with the emulator beside it (lava).
 
-options.py says what is asked of a chip and what none can have; emulated.py and on_lava.py run it.
+Begin with emulated.py; on_lava.py is the other. options.py says what is asked of a chip and what none can have,
+observation.py what is seen of it. Imports all of plastic.hardware but bundle.
 """
 
 from plastic.models.backends import Capabilities, Composed, Package, later

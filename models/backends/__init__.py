@@ -3,7 +3,7 @@
 A backend is registered in the entry-point group `plastic.backends` (plastic.backends has the registry, and what a
 backend says of itself). Each folder's `__init__` is its declaration and imports nothing that simulates; `build` does.
 `responding` has what backends share that answer stimuli and leave the learning to plastic.models.learning. Imports
-network, neuron and learning.
+network, neuron, learning, settings and presentation; the protocol itself imports the rules alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """A run in the form that other tools read: a Brian2 script, a NIR graph.
 
-Imports all rooms of plastic.models but studies.
+Begin with nir.py, the shorter one. Imports all rooms of plastic.models.
 """

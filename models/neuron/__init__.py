@@ -1,1 +1,4 @@
-"""The neuron: constants of the canonical step, rate functions and pseudo-derivatives."""
+"""The neuron: constants of the canonical step, rate functions and pseudo-derivatives.
+
+Begin with constants.py. Imports errors alone.
+"""

@@ -1,4 +1,5 @@
-"""From a config to the folder of its run, and back.
+"""A simulation, and from a config to the folder of its run and back.
 
-Begin with simulate.py.
+Begin with simulation.py, the object that scripts, commands and sweeps share; simulate.py writes a folder while it runs.
+Imports all rooms of plastic.models but studies and export.
 """

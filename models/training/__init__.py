@@ -1,4 +1,4 @@
-"""Training of networks side by side: settings, presentation, initial weights, observers, records.
+"""Training of networks side by side: initial weights, probes, metrics, records, what is refused.
 
-Begin with ensemble.py. Imports network, neuron, learning and backends.
+Begin with ensemble.py. Imports network, neuron, learning, settings, presentation and backends.
 """

@@ -1,1 +1,1 @@
-"""Pictures of a run and of compared updates, drawn with matplotlib."""
+"""Pictures of a run (run.py) and of compared updates (align.py), drawn with matplotlib. Imports config and traces."""

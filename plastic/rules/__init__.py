@@ -1,4 +1,8 @@
-"""The rules, by name, and how to load one of your own."""
+"""The rules, by name, and how to load one of your own.
+
+Begin with rule.py, what a rule declares, and with one of them, as clapp.py. expressions, statistics and memory are what
+rules share; returned calls their lines, tracing writes them down. Imports errors alone, and no backend.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 """A run is a folder: what it holds, written whole or not at all.
 
-Begin with folder.py.
+Begin with folder.py. Imports config.
 """
