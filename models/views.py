@@ -18,13 +18,13 @@ def view(pixels: Tensor, how: Tensor, side: int, channels: int, full: float) -> 
     """
     image = pixels.reshape(-1, side, side, channels).permute(0, 3, 1, 2)
     moved = F.grid_sample(image, _grid(how, side), mode="bilinear", padding_mode="border", align_corners=False)
-    seen = moved * _factor(how, drawn.BRIGHTNESS)
-    mean = _grey(seen).mean((1, 2, 3), keepdim=True)
-    seen = mean + (seen - mean) * _factor(how, drawn.CONTRAST)
+    observed = moved * _factor(how, drawn.BRIGHTNESS)
+    mean = _grey(observed).mean((1, 2, 3), keepdim=True)
+    observed = mean + (observed - mean) * _factor(how, drawn.CONTRAST)
     if channels == 3:
-        grey = _grey(seen)
-        seen = grey + (seen - grey) * _factor(how, drawn.SATURATION)
-    return seen.clamp(0, full).permute(0, 2, 3, 1).reshape(len(pixels), -1)
+        grey = _grey(observed)
+        observed = grey + (observed - grey) * _factor(how, drawn.SATURATION)
+    return observed.clamp(0, full).permute(0, 2, 3, 1).reshape(len(pixels), -1)
 
 
 def _grid(how: Tensor, side: int) -> Tensor:

@@ -74,8 +74,8 @@ def parse(arguments: Sequence[str]) -> Any:
 def _subcommand(name: str, command: type, arguments: Sequence[str], **options: Any) -> Any:
     """The command; its own help is its whole docstring (tyro leaves the examples out), the list has the first lines."""
     text = inspect.getdoc(command) or ""
-    shown = text if name in arguments[:1] else text.partition("\n\n")[0]
-    return tyro.conf.subcommand(name, description=shown, **options)
+    displayed = text if name in arguments[:1] else text.partition("\n\n")[0]
+    return tyro.conf.subcommand(name, description=displayed, **options)
 
 
 def _file_settings(arguments: Sequence[str]) -> Config:

@@ -81,9 +81,9 @@ class LavaRun:
 def lava_run(one: Program, given: Given, stimuli: int) -> LavaRun:
     times, weights, before = [], [], processor_time()
     arrays = given.spikes[:stimuli, 0], given.fixation[:stimuli, 0], given.target[:stimuli, 0]
-    for seen in run_fixed(one, *arrays, weights_every=0):
+    for observed in run_fixed(one, *arrays, weights_every=0):
         times.append(time.perf_counter())
-        weights = seen.weights
+        weights = observed.weights
     lasted = max(times[-1] - times[0], 1e-9)
     return LavaRun((stimuli - 1) * (TIME_STEPS + 1) / lasted, processor_time() - before, weights)
 

@@ -97,7 +97,7 @@ class Contest:
 
         def step() -> None:
             nonlocal contexts, count
-            now, seen, total = count % STIMULI, [], torch.zeros(())
+            now, observed, total = count % STIMULI, [], torch.zeros(())
             x = self.inputs[now].view(-1, self.side, self.side, 3).permute(0, 3, 1, 2).contiguous(memory_format=form)
             here = self.fixation[now, :, 0] > 0
             for index, layer in enumerate(self.network.layers):
@@ -110,7 +110,7 @@ class Contest:
                 prediction = c @ weights[f"{name}.B"].T
                 own, other = (z * prediction).sum(1), (z.roll(-1, 0) * prediction).sum(1)
                 loss = ((F.relu(1 - own) + F.relu(1 + other)) * here).sum()
-                seen.append(z.detach())
+                observed.append(z.detach())
                 if by_layer:
                     loss.backward()  # type: ignore[no-untyped-call]
                     x = x.detach()
@@ -119,7 +119,7 @@ class Contest:
             if not by_layer:
                 total.backward()  # type: ignore[no-untyped-call]
             descend()
-            contexts, count = seen, count + 1
+            contexts, count = observed, count + 1
 
         return step, weights
 

@@ -3,7 +3,7 @@
     python -m plastic.experiments.benchmarks.sweep
     python -m plastic.experiments.benchmarks.sweep --no-whole     # sample both sides, some minutes less
 
-For every arm at L = 3: a pack of the sweep in each of two processes (one thread each), against one
+For every arm at L = 3: a group of the sweep in each of two processes (one thread each), against one
 network after the other in a plain torch loop (layer inputs detached, loss.backward(), torch.optim.Adam,
 one thread or two, whichever is faster). The same strings, streams, batch and loss; both sides are
 sampled, in turns. Then the sweep's side is run whole, by the clock, with its probes and measures: as gates close,
@@ -27,9 +27,9 @@ import tyro
 from plastic.experiments.benchmarks.plain_torch import PlainTorch
 from plastic.experiments.figures.make import FOLDER
 from plastic.experiments.sweeps.averages import write_result
-from plastic.experiments.sweeps.pack import pack_as_data, pack_of_data
+from plastic.experiments.sweeps.group import group_as_data, group_of_data
 from plastic.experiments.sweeps.schedule import in_processes
-from plastic.experiments.sweeps.spec import Member, Pack, read_sweep
+from plastic.experiments.sweeps.spec import Group, Member, read_sweep
 from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
@@ -52,17 +52,17 @@ class Arguments:
     """Result file."""
 
 
-def all_packs() -> list[Pack]:
+def all_packs() -> list[Group]:
     """Those of L = 3, m = 4."""
-    packs = read_sweep(FOLDER / "rhm_efficiency.toml").packs()
-    return [p for p in packs if (p[0].config.stimuli.levels, p[0].config.stimuli.synonyms) == (3, 4)]
+    groups = read_sweep(FOLDER / "rhm_efficiency.toml").groups()
+    return [p for p in groups if (p[0].config.stimuli.levels, p[0].config.stimuli.synonyms) == (3, 4)]
 
 
 def packs_of_the_figure() -> Iterator[tuple[str, list[Member], int]]:
-    """Per arm: the largest pack of L = 3, and how many networks the figure has of it."""
-    packs = all_packs()
-    for name in dict.fromkeys(p[0].arm for p in packs):
-        own = [p for p in packs if p[0].arm == name]
+    """Per arm: the largest group of L = 3, and how many networks the figure has of it."""
+    groups = all_packs()
+    for name in dict.fromkeys(p[0].arm for p in groups):
+        own = [p for p in groups if p[0].arm == name]
         if load_rule(own[0][0].config.rule).learns:
             yield name, list(sorted(own, key=len)[-1]), sum(map(len, own))
 
@@ -71,7 +71,7 @@ def train_packs(pipe: Connection, data: list[dict[str, Any]]) -> None:
     """In a process of its own: train for as many steps as it is told, say when that is done."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    configs = [member.config for member in pack_of_data(data)]
+    configs = [member.config for member in group_of_data(data)]
     ensemble = Ensemble(
         make_settings(configs[0]), [make_task(c) for c in configs], [c.seed for c in configs],
         [c.training.learning_rate or 0.0 for c in configs],
@@ -98,13 +98,13 @@ class Side:
 
 
 class Pool:
-    """One process per core, each with the same pack."""
+    """One process per core, each with the same group."""
 
     def __init__(self, members: list[Member], processes: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.members = members
         self.ends = [context.Pipe() for _ in range(processes)]
-        data = pack_as_data(tuple(members))
+        data = group_as_data(tuple(members))
         self.processes = [context.Process(target=train_packs, args=(far, data), daemon=True) for _, far in self.ends]
         for process in self.processes:
             process.start()
@@ -153,7 +153,7 @@ def measure(members: list[Member], arguments: Arguments) -> dict[str, Any]:
 def run_whole(processes: int) -> dict[str, Any]:
     """All networks of the figure at L = 3, from the first to the last: seconds by the clock, and what training took."""
     began = time.perf_counter()
-    rows = [row for pack in in_processes(all_packs(), processes) for row in pack]
+    rows = [row for group in in_processes(all_packs(), processes) for row in group]
     wall = time.perf_counter() - began
     training: dict[str, float] = {}
     for row in rows:

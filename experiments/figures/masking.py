@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from plastic.experiments.figures.make import Content
 from plastic.experiments.figures.palette import OTHERS
-from plastic.experiments.studies.courses import by_task, course
+from plastic.experiments.studies.curves import by_task, curve
 from plastic.experiments.sweeps.store import Row
 
 COLORS = {
@@ -29,10 +29,10 @@ def analyse(rows: Sequence[Row]) -> Content:
                 "seeds": len(own),
                 "steps": [point["step"] for point in own[0]["course"]],
                 "accuracy_of_seeds": [row["course"][-1]["probe"][-1]["class"] for row in own],
-                "class_accuracy": course(own, lambda point: [layer["class"] for layer in point["probe"]]),
-                "latent_accuracy": {level: course(own, _read(level)) for level in ("level 1", "level 2")},
-                "alignment_with_bp": course(own, lambda point: point["alignment"]),
-                "invariance": course(own, lambda point: point["invariance"]),
+                "class_accuracy": curve(own, lambda point: [layer["class"] for layer in point["probe"]]),
+                "latent_accuracy": {level: curve(own, _read(level)) for level in ("level 1", "level 2")},
+                "alignment_with_bp": curve(own, lambda point: point["alignment"]),
+                "invariance": curve(own, lambda point: point["invariance"]),
             }
     return {"tasks": tasks}
 

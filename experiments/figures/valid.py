@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from plastic.experiments.figures.make import Content
 from plastic.experiments.figures.palette import color, mark
-from plastic.experiments.studies.courses import course
+from plastic.experiments.studies.curves import curve
 from plastic.experiments.sweeps.store import Row
 
 
@@ -21,7 +21,7 @@ def analyse(rows: Sequence[Row]) -> Content:
         own = [row for row in rows if row["arm"] == arm]
         arms[arm] = {
             "steps": [point["step"] for point in own[0]["course"]],
-            "class_accuracy": course(own, lambda point: [layer["class"] for layer in point["probe"]]),
+            "class_accuracy": curve(own, lambda point: [layer["class"] for layer in point["probe"]]),
             "top_layer_of_seeds": [row["course"][-1]["probe"][-1]["class"] for row in own],
         }
     return {"arms": arms}

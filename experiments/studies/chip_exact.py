@@ -119,16 +119,18 @@ def compare_fixed(
     differing = dict.fromkeys(("spikes", "modulators", "tags", "weights"), 0)
     spikes, largest_tag, largest_modulator, rates, told = 0, 0, 0, [], []
     run = run_fixed(case.program, case.spikes, case.fixation, case.target, seed=seed, tags=True)
-    for k, seen in enumerate(run):
+    for k, observed in enumerate(run):
         one = slice(k, k + 1)
         done = emulator.stimulus(case.spikes[one], False, case.fixation[one], case.target[one])
         tags = emulator.tags
         sent = emulator.learn(done, case.fixation[one], case.target[one])
         own = np.concatenate(done.spikes, axis=2)[0]
-        differing["spikes"] += int((own != seen.spikes).sum())
-        differing["modulators"] += int((sent[0] != seen.modulators).sum())
-        differing["tags"] += sum(int((a[0] != b).sum()) for a, b in zip(tags, seen.tags, strict=True))
-        differing["weights"] += sum(int((a[0] != b).sum()) for a, b in zip(emulator.weights, seen.weights, strict=True))
+        differing["spikes"] += int((own != observed.spikes).sum())
+        differing["modulators"] += int((sent[0] != observed.modulators).sum())
+        differing["tags"] += sum(int((a[0] != b).sum()) for a, b in zip(tags, observed.tags, strict=True))
+        differing["weights"] += sum(
+            int((a[0] != b).sum()) for a, b in zip(emulator.weights, observed.weights, strict=True)
+        )
         spikes += int(own.sum())
         rates.append([float(layer.mean()) for layer in done.spikes])
         largest_tag = max(largest_tag, *(int(tag.max()) for tag in tags))

@@ -68,13 +68,13 @@ def on_chip(given: tuple[str, int, int, str, int, int, tuple[Ranges, ...]]) -> d
     settings, task = one_stream(rule, seed)
     hardware = Hardware(Chip(rounding, bits), ranges=ranges)  # type: ignore[arg-type]
     ensemble = Ensemble(replace(settings, backend="loihi", options=hardware), [task], [seed], [RATE])
-    course = [{"stimuli": 0, "accuracy": accuracies(ensemble)}]
+    curve = [{"stimuli": 0, "accuracy": accuracies(ensemble)}]
     for k in range(1, probes + 1):
         ensemble.train(round(stimuli * k / probes) - ensemble.learned)
-        course.append({"stimuli": ensemble.learned, "accuracy": accuracies(ensemble)})
+        curve.append({"stimuli": ensemble.learned, "accuracy": accuracies(ensemble)})
     report = [asdict(layer) | {"expected": layer.expected} for layer in quantised_of(ensemble).report]
-    print(f"{bits} bits, {rounding}: {course[0]['accuracy']} → {course[-1]['accuracy']}", flush=True)
-    return {"bits": bits, "rounding": rounding, "seed": seed, "course": course, "report": report}
+    print(f"{bits} bits, {rounding}: {curve[0]['accuracy']} → {curve[-1]['accuracy']}", flush=True)
+    return {"bits": bits, "rounding": rounding, "seed": seed, "course": curve, "report": report}
 
 
 def in_float(rule: str, seed: int) -> dict[str, Any]:

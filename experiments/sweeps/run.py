@@ -8,7 +8,7 @@ from pathlib import Path
 
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.schedule import OnScheduler, in_processes, in_this_process
-from plastic.experiments.sweeps.spec import Pack, Sweep, read_sweep
+from plastic.experiments.sweeps.spec import Group, Sweep, read_sweep
 from plastic.experiments.sweeps.store import Row, Store, read_rows
 from plastic.files import write_file
 from plastic.terminal.progress import SweepProgress
@@ -44,12 +44,12 @@ def run_sweep(
         raise PlasticError(
             f"{str(folder)!r} has results already; add --resume to do only what is missing, or choose another --out."
         )
-    packs = sweep.packs()
+    groups = sweep.groups()
     with _source(workers, scheduler) as (source, dashboard), Store(folder / RESULTS) as store:
         if file.resolve() != (folder / "sweep.toml").resolve():
             write_file(folder / "sweep.toml", file.read_bytes())
-        missing = [pack for pack in packs if any(m.key not in store.keys for m in pack)]
-        _collect(source(missing), store, missing, packs, report, dashboard)
+        missing = [group for group in groups if any(m.key not in store.keys for m in group)]
+        _collect(source(missing), store, missing, groups, report, dashboard)
     return sweep, rows_of(sweep, folder)
 
 
@@ -60,7 +60,7 @@ def rows_of(sweep: Sweep, folder: Path) -> list[Row]:
 
 
 @contextmanager
-def _source(workers: int, scheduler: str | None) -> Iterator[tuple[Callable[[Sequence[Pack]], Rows], str]]:
+def _source(workers: int, scheduler: str | None) -> Iterator[tuple[Callable[[Sequence[Group]], Rows], str]]:
     if scheduler is not None:
         cluster = OnScheduler(scheduler)
         try:
@@ -68,22 +68,22 @@ def _source(workers: int, scheduler: str | None) -> Iterator[tuple[Callable[[Seq
         finally:
             cluster.close()
     elif workers > 1:
-        yield lambda packs: in_processes(packs, workers), ""
+        yield lambda groups: in_processes(groups, workers), ""
     else:
         yield in_this_process, ""
 
 
 def _collect(
-    source: Rows, store: Store, missing: list[Pack], packs: list[Pack], report: Callable[[SweepProgress], None],
+    source: Rows, store: Store, missing: list[Group], groups: list[Group], report: Callable[[SweepProgress], None],
     dashboard: str,
 ) -> None:  # fmt: skip
-    """Every finished pack into the store at once."""
-    work = {member.key: member.stimuli for pack in missing for member in pack}
-    in_all = sum(len(pack) for pack in packs)
+    """Every finished group into the store at once."""
+    work = {member.key: member.stimuli for group in missing for member in group}
+    in_all = sum(len(group) for group in groups)
     done = 0
 
     def tell() -> None:
-        known = {member.key for pack in packs for member in pack}
+        known = {member.key for group in groups for member in group}
         report(SweepProgress(len(known & store.keys), in_all, done, sum(work.values()), dashboard))
 
     tell()

@@ -1,6 +1,6 @@
-"""Where packs are trained: in this process, in several, or on the workers of a Dask scheduler.
+"""Where groups are trained: in this process, in several, or on the workers of a Dask scheduler.
 
-Each yields the rows of one finished pack after the other, every pack once. What a worker that died
+Each yields the rows of one finished group after the other, every group once. What a worker that died
 had begun is trained again from its beginning.
 """
 
@@ -15,29 +15,29 @@ from contextlib import contextmanager
 from typing import Any
 
 from plastic.errors import PlasticError
-from plastic.experiments.sweeps.pack import pack_as_data, run_pack, run_pack_data
-from plastic.experiments.sweeps.spec import Pack
+from plastic.experiments.sweeps.group import group_as_data, run_group, run_group_data
+from plastic.experiments.sweeps.spec import Group
 from plastic.experiments.sweeps.store import Row
 
-DEATHS = 3  # worker deaths without a finished pack in between, after which a sweep gives up
+DEATHS = 3  # worker deaths without a finished group in between, after which a sweep gives up
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def in_this_process(packs: Sequence[Pack]) -> Iterator[list[Row]]:
+def in_this_process(groups: Sequence[Group]) -> Iterator[list[Row]]:
     """One after the other."""
-    for pack in packs:
-        yield run_pack(pack)
+    for group in groups:
+        yield run_group(group)
 
 
-def in_processes(packs: Sequence[Pack], workers: int) -> Iterator[list[Row]]:
+def in_processes(groups: Sequence[Group], workers: int) -> Iterator[list[Row]]:
     """Side by side in `workers` processes; longest first, so that none is left alone at the end."""
-    left = dict(enumerate(packs))
+    left = dict(enumerate(groups))
     deaths = 0
     while left:
         with _one_thread_each(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
             order = sorted(left, key=lambda i: -sum(m.stimuli for m in left[i]))
             running: dict[Future[list[Row]], int] = {
-                pool.submit(run_pack_data, pack_as_data(left[i])): i for i in order
+                pool.submit(run_group_data, group_as_data(left[i])): i for i in order
             }
             try:
                 for future in as_completed(running):
@@ -87,17 +87,21 @@ class OnScheduler:
             ) from None
         self.dashboard: str = self._client.dashboard_link
 
-    def run(self, packs: Sequence[Pack]) -> Iterator[list[Row]]:
-        """Rows of each pack as it is finished. PlasticError where one kills every worker that it meets."""
+    def run(self, groups: Sequence[Group]) -> Iterator[list[Row]]:
+        """Rows of each group as it is finished. PlasticError where one kills every worker that it meets."""
         submit = self._client.submit
-        order = sorted(range(len(packs)), key=lambda i: -sum(m.stimuli for m in packs[i]))
-        futures = [submit(run_pack_data, pack_as_data(packs[i]), pure=False, priority=-n) for n, i in enumerate(order)]
+        order = sorted(range(len(groups)), key=lambda i: -sum(m.stimuli for m in groups[i]))
+        futures = [
+            submit(run_group_data, group_as_data(groups[i]), pure=False, priority=-n) for n, i in enumerate(order)
+        ]
         try:
             for future in self._distributed.as_completed(futures, loop=self._client.loop):
                 yield future.result()
                 future.release()
         except self._distributed.KilledWorker as error:
-            raise PlasticError(f"a pack killed every worker that it ran on ({error}); see the workers' logs.") from None
+            raise PlasticError(
+                f"a group killed every worker that it ran on ({error}); see the workers' logs."
+            ) from None
         finally:
             self._client.cancel(futures)
 

@@ -2,7 +2,7 @@
 
 An arm is a rule with its options; a grid lists values of any settings of `plastic simulate`. Every
 arm meets every grid, and each combination is a `Member`: one network to train. Members that differ
-in nothing but seed, data and learning rate are packed together and trained side by side. The packs
+in nothing but seed, data and learning rate are grouped and trained side by side. The groups
 follow from the file alone, so a member's numbers do not depend on how often the sweep was killed, on
 how many workers it had, or on what was there already.
 """
@@ -34,7 +34,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-PER_MEMBER = ("seed", "train_size", "test_size", "learning_rate", "pairing", "synonyms")  # may differ in a pack
+PER_MEMBER = ("seed", "train_size", "test_size", "learning_rate", "pairing", "synonyms")  # may differ in a group
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Member:
         return (training.steps or 0) * (training.batch or 1) * (self.config.network.width or 128)
 
 
-Pack = tuple[Member, ...]
+Group = tuple[Member, ...]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Sweep:
     grids: tuple[Grid, ...]
     settings: dict[str, Any]
     measures: tuple[str, ...] = ("probe",)
-    pack: int = 10
+    group: int = 10
 
     def members(self) -> list[Member]:
         """Every network of the sweep, once. PlasticError for settings that cannot be."""
@@ -114,17 +114,17 @@ class Sweep:
                 found.setdefault(member.key, member)
         return list(found.values())
 
-    def packs(self) -> list[Pack]:
-        """Members that can be trained side by side, together; the same packs whenever it is asked."""
-        groups: dict[str, list[Member]] = {}
+    def groups(self) -> list[Group]:
+        """Members that can be trained side by side, together; the same groups whenever it is asked."""
+        alike: dict[str, list[Member]] = {}
         for member in self.members():
-            groups.setdefault(_shared(member), []).append(member)
-        packs: list[Pack] = []
-        for group in groups.values():
-            alone = not capabilities(group[0].config.backend).members
-            size = 1 if alone else math.ceil(len(group) / math.ceil(len(group) / self.pack))
-            packs += [tuple(group[i : i + size]) for i in range(0, len(group), size)]
-        return packs
+            alike.setdefault(_shared(member), []).append(member)
+        groups: list[Group] = []
+        for members in alike.values():
+            alone = not capabilities(members[0].config.backend).members
+            size = 1 if alone else math.ceil(len(members) / math.ceil(len(members) / self.group))
+            groups += [tuple(members[i : i + size]) for i in range(0, len(members), size)]
+        return groups
 
 
 def _checked(config: Config) -> Config:
@@ -139,7 +139,7 @@ def _checked(config: Config) -> Config:
 
 
 def _shared(member: Member) -> str:
-    """What all members of a pack have in common, as text."""
+    """What all members of a group have in common, as text."""
     flat = {k: v for k, v in flattened(member.config).items() if k not in PER_MEMBER}
     return json.dumps([member.arm, flat], sort_keys=True)
 
@@ -187,10 +187,10 @@ def _sweep(table: dict[str, Any], where: str) -> Sweep:
     measures = tuple(table.get("measures", ["probe"]))
     if unknown := [name for name in measures if name not in MEASURES]:
         raise PlasticError(f"unknown measure {unknown[0]!r} in {where}; choose from: {', '.join(MEASURES)}.")
-    if (pack := table.get("pack", 10)) < 1:
-        raise PlasticError(f"'pack' in {where} is {pack}; it must be at least 1.")
+    if (group := table.get("pack", 10)) < 1:
+        raise PlasticError(f"'pack' in {where} is {group}; it must be at least 1.")
     grids = tuple(_grid(entry, names, where) for entry in table["grid"])
-    return Sweep(table["name"], table.get("question", ""), arms, grids, table.get("settings", {}), measures, pack)
+    return Sweep(table["name"], table.get("question", ""), arms, grids, table.get("settings", {}), measures, group)
 
 
 def _kind(kind: type) -> str:

@@ -34,22 +34,24 @@ def observations(
     values: of the circuit's nodes, where it had any; per layer: activity (units,), eligibility
     (positions, neurons, fan_in), modulator (units,).
     """
-    seen = []
+    observed = []
     for index, layer in enumerate(network.layers):
-        told, shape = circuit.layers[index], (1, 1, layer.positions, layer.neurons)
+        nodes, shape = circuit.layers[index], (1, 1, layer.positions, layer.neurons)
         routed = _tensor(modulator[index]).view(shape)
-        gate = _value(values, told.gate)
-        dendrite = routed.flatten(2) if told.dendrite < 0 else _tensor(values[told.dendrite]).expand(1, 1, layer.units)
-        signals = {name: _tensor(values[node]) for name, node in told.signals}
+        gate = _value(values, nodes.gate)
+        dendrite = (
+            routed.flatten(2) if nodes.dendrite < 0 else _tensor(values[nodes.dendrite]).expand(1, 1, layer.units)
+        )
+        signals = {name: _tensor(values[node]) for name, node in nodes.signals}
         third = ThirdFactor(
-            Modulator(1.0 if gate is None else gate, dendrite), loss=_value(values, told.loss), signals=_Known(signals)
+            Modulator(1.0 if gate is None else gate, dendrite), loss=_value(values, nodes.loss), signals=_Known(signals)
         )
         response = Response(
             _tensor(activity[index]).view(shape), torch.zeros(shape, dtype=torch.float64),
             Summed(layer, summed=_tensor(eligibility[index])[None, None]),
         )  # fmt: skip
-        seen.append(Observation(response, third, routed))
-    return seen
+        observed.append(Observation(response, third, routed))
+    return observed
 
 
 class _Known(dict[str, Tensor]):
@@ -75,9 +77,11 @@ def chip_observations(
     over the steps that learn."""
     activity = [spikes[0].mean(0, dtype=np.float64) for spikes in done.spikes]
     eligibility, modulator, start = [], [], 0
-    told = sent[0] if program.steps is None else sent[0, program.learning_period - 1 :: program.learning_period].mean(0)
+    modulators = (
+        sent[0] if program.steps is None else sent[0, program.learning_period - 1 :: program.learning_period].mean(0)
+    )
     for layer, scale, tag in zip(program.layers, program.scales, tags, strict=True):
-        level = told[start : start + layer.units] / (STEP if program.eligibility == "tag" else 1)
+        level = modulators[start : start + layer.units] / (STEP if program.eligibility == "tag" else 1)
         modulator.append(level / scale["modulator"])
         eligibility.append(tag[0] / scale["tag"])
         start += layer.units

@@ -74,7 +74,7 @@ class LavaChip:
         refuse_to_go_on(presented)
         watch, traces = observer.begin(presented[0].number)
         for k, lava in enumerate(run_fixed(chip.emulator.program, *arrays, seed=chip.presentation.seeds[0])):
-            done, seen = chip.advance(given[k], watch is not None, traces)
+            done, observed = chip.advance(given[k], watch is not None, traces)
             emulated = np.concatenate(done.spikes, axis=2)[0]
             pairs = [(emulated, lava.spikes), (chip.sent[0], lava.modulators)]
             pairs += [(a[0], b) for a, b in zip(chip.emulator.weights, lava.weights, strict=True)]
@@ -83,7 +83,7 @@ class LavaChip:
                     f"Lava and the emulator differ in stimulus {k + 1}; this is a fault of plastic or another "
                     "version of Lava than 0.10.0: see `plastic doctor`."
                 )
-            show(watch, seen)
+            show(watch, observed)
             chip.read_back()
             observer.end(presented[k].number, presented[k].stimulus)
             if k + 1 < len(presented):

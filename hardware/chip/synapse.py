@@ -173,9 +173,9 @@ class _ProbedChip:
         """The same test in Lava; PlasticError where a bit of it differs from the emulator's."""
         spikes, fixation = trial.test[None].astype(np.int32), np.array([int(trial.fixation)])
         for chip, seed in enumerate(self.seeds):
-            (seen,) = run_fixed(program, spikes, fixation, np.array([TARGET], np.int64), seed=seed, tags=True)
-            pairs = [(done.spikes[0][chip], seen.spikes), (tag[chip], seen.tags[0])]
-            pairs += [(sent[chip], seen.modulators), (weight[chip], seen.weights[0])]
+            (observed,) = run_fixed(program, spikes, fixation, np.array([TARGET], np.int64), seed=seed, tags=True)
+            pairs = [(done.spikes[0][chip], observed.spikes), (tag[chip], observed.tags[0])]
+            pairs += [(sent[chip], observed.modulators), (weight[chip], observed.weights[0])]
             if not all(np.array_equal(a, b) for a, b in pairs):
                 raise PlasticError(
                     f"Lava and the emulator differ at {trial.x}; this is a fault of plastic or another version of "
@@ -194,8 +194,8 @@ class _ProbedChip:
         """Means over the repeats, in float units."""
         (scale,) = self.program.scales
         values = [value[:1] if np.ndim(value) else value for value in chips.circuit.values]
-        (seen,) = chip_observations(NETWORK, self.program, values, done, tags, sent)
-        third, changed = seen.third.current, change[:, 0, 0, PROBED] / (scale["weight"] * self.learning_rate)
+        (observed,) = chip_observations(NETWORK, self.program, values, done, tags, sent)
+        third, changed = observed.third.current, change[:, 0, 0, PROBED] / (scale["weight"] * self.learning_rate)
         return Outcome(
             trial.x, trial.fixation, float(tags[0][:, 0, 0, PROBED].mean() / scale["tag"]),
             torch.as_tensor(third.gate).flatten()[0].item(), third.dendrite.flatten()[0].item(),

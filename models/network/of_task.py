@@ -29,7 +29,7 @@ def dense(task: Task, widths: Sequence[int] = (128, 128)) -> Network:
 
 
 def convolutional(task: Task, width: int = 16, depth: int = 6, whole_circuit: bool = False) -> Network:
-    """The first `depth` layers of the VGG-6 of CLAPP and CLAPP++, `width` neurons in the first (128 as published).
+    """The first `depth` layers of the published VGG-6, `width` neurons in the first (128 as published).
 
     whole_circuit: modulatory circuits see every unit instead of a grid of means, which broadcast feedback needs.
     Raises PlasticError for a task without images, or images too small for so many layers.

@@ -82,9 +82,9 @@ class RunLog:
 
 def check_finite(ensemble: Ensemble, row: dict[str, Any], step: int) -> None:
     """PlasticError for a network that diverged. A spiking one falls silent, so its weights are looked at too."""
-    seen = [value for key in ("loss", "activity") for value in row.get(key, []) if value is not None]
+    observed = [value for key in ("loss", "activity") for value in row.get(key, []) if value is not None]
     weights = ensemble.parameters.values()
-    if not (all(map(math.isfinite, seen)) and all(bool(w.isfinite().all()) for w in weights)):
+    if not (all(map(math.isfinite, observed)) and all(bool(w.isfinite().all()) for w in weights)):
         raise PlasticError(
             f"the network diverged by stimulus {step}: its weights or activity are not finite; lower --learning-rate "
             f"(now {ensemble.learning_rate})."

@@ -222,10 +222,10 @@ class _Looking:
     def begin(self, step: int) -> Any:
         record, traces = self.recorder.begin(step) if self.recorder is not None else (None, None)
 
-        def watch(index: int, seen: Observation) -> None:
-            self.found.append(LayerStep.of(seen, self.alone))
+        def watch(index: int, observed: Observation) -> None:
+            self.found.append(LayerStep.of(observed, self.alone))
             if record is not None:
-                record(index, seen)
+                record(index, observed)
 
         return watch, traces
 

@@ -51,14 +51,14 @@ class LayerStep:
     signals: dict[str, Array]
 
     @classmethod
-    def of(cls, seen: Observation, alone: bool) -> LayerStep:
+    def of(cls, observed: Observation, alone: bool) -> LayerStep:
         def plain(value: Any) -> Array:
             array = np.array(torch.as_tensor(float("nan") if value is None else value).cpu().numpy())
             return array[0] if alone and array.ndim > 1 else array
 
-        third = seen.third
+        third = observed.third
         return cls(
-            plain(seen.response.activity), plain(third.current.gate), plain(seen.modulator),
-            plain(seen.response.eligibility.per_synapse()), plain(third.loss),
+            plain(observed.response.activity), plain(third.current.gate), plain(observed.modulator),
+            plain(observed.response.eligibility.per_synapse()), plain(third.loss),
             {name: plain(value) for name, value in third.signals.items()},
         )  # fmt: skip

@@ -96,9 +96,9 @@ class _Recorder:
         self.traces = {}
         return self.watch, self.traces
 
-    def watch(self, index: int, seen: Observation) -> None:
+    def watch(self, index: int, observed: Observation) -> None:
         del index
-        gate = torch.as_tensor(seen.third.current.gate)
+        gate = torch.as_tensor(observed.third.current.gate)
         self.track.gates.append(float((gate != 0).double().mean()))
 
     def end(self, step: int, stimulus: Stimulus) -> None:

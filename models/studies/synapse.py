@@ -201,7 +201,7 @@ class _Trials:
                 self.simulator.restore({k: v.clone() for k, v in self.warm.items()}, WARM_UP)
             for name in self.circuit:
                 self.simulator.parameters[name][:] = self.start[name] * self.planned[trial].circuit
-        return (lambda _, seen: self.observed.append(seen)), None
+        return (lambda _, one: self.observed.append(one)), None
 
     def end(self, step: int, stimulus: Stimulus) -> None:
         del stimulus
@@ -216,12 +216,12 @@ class _Trials:
             self.outcomes.append(self._outcome(self.planned[trial], change))
 
     def _outcome(self, trial: Trial, change: float) -> Outcome:
-        (seen,) = self.observed
-        third, eligibility = seen.third.current, seen.response.eligibility.per_synapse()
+        (one,) = self.observed
+        third, eligibility = one.third.current, one.response.eligibility.per_synapse()
         gate = float(torch.as_tensor(third.gate).flatten()[0])
         return Outcome(
             trial.x, trial.fixation, eligibility.flatten()[PROBED].item(), gate, third.dendrite.flatten()[0].item(),
-            seen.modulator.item(), change,
+            one.modulator.item(), change,
         )  # fmt: skip
 
 

@@ -17,8 +17,8 @@ Recent = dict[int, deque[Tensor]]  # by layer: responses (members, 1, units)
 def remember(recent: Recent) -> Watch:
     """A watch that keeps the last responses of every layer."""
 
-    def watch(index: int, seen: Observation) -> None:
-        recent.setdefault(index, deque(maxlen=RECENT)).append(seen.response.activity.flatten(2).clone())
+    def watch(index: int, observed: Observation) -> None:
+        recent.setdefault(index, deque(maxlen=RECENT)).append(observed.response.activity.flatten(2).clone())
 
     return watch
 
@@ -30,13 +30,13 @@ def layer_metrics(into: dict[str, list[float | None]], recent: Recent | None = N
     The last three are of the batch or, given `recent`, of the responses there; None of a single one.
     """
 
-    def watch(index: int, seen: Observation) -> None:
-        gate = seen.third.current.gate
+    def watch(index: int, observed: Observation) -> None:
+        gate = observed.third.current.gate
         opened = (gate != 0).double().mean().item() if isinstance(gate, Tensor) else float(gate != 0)
-        loss = seen.third.loss
+        loss = observed.third.loss
         into.setdefault("loss", []).append(None if loss is None else loss.mean().item())
         into.setdefault("open_gates", []).append(opened)
-        activity = seen.response.activity.flatten(2)
+        activity = observed.response.activity.flatten(2)
         into.setdefault("activity", []).append(activity.mean().item())
         if activity.isfinite().all():
             several = activity if recent is None else torch.cat(list(recent.get(index, [activity])), 1)

@@ -36,14 +36,14 @@ def layer_sizes(ensemble: Ensemble) -> list[LayerSize]:
     if not like.is_floating_point():
         parameters = {name: value.double() for name, value in parameters.items()}
         like = next(iter(parameters.values()))
-    seen: dict[int, Observation] = {}
+    observed: dict[int, Observation] = {}
     known = frozenset(parameters)
     decay = ensemble.settings.statistics_decay
     learner = Learner(network, rule, parameters, lambda *_: None, known, statistics_decay=decay)
     responses = [_silent(layer, like.new_zeros(1, streams, layer.positions, layer.neurons)) for layer in network.layers]
     fixation = like.new_ones(1, streams, 1)
-    learner.learn(responses, fixation, like.new_zeros(1, streams, network.classes), seen.__setitem__)
-    return [_size(ensemble, index, seen[index], streams) for index in range(len(network.layers))]
+    learner.learn(responses, fixation, like.new_zeros(1, streams, network.classes), observed.__setitem__)
+    return [_size(ensemble, index, observed[index], streams) for index in range(len(network.layers))]
 
 
 def _silent(layer: Layer, activity: Tensor) -> Response:
@@ -54,11 +54,11 @@ def _silent(layer: Layer, activity: Tensor) -> Response:
     return Response(activity, activity, eligibility, input_activity=activity.new_zeros(activity.shape[:2]))
 
 
-def _size(ensemble: Ensemble, index: int, seen: Observation, streams: int) -> LayerSize:
+def _size(ensemble: Ensemble, index: int, observed: Observation, streams: int) -> LayerSize:
     layer = ensemble.network.layers[index]
-    signals = {name: _own_shape(value, streams) for name, value in seen.third.signals.items()}
+    signals = {name: _own_shape(value, streams) for name, value in observed.third.signals.items()}
     circuit = {k: tuple(v.shape[1:]) for k, v in circuit_weights(ensemble.parameters, index).items()}
-    also = tuple(CONTEXT_SIGNALS.values()) if seen.third.context is not None else ()
+    also = tuple(CONTEXT_SIGNALS.values()) if observed.third.context is not None else ()
     also += (ROUNDING,) if ensemble.simulator.rounds else ()
     weights = frozenset(k for k, shape in circuit.items() if len(shape) == 2)
     own = signals | {k: circuit[k] for k in circuit if k in weights}
@@ -156,15 +156,15 @@ def _per_stream(value: Any, like: Tensor) -> Tensor:
 
 # by name of the signal: its value at the stimulus end, before the weights change
 AT_THE_END: dict[str, Callable[[_Seen, Sequence[Selector]], Tensor]] = {
-    "eligibility": lambda seen, at: seen.final_eligibility(at),
-    "activity": lambda seen, at: _select(seen.observation.response.activity[0], at),
-    "gate": lambda seen, at: _select(_per_stream(seen.observation.third.current.gate, seen.observation.modulator), at)[
+    "eligibility": lambda end, at: end.final_eligibility(at),
+    "activity": lambda end, at: _select(end.observation.response.activity[0], at),
+    "gate": lambda end, at: _select(_per_stream(end.observation.third.current.gate, end.observation.modulator), at)[
         ..., 0
     ],
-    "dendrite": lambda seen, at: _select(seen.routed(seen.observation.third.current.dendrite), at),
-    "modulator": lambda seen, at: _select(seen.observation.modulator[0], at),
-    "loss": lambda seen, at: _select(_per_stream(seen.observation.third.loss, seen.observation.modulator), at)[..., 0],
-    "weight": lambda seen, at: _select(seen.weights["weight"], at),
+    "dendrite": lambda end, at: _select(end.routed(end.observation.third.current.dendrite), at),
+    "modulator": lambda end, at: _select(end.observation.modulator[0], at),
+    "loss": lambda end, at: _select(_per_stream(end.observation.third.loss, end.observation.modulator), at)[..., 0],
+    "weight": lambda end, at: _select(end.weights["weight"], at),
 }
 
 
@@ -224,50 +224,50 @@ class Recorder:
         weights = {k: v[0] for k, v in circuit_weights(parameters, index).items()}
         weights["weight"] = parameters[f"{layer_name(index)}.weight"][0]
         period = settings.spiking.learning_period if settings.spiking is not None else 1
-        seen = _Seen(layer, rule, period, observation, self.traces.get(index, []), weights)
+        observed = _Seen(layer, rule, period, observation, self.traces.get(index, []), weights)
         for variable in self._due:
             if variable.layer == index + 1:
-                self.values[variable.name] = self._sample(variable, seen)
+                self.values[variable.name] = self._sample(variable, observed)
 
-    def _sample(self, variable: Variable, seen: _Seen) -> Sample:
+    def _sample(self, variable: Variable, observed: _Seen) -> Sample:
         """Samples of one variable: (samples, …)."""
         name, at = variable.signal.name, self._at[variable.name]
         if name == "weight_change":  # the weight, until it has changed
-            return _numpy(_select(seen.weights["weight"], at))
+            return _numpy(_select(observed.weights["weight"], at))
         if name == ROUNDING.name:  # the weight as it would be without, until it has changed
-            return _numpy(_select(seen.weights["weight"], at) + self._product(seen, at))
+            return _numpy(_select(observed.weights["weight"], at) + self._product(observed, at))
         if variable.own:
-            return _numpy(self._own(variable, seen))[None]
+            return _numpy(self._own(variable, observed))[None]
         if name in AT_THE_END and (name != "eligibility" or variable.axis.clock == "stimulus"):
-            return _numpy(AT_THE_END[name](seen, at))[None]
+            return _numpy(AT_THE_END[name](observed, at))[None]
         if name in CONTEXT_SIGNALS:
-            return _numpy(self._context(name, at, seen))[None]
-        steps = seen.running_eligibility(at) if name == "eligibility" else seen.steps(name, at)
+            return _numpy(self._context(name, at, observed))[None]
+        steps = observed.running_eligibility(at) if name == "eligibility" else observed.steps(name, at)
         taken = steps[-1:] if variable.axis.clock == "stimulus" else steps[:: variable.axis.every]
         spikes = name in ("spike", "pre_spike") and self.ensemble.settings.spiking is not None
         return _numpy(taken.to(torch.uint8) if spikes else taken)
 
-    def _product(self, seen: _Seen, at: Sequence[Selector]) -> Tensor:
+    def _product(self, observed: _Seen, at: Sequence[Selector]) -> Tensor:
         """η m_i e_ij of chosen synapses of one stream."""
         position, post, pre = at if len(at) == 3 else (slice(0, 1), *at)
-        eligibility = seen.final_eligibility((slice(0, 1), position, post, pre))[0]
-        modulator = _select(seen.observation.modulator[0], (slice(0, 1), position, post))[0]
+        eligibility = observed.final_eligibility((slice(0, 1), position, post, pre))[0]
+        modulator = _select(observed.observation.modulator[0], (slice(0, 1), position, post))[0]
         product = self.ensemble.learning_rate * modulator[..., None] * eligibility
         return product if len(at) == 3 else product[0]
 
-    def _own(self, variable: Variable, seen: _Seen) -> Tensor:
+    def _own(self, variable: Variable, observed: _Seen) -> Tensor:
         name, at = variable.signal.name, self._at[variable.name]
-        if name in seen.weights:
-            return _select(seen.weights[name], at)
-        value = _per_stream(seen.observation.third.signals[name], seen.observation.modulator)
+        if name in observed.weights:
+            return _select(observed.weights[name], at)
+        value = _per_stream(observed.observation.third.signals[name], observed.observation.modulator)
         return _select(value if "unit" in variable.of else value[..., 0], at)
 
-    def _context(self, name: str, at: Sequence[Selector], seen: _Seen) -> Tensor:
-        context = seen.observation.third.context
+    def _context(self, name: str, at: Sequence[Selector], observed: _Seen) -> Tensor:
+        context = observed.observation.third.context
         assert context is not None
         if name == "context_dendrite":
-            return _select(seen.routed(context.dendrite), at)
-        return _select(_per_stream(context.gate, seen.observation.modulator), at)[..., 0]
+            return _select(observed.routed(context.dendrite), at)
+        return _select(_per_stream(context.gate, observed.observation.modulator), at)[..., 0]
 
 
 def _numpy(value: Tensor) -> Sample:

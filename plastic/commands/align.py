@@ -114,15 +114,15 @@ def parse_arm(text: str) -> tuple[str, str, tuple[str, ...]]:
 
 def table(name: str, reference: str, rows: list[dict[str, Any]]) -> Table:
     """Per layer: cosine and norm ratio before, half way and at the end of training."""
-    shown = [rows[0], rows[len(rows) // 2], rows[-1]]
+    displayed = [rows[0], rows[len(rows) // 2], rows[-1]]
     result = Table(title=f"{name} beside {reference}: cosine of the updates (ratio of their norms)")
     result.add_column("layer", justify="right")
-    for row in shown:
+    for row in displayed:
         result.add_column(f"after {row['step']} stimuli", justify="right")
     lateral = sorted(rows[0].get("lateral", {}))
     for matrix in lateral:
         result.add_column(f"cos({matrix}, Qᵀ{matrix}Q) at the end", justify="right")
     for layer in range(len(rows[0]["cosine"])):
-        cells = [f"{row['cosine'][layer]:+.3f} ({row['norm_ratio'][layer]:.2g})" for row in shown]
+        cells = [f"{row['cosine'][layer]:+.3f} ({row['norm_ratio'][layer]:.2g})" for row in displayed]
         result.add_row(str(layer + 1), *cells, *(f"{rows[-1]['lateral'][m][layer]:+.3f}" for m in lateral))
     return result

@@ -128,9 +128,9 @@ class Export:
             raise PlasticError(f"unknown format {self.to!r}; --to is one of: {', '.join(FORMATS)}.")
         self._refuse_unread()
         record = {"run": str(self.source), "to": self.to, "out": str(self.out)} | FORMATS[self.to](self)
-        shown = (f"{key} {value}" for key, value in record.items() if not isinstance(value, list | dict))
+        displayed = (f"{key} {value}" for key, value in record.items() if not isinstance(value, list | dict))
         console = Console(stderr=self.json)
-        console.print(", ".join(shown), soft_wrap=True, highlight=False)
+        console.print(", ".join(displayed), soft_wrap=True, highlight=False)
         if self.json:
             print(json.dumps(record))
         return 0

@@ -88,16 +88,16 @@ class Traces:
         from plastic.traces.view import view
 
         run, console = open_run(self.run_folder), Console(stderr=self.json)
-        shown = view(run, *chosen(run, self.synapse, self.window, self.stream, self.position))
+        displayed = view(run, *chosen(run, self.synapse, self.window, self.stream, self.position))
         if self.print:
-            for table in tables(shown):
+            for table in tables(displayed):
                 print_whole(console, table)
         else:
             out = self.out or self.run_folder / "traces.png"
-            save_synapse(out, run, shown)
+            save_synapse(out, run, displayed)
             console.print(f"figure: {out}", soft_wrap=True)
         if self.json:
-            print(json.dumps(record(shown)))
+            print(json.dumps(record(displayed)))
         return 0
 
 

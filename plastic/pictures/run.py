@@ -22,21 +22,21 @@ __all__ = ["BLUE", "GREEN", "GREY", "ORANGE", "PURPLE", "SHADES", "draw_check", 
 
 def draw_run(path: Path, config: Config, run: Run, result: dict[str, Any]) -> None:
     """Write the picture (PNG): left the learning curve, right one synapse of the top layer at work, if recorded."""
-    shown = _synapse_of(run)
-    height = max(8.2, 0.75 * len(shown.courses)) if shown else 8.2
-    figure = Figure(figsize=(13 if shown else 6, height), layout="constrained")
+    displayed = _synapse_of(run)
+    height = max(8.2, 0.75 * len(displayed.curves)) if displayed else 8.2
+    figure = Figure(figsize=(13 if displayed else 6, height), layout="constrained")
     figure.suptitle(
         f"{result['rule']} on {result['backend']}, {config.stimuli.data}, optimizer {config.training.optimizer}, "
         f"seed {config.seed}",
         fontsize=12,
     )
-    halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.35)) if shown else [figure.subfigures(1, 1)]
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1, 1.35)) if displayed else [figure.subfigures(1, 1)]
     axes = halves[0].subplots(4, 1, sharex=True, height_ratios=(2, 1, 1, 1))
     _learning_curves(axes, run.metrics, result, config.training.batch == 1)
-    if shown:
+    if displayed:
         streams = config.training.batch or 1
         note = f"of one of {streams} streams; the weight sums over all" if streams > 1 else "of the only stream"
-        draw_synapse(halves[1], run, shown, note)
+        draw_synapse(halves[1], run, displayed, note)
     write_figure(path, figure, dpi=110)
 
 

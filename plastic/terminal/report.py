@@ -120,7 +120,7 @@ class LiveDisplay:
     """
 
     def __init__(self, console: Console, title: str, unit: str) -> None:
-        self.unit, self.latest, self.shown = unit, dict[str, Any](), False
+        self.unit, self.latest, self.displayed = unit, dict[str, Any](), False
         self.progress = Progress(
             TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("stimuli"),
             TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console,
@@ -134,7 +134,7 @@ class LiveDisplay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.shown:
+        if self.displayed:
             self.live.__exit__(kind, error, trace)
             if not self.live.console.is_terminal:
                 self.live.console.line()  # which rich leaves out where a file or a pipe reads
@@ -144,9 +144,9 @@ class LiveDisplay:
         self.latest |= row
         self.progress.update(self.task, completed=row["step"], total=row["steps"])
         self.live.update(self._render())
-        if not self.shown:
+        if not self.displayed:
             self.live.__enter__()
-            self.shown = True
+            self.displayed = True
 
     def _render(self) -> Table:
         grid = Table.grid()

@@ -12,7 +12,7 @@ from rich.table import Table
 from plastic.errors import PlasticError
 from plastic.traces.figure import BLUE, GREY, ORANGE, label, mark_boundaries, save
 from plastic.traces.opened import Run
-from plastic.traces.view import Course, View
+from plastic.traces.view import Curve, View
 
 BLOCK = 2_000_000  # numbers compared at a time
 
@@ -113,7 +113,7 @@ def compare_table(a: Run, b: Run, found: list[dict[str, Any]]) -> Table:
 
 def save_comparison(out: Path, a: Run, b: Run, one: View, other: View) -> None:
     """Left both runs over each other, right A − B, for all signals of the synapse that both have."""
-    names = [n for n in one.courses if n in other.courses]
+    names = [n for n in one.curves if n in other.curves]
     figure = Figure(figsize=(11, 0.75 * len(names) + 1.6), layout="constrained")
     axes = figure.subplots(len(names), 2, sharex=True, squeeze=False, width_ratios=(1.6, 1))
     same = [(s.fixation, s.label) for s in one.stimuli] == [(s.fixation, s.label) for s in other.stimuli]
@@ -124,7 +124,7 @@ def save_comparison(out: Path, a: Run, b: Run, one: View, other: View) -> None:
     )
     axes[0, 1].set_title("A − B", fontsize=9)
     for (left, right), name in zip(axes, names, strict=True):
-        _row(left, right, a, one.courses[name], other.courses[name])
+        _row(left, right, a, one.curves[name], other.curves[name])
         for axis in (left, right):
             axis.tick_params(labelsize=6)
             mark_boundaries(axis, one)
@@ -133,31 +133,31 @@ def save_comparison(out: Path, a: Run, b: Run, one: View, other: View) -> None:
     save(figure, out)
 
 
-def _row(left: Any, right: Any, run: Run, x: Course, y: Course) -> None:
+def _row(left: Any, right: Any, run: Run, x: Curve, y: Curve) -> None:
     """One signal of both runs, and its difference."""
     left.set_ylabel(label(x), fontsize=7)
     _, i, j = np.intersect1d(x.time, y.time, return_indices=True)
     difference = x.value[i].astype(np.float64) - y.value[j]
     if run.spiking and x.name in ("pre_spike", "spike"):
-        for course, height, colour in ((x, 1, BLUE), (y, 0, ORANGE)):
-            left.eventplot(course.time[course.value > 0], lineoffsets=height, linelengths=0.7, colors=colour)
+        for curve, height, colour in ((x, 1, BLUE), (y, 0, ORANGE)):
+            left.eventplot(curve.time[curve.value > 0], lineoffsets=height, linelengths=0.7, colors=colour)
         left.set_yticks([1, 0], ["A", "B"])
         left.set_ylim(-0.6, 1.6)
         right.vlines(x.time[i], 0, difference, color=GREY, lw=1)
         right.axhline(0, color=GREY, lw=0.5)
         return
-    for course, style in ((x, {"color": BLUE, "lw": 1.6}), (y, {"color": ORANGE, "lw": 1, "ls": "--"})):
-        _draw(left, run, course, course.value.astype(np.float64), style)
-    apart = Course(x.name, x.symbol, x.unit, x.clock, x.stimulus[i], x.time[i], x.value[i])
+    for curve, style in ((x, {"color": BLUE, "lw": 1.6}), (y, {"color": ORANGE, "lw": 1, "ls": "--"})):
+        _draw(left, run, curve, curve.value.astype(np.float64), style)
+    apart = Curve(x.name, x.symbol, x.unit, x.clock, x.stimulus[i], x.time[i], x.value[i])
     _draw(right, run, apart, difference, {"color": GREY, "lw": 1})
 
 
-def _draw(axis: Any, run: Run, course: Course, values: Any, style: dict[str, Any]) -> None:
-    if course.clock == "step" and run.spiking:
-        for one in np.unique(course.stimulus):  # all begins at rest again
-            chosen = course.stimulus == one
-            axis.plot(course.time[chosen], values[chosen], **style)
+def _draw(axis: Any, run: Run, curve: Curve, values: Any, style: dict[str, Any]) -> None:
+    if curve.clock == "step" and run.spiking:
+        for one in np.unique(curve.stimulus):  # all begins at rest again
+            chosen = curve.stimulus == one
+            axis.plot(curve.time[chosen], values[chosen], **style)
         return
     length = int(run.traces.attrs["time_steps"])
-    edges = np.append(course.time, course.time[-1] + length) if len(course.time) else course.time
+    edges = np.append(curve.time, curve.time[-1] + length) if len(curve.time) else curve.time
     axis.step(edges, np.append(values, values[-1:]), where="post", **style)

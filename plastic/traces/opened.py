@@ -61,9 +61,9 @@ class Run:
         axes = list(dataset.attrs.get("time_axes", []))
         last = {axis: f"{axis}_stimulus" if f"{axis}_stimulus" in dataset else axis for axis in axes}
         counts = written(self.path / STORE, list(last.values()))
-        shown = {axis: slice(0, counts[name]) for axis, name in last.items() if axis in dataset.dims}
+        displayed = {axis: slice(0, counts[name]) for axis, name in last.items() if axis in dataset.dims}
         extra = [name for name in (*last.values(), "fixation", "label") if name in dataset]
-        dataset = dataset.isel(shown).set_coords(extra)
+        dataset = dataset.isel(displayed).set_coords(extra)
         for variable in dataset.variables.values():
             variable.attrs.pop("_FillValue", None)
         chosen = dataset[[name for name in dataset.attrs["variables"] if name in dataset]]

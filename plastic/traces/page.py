@@ -57,9 +57,9 @@ def page(run: Run, window: Window | None, served: bool) -> str:
 def describe(run: Run, window: Window | None, served: bool) -> dict[str, Any]:
     """All that the page knows of a run, and the values unless they are served."""
     chosen, attributes = _variables(run, window), run.traces.attrs
-    shown = window or typical_window(run)
+    displayed = window or typical_window(run)
     layers = [int(a.attrs["layer"]) for a in chosen.values()]
-    synapse = liveliest(run, layers[-1], shown) if run.signals("weight", layers[-1]) else None
+    synapse = liveliest(run, layers[-1], displayed) if run.signals("weight", layers[-1]) else None
     stimuli, steps = run.traces.isel(stimulus=_within(run.traces["stimulus"].values, window)), attributes["time_steps"]
     result = run.result or {}
     kept = ("rule", "equation", "citation", "record", "steps", "time_steps", "threshold", "layers", "learning_rate")
@@ -81,9 +81,9 @@ def describe(run: Run, window: Window | None, served: bool) -> dict[str, Any]:
             "pre": synapse.pre if synapse else 0,
             "stream": 0,
             "position": synapse.position if synapse else 0,
-            "stimulus": shown[0],
-            "from": (shown[0] - 1) * steps,
-            "to": min(shown[1], shown[0] + 5) * steps,
+            "stimulus": displayed[0],
+            "from": (displayed[0] - 1) * steps,
+            "to": min(displayed[1], displayed[0] + 5) * steps,
         },
     }
 
@@ -143,7 +143,7 @@ def _axes(run: Run, window: Window | None) -> dict[str, Any]:
 
 def _describe(name: str, array: xarray.DataArray, values: NDArray[Any] | None) -> dict[str, Any]:
     attributes, axis = array.attrs, str(array.dims[0])
-    shown = {
+    displayed = {
         "name": name,
         "axis": axis,
         "clock": "stimulus" if axis.startswith("stimulus") else "step",
@@ -152,7 +152,7 @@ def _describe(name: str, array: xarray.DataArray, values: NDArray[Any] | None) -
         **{key: attributes[key] for key in ("signal", "symbol", "layer", "axes", "own", "size")},
         "dtype": packable(array.dtype),
     }
-    return shown if values is None else shown | _packed(values)
+    return displayed if values is None else displayed | _packed(values)
 
 
 def packable(dtype: np.dtype[Any]) -> str:

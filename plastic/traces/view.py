@@ -34,7 +34,7 @@ class Synapse:
 
 
 @dataclass(frozen=True)
-class Course:
+class Curve:
     """One signal over time. `time` is in steps of 1 ms since the run began (rate networks: in stimuli)."""
 
     name: str
@@ -62,7 +62,7 @@ class View:
     """The signals of one synapse in a window of stimuli."""
 
     synapse: Synapse
-    courses: dict[str, Course]
+    curves: dict[str, Curve]
     stimuli: list[Boundary]
 
 
@@ -109,11 +109,11 @@ def _at_work(run: Run, window: tuple[int, int]) -> bool:
     """Whether a good part of the stimuli modulated the top layer, if that was recorded (of the first stream)."""
     for array in run.signals("modulator", len(run.traces.attrs["layers"])):
         stimulus = _stimuli(array)
-        shown = (stimulus >= window[0]) & (stimulus <= window[1])
-        if not shown.any():
+        displayed = (stimulus >= window[0]) & (stimulus <= window[1])
+        if not displayed.any():
             continue  # recorded at other stimuli
-        modulated = (array.isel(stream=0).values[shown] != 0).reshape(shown.sum(), -1).any(1)
-        return len(np.unique(stimulus[shown][modulated])) >= WORKING * len(np.unique(stimulus[shown]))
+        modulated = (array.isel(stream=0).values[displayed] != 0).reshape(displayed.sum(), -1).any(1)
+        return len(np.unique(stimulus[displayed][modulated])) >= WORKING * len(np.unique(stimulus[displayed]))
     return True
 
 
@@ -122,14 +122,14 @@ def view(run: Run, synapse: Synapse, window: tuple[int, int], names: Sequence[st
 
     Raises PlasticError where nothing was recorded of this synapse, or not during these stimuli.
     """
-    courses: dict[str, Course] = {}
+    curves: dict[str, Curve] = {}
     missing = {"post", "pre"}  # unless something of this neuron was recorded
     for name in names or _names(run, synapse.layer):
         for array in run.signals(name, synapse.layer):
-            for course in _courses(run, array, synapse, window):
-                courses.setdefault(course.name, course)
+            for curve in _courses(run, array, synapse, window):
+                curves.setdefault(curve.name, curve)
                 missing -= set(array.attrs["axes"])
-    if not courses or (missing and names is None):
+    if not curves or (missing and names is None):
         first, last = window
         recorded = ", ".join(f"{x}:{y}" for x, y in bouts(run)[:12])
         raise PlasticError(
@@ -137,7 +137,7 @@ def view(run: Run, synapse: Synapse, window: tuple[int, int], names: Sequence[st
             f"{synapse.position} in the stimuli {first}:{last}; recorded stimuli: {recorded}, …; recorded signals: "
             f"{run.traces.attrs['record']}."
         )
-    return View(synapse, courses, _boundaries(run, window, synapse.stream))
+    return View(synapse, curves, _boundaries(run, window, synapse.stream))
 
 
 def _names(run: Run, layer: int) -> list[str]:
@@ -146,7 +146,7 @@ def _names(run: Run, layer: int) -> list[str]:
     return [name for name in ORDER if name in recorded] + own
 
 
-def _courses(run: Run, array: xarray.DataArray, synapse: Synapse, window: tuple[int, int]) -> Iterator[Course]:
+def _courses(run: Run, array: xarray.DataArray, synapse: Synapse, window: tuple[int, int]) -> Iterator[Curve]:
     """The signal of the synapse, if it was recorded; component by component where it is not one per neuron."""
     axes, sizes = array.attrs["axes"], array.attrs["size"]
     if "site" in axes:  # the map below, which all synapses of a convolution read
@@ -167,20 +167,22 @@ def _courses(run: Run, array: xarray.DataArray, synapse: Synapse, window: tuple[
 
 def _course(
     run: Run, array: xarray.DataArray, at: dict[str, int], window: tuple[int, int], suffix: str
-) -> Iterator[Course]:
+) -> Iterator[Curve]:
     """One component of a signal; nothing if it was not recorded."""
     clock, stimulus = str(array.dims[0]), _stimuli(array)
     begin, end = np.searchsorted(stimulus, [window[0], window[1] + 1])
     places = {axis: np.flatnonzero(array.coords[axis].values == index) for axis, index in at.items()}
     if begin == end or not all(len(place) for place in places.values()):
         return
-    shown = array.isel({clock: slice(int(begin), int(end))} | {axis: int(place[0]) for axis, place in places.items()})
+    displayed = array.isel(
+        {clock: slice(int(begin), int(end))} | {axis: int(place[0]) for axis, place in places.items()}
+    )
     stimulus = stimulus[begin:end]
     steps = int(run.traces.attrs["time_steps"])
     time = (stimulus - 1) * steps if clock == "stimulus" else array.coords["time"].values[begin:end]
     kind = "stimulus" if clock == "stimulus" else "step"
     name, symbol, unit = (str(array.attrs[key]) for key in ("signal", "symbol", "units"))
-    yield Course(name + suffix, symbol + suffix, unit, kind, stimulus, time, shown.values)
+    yield Curve(name + suffix, symbol + suffix, unit, kind, stimulus, time, displayed.values)
 
 
 def _boundaries(run: Run, window: tuple[int, int], stream: int) -> list[Boundary]:

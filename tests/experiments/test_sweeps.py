@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from plastic.cli import main
 from plastic.config.flat import flattened
 from plastic.errors import PlasticError
-from plastic.experiments.sweeps.pack import run_pack
+from plastic.experiments.sweeps.group import run_group
 from plastic.experiments.sweeps.run import RESULTS, run_sweep
 from plastic.experiments.sweeps.spec import PER_MEMBER, Member, read_sweep
 from plastic.experiments.sweeps.store import Store, read_rows
@@ -94,13 +94,13 @@ def test_every_arm_meets_every_grid_that_does_not_leave_it_out(tiny: Path) -> No
 
 def test_packs_hold_every_member_once_and_share_what_an_ensemble_shares(tiny: Path) -> None:
     sweep = read_sweep(tiny)
-    packs = sweep.packs()
-    assert sorted(m.key for pack in packs for m in pack) == sorted(m.key for m in sweep.members())
-    assert max(map(len, packs)) == 2
-    for pack in packs:
-        shared = [{k: v for k, v in flattened(m.config).items() if k not in PER_MEMBER} for m in pack]
+    groups = sweep.groups()
+    assert sorted(m.key for group in groups for m in group) == sorted(m.key for m in sweep.members())
+    assert max(map(len, groups)) == 2
+    for group in groups:
+        shared = [{k: v for k, v in flattened(m.config).items() if k not in PER_MEMBER} for m in group]
         assert all(one == shared[0] for one in shared)
-        assert len({m.arm for m in pack}) == 1
+        assert len({m.arm for m in group}) == 1
 
 
 def test_a_member_of_a_pack_is_the_run_of_the_same_settings(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +127,7 @@ def test_a_sweep_trains_on_the_chip_that_simulate_trains_on(
     monkeypatch.chdir(tmp_path)
     said = {"rule": "clapp", "backend": "loihi", "levels": 2, "train_size": 64, "width": 16, "steps": 300}
     member = Member.of("clapp", said, ("probe",))
-    row = run_pack((member,))[0]
+    row = run_group((member,))[0]
     options = [part for name, value in said.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     assert main(["simulate", *options, "--record", "none", "--out", "single", "--json"]) == 0
     alone = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -55,8 +55,8 @@ class ReferenceSimulator:
         responses = reference.respond(self.network, self.rule, self.step, weights, _inside(spikes), trace)
         for index, layer in enumerate(self.network.layers):
             if traces is not None and trace is not None:
-                shown = [vars(step[index]) for step in trace]
-                traces[index] = [LayerTrace(**{k: _outside(np.stack([s[k] for s in shown])) for k in shown[0]})]
+                recorded = [vars(step[index]) for step in trace]
+                traces[index] = [LayerTrace(**{k: _outside(np.stack([s[k] for s in recorded])) for k in recorded[0]})]
             one = responses[index]
             eligibility: Eligibility = Summed(layer, _outside(one.eligibility))
             trains = None
@@ -103,14 +103,14 @@ class ReferenceLearner:
         self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None = None
     ) -> None:
         """Update all weights after one stimulus; `watch(layer, observation)` sees each layer before."""
-        shown = list(responses)
+        given = list(responses)
         truth = self._reference()
-        inside = [_response_inside(response) for response in shown]
+        inside = [_response_inside(response) for response in given]
         if self.rule.stepwise:
             inside = truth.weighted(inside, _inside(fixation), _inside(target))
         factors = truth.third_factors(inside, _inside(fixation), _inside(target))
         if watch is not None:
-            for index, (response, third) in enumerate(zip(shown, factors, strict=True)):
+            for index, (response, third) in enumerate(zip(given, factors, strict=True)):
                 routed = _outside(truth.routed(index, third.current.value))
                 watch(index, Observation(response, _third_outside(third), routed))
         truth.learn(inside, factors, _inside(target))

@@ -123,13 +123,13 @@ def respond(
     for t in range(steps):
         before = spikes[t - 1] if t > 0 else np.zeros_like(spikes[0])
         arriving = [before, *(state.spike for state in states)]  # all as they were one step ago
-        emitted, shown = spikes[t], []
+        emitted, recorded = spikes[t], []
         for index, (layer, state) in enumerate(zip(network.layers, states, strict=True)):
             weight = weights[f"layer{index + 1}.weight"]
-            shown.append(advance(layer, state, weight, arriving[index], emitted, t, rule.mask, constants))
+            recorded.append(advance(layer, state, weight, arriving[index], emitted, t, rule.mask, constants))
             emitted = state.spike
         if trace is not None:
-            trace.append(shown)
+            trace.append(recorded)
     return [LayerResponse(s.spike_count / steps, s.post_sum / steps, s.eligibility, s.arrived / steps) for s in states]
 
 
@@ -178,8 +178,8 @@ class Reference:
         given: dict[str, Any] = {"target": target if "target" in reads else None}
         above = above_before = None
         if "error" in reads:
-            shown = None if self.stepwise is None else self.stepwise.error
-            given["error"] = error = self.error(responses, target) if shown is None else shown
+            of_steps = None if self.stepwise is None else self.stepwise.error
+            given["error"] = error = self.error(responses, target) if of_steps is None else of_steps
             above = Above(self.weights["readout.weight"], -error[:, None], np.ones_like(error[:, None]))
         if "top_context" in reads:
             given["top_context"] = self.context(len(responses) - 1, responses[-1])

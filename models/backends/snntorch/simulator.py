@@ -122,11 +122,11 @@ class SnnTorchSimulator:
             trains = None
             if steps <= self.chunk or self.rule.stepwise:
                 below, eligibility, trace = self._advance(index, state, parameters, below, 0)
-                shown = [trace]
+                recorded = [trace]
                 if self.rule.stepwise:
                     trains = SpikeTrains(trace.spike, trace.pre_spike.mean((3, 4)))
             else:
-                emitted, shown = self._long(index, state, parameters, below, traces is not None)
+                emitted, recorded = self._long(index, state, parameters, below, traces is not None)
                 eligibility = Replay(
                     layer, simulator=self, index=index, parameters=parameters, below=below, emitted=emitted
                 )
@@ -134,7 +134,7 @@ class SnnTorchSimulator:
                 if self.rule.sides == "both":  # the next stimulus credits it again
                     eligibility = Summed(layer, summed=eligibility.per_synapse())
             if traces is not None:
-                traces[index] = shown
+                traces[index] = recorded
             yield self._response(state, eligibility, steps, trains)
 
     def _long(
@@ -142,15 +142,15 @@ class SnnTorchSimulator:
     ) -> tuple[Tensor, list[LayerTrace]]:
         """One layer through a long stimulus, a chunk at a time: its spikes, a byte each, and its signals if shown."""
         emitted = [torch.zeros_like(state.spike.flatten(2)[:, None], dtype=torch.uint8)]
-        shown: list[LayerTrace] = []
+        recorded: list[LayerTrace] = []
         for start, part in self.chunks(below, self.network.layers[index]):
             if shows or self.rule.reads & {"above", "input_activity"}:
                 spike, _, trace = self._advance(index, state, parameters, part.to(state.spike), start)
-                shown += [trace] if shows else []
+                recorded += [trace] if shows else []
             else:
                 spike = self._fire(index, state, parameters, part.to(state.spike))[2].flatten(3)
             emitted.append(spike[:, 1:].to(torch.uint8))
-        return torch.cat(emitted, dim=1), shown
+        return torch.cat(emitted, dim=1), recorded
 
     def replay(self, index: int, parameters: Parameters, below: Tensor, emitted: Tensor) -> Iterator[Eligibility]:
         """One layer once more over the spikes it got and gave: the factors of its eligibility, a chunk at a time."""

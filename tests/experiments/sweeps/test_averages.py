@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from plastic.experiments.studies.courses import by_task, course
+from plastic.experiments.studies.curves import by_task, curve
 from plastic.experiments.sweeps.averages import command_of, median_ratio, side_by_side, write_result
 
 
@@ -34,9 +34,9 @@ def test_courses_are_means_over_seeds_by_task_and_arm() -> None:
         "m=4, P=40": {"bp": 2, "clapp": 1},
         "m=2, P=80": {"bp": 1},
     }
-    means = course(found["m=4, P=40"]["bp"], lambda point: point["probe"])
+    means = curve(found["m=4, P=40"]["bp"], lambda point: point["probe"])
     assert means == [[0.5, 1.0], [0.75, 1.5], [None, None]]
-    assert course(found["m=2, P=80"]["bp"], lambda point: point["probe"][0]) == [0.33333]
+    assert curve(found["m=2, P=80"]["bp"], lambda point: point["probe"][0]) == [0.33333]
 
 
 @dataclass

@@ -9,8 +9,8 @@ import torch
 from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.errors import PlasticError
+from plastic.experiments.sweeps.group import checkpoints
 from plastic.experiments.sweeps.measures import ALIGNED, MEASURES
-from plastic.experiments.sweeps.pack import checkpoints
 from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.ensemble import Ensemble
 from plastic.stimuli.random import generator

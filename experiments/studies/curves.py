@@ -20,7 +20,7 @@ def by_task(rows: Sequence[Row]) -> dict[str, dict[str, list[Row]]]:
     return found
 
 
-def course(rows: Sequence[Row], value: Callable[[Row], Any]) -> list[Any]:
+def curve(rows: Sequence[Row], value: Callable[[Row], Any]) -> list[Any]:
     """Mean over seeds of a (nested) list of numbers at every point of the course; None counts as not a number."""
     points = [[value(point) for point in row["course"]] for row in rows]
     mean = np.mean(np.array(points, dtype=float), axis=0)

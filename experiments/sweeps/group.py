@@ -1,4 +1,4 @@
-"""Train one pack of members side by side, and measure each of them."""
+"""Train one group of members side by side, and measure each of them."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from threadpoolctl import threadpool_limits
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.measures import MEASURES
-from plastic.experiments.sweeps.spec import Member, Pack, changed_settings
+from plastic.experiments.sweeps.spec import Group, Member, changed_settings
 from plastic.experiments.sweeps.store import Row
 from plastic.models.runs.simulation import Simulation
 from plastic.models.training.ensemble import Ensemble
 
 
-def pack_as_data(pack: Pack) -> list[dict[str, Any]]:
-    """A pack as plain data, to send it to another process or machine."""
-    return [{"arm": m.arm, "said": dict(m.said), "measures": list(m.measures)} for m in pack]
+def group_as_data(group: Group) -> list[dict[str, Any]]:
+    """A group as plain data, to send it to another process or machine."""
+    return [{"arm": m.arm, "said": dict(m.said), "measures": list(m.measures)} for m in group]
 
 
-def pack_of_data(data: list[dict[str, Any]]) -> Pack:
+def group_of_data(data: list[dict[str, Any]]) -> Group:
     """The inverse of `pack_as_data`."""
     return tuple(Member.of(m["arm"], m["said"], tuple(m["measures"])) for m in data)
 
 
-def run_pack_data(data: list[dict[str, Any]]) -> list[Row]:
+def run_group_data(data: list[dict[str, Any]]) -> list[Row]:
     """`run_pack` of what `pack_as_data` made."""
-    return run_pack(pack_of_data(data))
+    return run_group(group_of_data(data))
 
 
-def run_pack(pack: Pack) -> list[Row]:
+def run_group(group: Group) -> list[Row]:
     """One row per member: key, arm, settings, and the measures along the course of training.
 
     A network that diverges gets a row that says so, in place of measures. Linear algebra runs on as
     many threads as the settings say, so that the numbers do not depend on the machine's cores.
     """
-    config = pack[0].config
+    config = group[0].config
     with threadpool_limits(config.threads):
         started = time.perf_counter()
-        ensemble = Simulation.of([member.config for member in pack]).ensemble
-        courses: list[list[Row]] = [[] for _ in pack]
+        ensemble = Simulation.of([member.config for member in group]).ensemble
+        curves: list[list[Row]] = [[] for _ in group]
         failed: dict[int, str] = {}
         training_seconds = 0.0
         for stop in checkpoints(config):
@@ -49,19 +49,19 @@ def run_pack(pack: Pack) -> list[Row]:
             if ensemble.settings.rule.learns:
                 ensemble.train(stop - ensemble.learned)
             training_seconds += time.perf_counter() - began
-            for index, member in enumerate(pack):
+            for index, member in enumerate(group):
                 if index not in failed:
                     try:
-                        courses[index].append({"step": stop, **measured(ensemble, index, member)})
+                        curves[index].append({"step": stop, **measured(ensemble, index, member)})
                     except PlasticError as error:
                         failed[index] = str(error)
-        each = round((time.perf_counter() - started) / len(pack), 3)
+        each = round((time.perf_counter() - started) / len(group), 3)
     rows: list[Row] = []
-    for index, member in enumerate(pack):
-        outcome: Row = {"failed": failed[index]} if index in failed else {"course": courses[index]}
+    for index, member in enumerate(group):
+        outcome: Row = {"failed": failed[index]} if index in failed else {"course": curves[index]}
         settings = {"rule": member.config.rule, "backend": member.config.backend, **changed_settings(member.config)}
         settings["seed"] = member.config.seed
-        seconds = {"all": each, "training": round(training_seconds / len(pack), 3)}
+        seconds = {"all": each, "training": round(training_seconds / len(group), 3)}
         rows.append({"key": member.key, "arm": member.arm, "settings": settings, **outcome, "seconds": seconds})
     return rows
 
