@@ -82,6 +82,9 @@ Made by `python -m plastic.experiments.studies.support_table --page > docs/backe
 chip has one tag. `brian2`, `loihi` and `lava` run one stream, online; the other backends run as many as
 `--batch` says, and one as well.
 
+What a backend cannot compute in batches another computes, and the run says so: `computed_by` in its `result.json` names
+the backend that computed the features of its probes, or the rates that its initial weights are scaled to.
+
 ## One stream
 
 A rule that averages over stimuli averages over a batch, or online by slow traces: every neuron keeps
@@ -97,7 +100,7 @@ response to each of the objects that the gaze has left.
 
 ## Published spiking forms
 
-A third factor that changes within a stimulus weighs the eligibility as it accrues:
+A third factor that changes within a stimulus weights the eligibility as it accrues:
 ΔW_ij = η m_i Σ_t g_i[t] ē_ij[t]. Each form is proven equal to its published equation in
 tests/models/learning/test_stepwise.py, and runs on `reference`, `snntorch` and `brian2`:
 
@@ -119,7 +122,7 @@ plastic simulate --rule eprop --rule-options learning_signal=step --backend loih
 
 Without a tag an eligibility is that of the step alone, ē = ψ x̄: ESPP's, and e-prop's with `leak=0`. With one the tag
 is ē itself, and forgets by κ, to 1/64: e-prop with any `leak`. What does not fit are steps that remember, and LPL,
-which filters every synapse twice. `lava --precision float` runs ESPP, and e-prop with `leak=0`, with the weighed
+which filters every synapse twice. `lava --precision float` runs ESPP, and e-prop with `leak=0`, with the weighted
 eligibility in the tag, so that weights change when the stimulus ends, as in the reference.
 
 ## Refused

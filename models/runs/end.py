@@ -45,6 +45,7 @@ def computed_by(ensemble: Ensemble) -> dict[str, dict[str, str]]:
     """What another backend computed for this one, by name; nothing where there is nothing."""
     other = {"features": ensemble.simulator.features_by} if ensemble.simulator.features_by else {}
     name = first(batched)
-    if ensemble.settings.initial_rate > 0 and ensemble.settings.backend != name:
+    scaled = ensemble.settings.spiking is not None and ensemble.settings.initial_rate > 0
+    if scaled and ensemble.settings.backend != name:
         other["initial rates"] = name
     return {"computed_by": other} if other else {}

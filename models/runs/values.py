@@ -45,7 +45,7 @@ def architecture(network: Network) -> dict[str, Any]:
     if any(isinstance(layer, Convolution) for layer in layers):
         return {"topology": "conv", "depth": len(layers), "width": widths[0]}
     alike = {"depth": len(layers), "width": widths[0]} if len(set(widths)) == 1 else {"widths": list(widths)}
-    if all(layer.positions == 1 for layer in layers):
+    if all(layer.positions == 1 and layer.shared for layer in layers):
         return {"topology": "dense", **alike}
     return {"topology": "tree", "weights": "shared" if layers[0].shared else "local", **alike}
 

@@ -11,6 +11,7 @@ from types import FrameType
 import pytest
 
 import plastic
+from plastic.models.backends import Backend
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -102,3 +103,13 @@ def test_a_stimulus_passes_the_files_that_are_named(backend: str) -> None:
 def test_nothing_is_listed_that_is_not_there() -> None:
     for path in {*leaves(), *(path for backend in ("rate", "loihi") for path in named(backend))}:
         assert (ROOT / path).is_file(), path
+
+
+def test_the_backend_of_the_page_is_one() -> None:
+    block = re.search(r"^```python\n(.*?)^```$", TEXT, re.S | re.M)
+    assert block is not None
+    scope: dict[str, object] = {}
+    exec(block[1], scope)
+    mine = scope["MINE"]
+    assert isinstance(mine, Backend)
+    assert (mine.name, mine.package.installed, mine.can.spikes) == ("mine", True, True)

@@ -36,3 +36,15 @@ def test_the_page_is_a_script_that_runs(tmp_path: Path) -> None:
     assert [run.metrics[-1]["step"] for run in runs] == [251, 100, 251]
     untouched = plastic.Simulation.of(runs[1].config).weights
     assert {k for k, v in runs[1].weights.items() if not np.array_equal(v, untouched[k])} == set(untouched)
+
+
+def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    example = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.S) if "plastic.Simulation" in block)
+    assert len(example.split("\n\n")[1].splitlines()) == 5
+    (tmp_path / "script.py").write_text(example, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    assert plastic.load(tmp_path / "runs" / "script").learned == 200

@@ -1,9 +1,11 @@
-"""README and docs tell the truth: the table of rules, the example, links and commands."""
+"""README and docs tell the truth: the table of rules, the examples, links, commands, and what is named in them."""
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,51 @@ def test_links_lead_somewhere(page: Path, target: str) -> None:
 )
 def test_commands_are_understood(command: str) -> None:
     parse(shlex.split(command.replace("\\\n", " "), comments=True)[1:])
+
+
+def test_paths_of_the_repository_are_there() -> None:
+    folders = "plastic|models|hardware|experiments|tests|docs"
+    found = {
+        (page, path)
+        for page, text in TEXTS.items()
+        for path in re.findall(rf"(?<![\w/.-])(?:{folders})/[\w./*-]*[\w*]", text)
+    }
+    assert len(found) > 40
+    assert [one for one in found if not list(ROOT.glob(one[1].replace("NAME", "*")))] == []
+
+
+def resolves(name: str) -> bool:
+    """Whether it is a module, or what is in one."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        module = ".".join(parts[:end])
+        try:
+            known = find_spec(module)
+        except ModuleNotFoundError:  # of a module that has none in it
+            continue
+        if known is not None:
+            found = importlib.import_module(module) if end < len(parts) else None
+            for part in parts[end:]:
+                if not hasattr(found, part):
+                    return False
+                found = getattr(found, part)
+            return True
+    return False
+
+
+def test_names_of_python_are_there() -> None:
+    found = {(page, name) for page, text in TEXTS.items() for name in re.findall(r"\bplastic(?:\.[A-Za-z]\w*)+", text)}
+    assert {name for _, name in found} > {"plastic.Simulation", "plastic.experiments.studies.spiking"}
+    assert not resolves("plastic.Simulator")
+    assert not resolves("plastic.experiments.spiking")
+    assert [one for one in found if not resolves(one[1])] == []
+
+
+def test_modules_that_are_run_can_be_run() -> None:
+    found = {(page, name) for page, text in TEXTS.items() for name in re.findall(r"python -m\s+(plastic[\w.]*)", text)}
+    assert len(found) > 10
+    for page, name in found:
+        spec = find_spec(name)
+        assert spec is not None, (page, name)
+        assert spec.origin is not None
+        assert '__name__ == "__main__"' in Path(spec.origin).read_text(encoding="utf-8"), (page, name)

@@ -97,6 +97,13 @@ def test_several_seeds_side_by_side_are_each_its_own_run() -> None:
     assert several.step()[0].activity.shape[0] == 2
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_tree_of_one_position_is_a_network_of_its_task(shared: bool) -> None:
+    task = plastic.stimuli.rhm(levels=1, symbols=4, classes=4, synonyms=2, seed=0)
+    sim = plastic.Simulation(net := plastic.tree(task, (8,), shared=shared), task, backend="rate", batch=4)
+    assert sim.network == net
+
+
 def test_widths_that_differ_are_saved_and_loaded(tmp_path: Path) -> None:
     task = plastic.stimuli.digits(train=60, test=40, seed=2)
     sim = plastic.Simulation(plastic.dense(task, (20, 12)), task, rule="dfa", backend="rate", batch=8)
