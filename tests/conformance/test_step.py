@@ -158,7 +158,7 @@ def test_reset_order_of_snntorch(options: dict[str, Any], same: bool) -> None:
 def test_chunks_of_time_change_nothing(chunk: int, period: int, timing: Any) -> None:
     case = Case(rule="bp", step=SpikingStep(learning_period=period, trace_timing=timing), time_steps=23)
     ensemble = Ensemble(case.settings("snntorch", "float64"), [case_task(0)], [0], [0.1])
-    simulator = ensemble.simulator
+    simulator = ensemble.simulator.responder  # type: ignore[attr-defined]
     assert isinstance(simulator, SnnTorchSimulator)
     spikes = ensemble.encode(ensemble.stream.next().inputs, "spikes", 0)
     whole = list(simulator.respond(ensemble.learner.parameters, spikes))
