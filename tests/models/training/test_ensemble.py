@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from plastic.models.backends.snntorch.simulator import SpikingStep
+from plastic.errors import PlasticError
+from plastic.hardware.chip.on_lava import quantised_of
+from plastic.hardware.chip.options import Hardware
+from plastic.models.neuron.constants import SpikingStep
 from plastic.models.settings import Settings
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.metrics import layer_metrics
@@ -112,3 +115,21 @@ def test_the_control_keeps_its_weights() -> None:
     before = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
     ensemble.train(5)
     assert all(torch.equal(v, before[k]) for k, v in ensemble.learner.parameters.items())
+
+
+def test_a_backend_is_what_its_name_says() -> None:
+    """No name falls through to another backend: an unknown one is refused, a chip is a chip."""
+    step, task_ = SpikingStep(trace_timing="emitted"), task(0, 40)
+    with pytest.raises(PlasticError, match="unknown backend 'nest'; --backend is one of: rate, reference"):
+        Settings(load_rule("clapp"), widths=(6, 5), spiking=step, backend="nest")
+    with pytest.raises(PlasticError, match="does not spike"):
+        Settings(load_rule("clapp"), widths=(6, 5), spiking=step, backend="rate")
+    chip = Settings(
+        load_rule("clapp"), widths=(6, 5), shared=False, spiking=step, backend="loihi", batch=1, optimizer="sgd",
+        options=Hardware(calibration=(20, 2)), dtype=torch.float64,
+    )  # fmt: skip
+    ensemble = Ensemble(chip, [task_], [0], [0.05])
+    ensemble.train(3)
+    for index, scale in enumerate(quantised_of(ensemble).program.scales, 1):
+        steps = ensemble.parameters[f"layer{index}.weight"] * scale["weight"]
+        torch.testing.assert_close(steps, steps.round(), rtol=0, atol=1e-6)  # whole numbers of a chip
