@@ -22,12 +22,12 @@ def group_as_data(group: Group) -> list[dict[str, Any]]:
 
 
 def group_of_data(data: list[dict[str, Any]]) -> Group:
-    """The inverse of `pack_as_data`."""
+    """The inverse of `group_as_data`."""
     return tuple(Member.of(m["arm"], m["said"], tuple(m["measures"])) for m in data)
 
 
 def run_group_data(data: list[dict[str, Any]]) -> list[Row]:
-    """`run_pack` of what `pack_as_data` made."""
+    """`run_group` of what `group_as_data` made."""
     return run_group(group_of_data(data))
 
 

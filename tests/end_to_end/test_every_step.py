@@ -231,11 +231,11 @@ def test_a_run_that_is_taken_up_again_ends_the_same(case: str) -> None:
     half.train(4)
     rest.restore(half.snapshot())
     rest.train(4)
-    first = Emulator(program(whole), [1]).weights
-    assert all((a == b).all() for a, b in zip(rest.simulator.emulator.weights, whole.simulator.emulator.weights, strict=True))
-    assert all((a != b).any() for a, b in zip(first, whole.simulator.emulator.weights, strict=True))
-    for name, value in whole.simulator.emulator.circuit.state.items():
-        np.testing.assert_array_equal(rest.simulator.emulator.circuit.state[name], value)
+    first, expected, found = Emulator(program(whole), [1]).weights, whole.simulator.emulator, rest.simulator.emulator
+    assert all((a == b).all() for a, b in zip(found.weights, expected.weights, strict=True))
+    assert all((a != b).any() for a, b in zip(first, expected.weights, strict=True))
+    for name, value in expected.circuit.state.items():
+        np.testing.assert_array_equal(found.circuit.state[name], value)
 
 
 @pytest.mark.parametrize("rule", OPTIONS)

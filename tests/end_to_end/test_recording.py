@@ -199,14 +199,14 @@ def test_a_synapse_in_a_window() -> None:
     seen = run(record=EVERYTHING)
     synapse = liveliest(seen, 2, (31, 40))
     shown = view(seen, synapse, (31, 40))
-    assert {"membrane", "eligibility", "weight", "gate", "score", "W_pred"} <= set(shown.courses)
-    weight = shown.courses["weight"]
+    assert {"membrane", "eligibility", "weight", "gate", "score", "W_pred"} <= set(shown.curves)
+    weight = shown.curves["weight"]
     assert weight.stimulus.tolist() == list(range(31, 41))
     assert np.abs(np.diff(weight.value)).max() > 0
-    assert shown.courses["spike"].value.sum() > 0
-    assert shown.courses["pre_spike"].value.sum() > 0
+    assert shown.curves["spike"].value.sum() > 0
+    assert shown.curves["pre_spike"].value.sum() > 0
     np.testing.assert_array_equal(
-        shown.courses["membrane"].value,
+        shown.curves["membrane"].value,
         seen.signal("membrane", 2).sel(time=slice(600, 799), post=synapse.post)[:, 0, 0],
     )
     assert [b.fixation for b in shown.stimuli] == (seen.traces["fixation"].values[30:40, 0] > 0).tolist()
@@ -241,9 +241,9 @@ def test_the_synapse_that_is_shown_of_an_image_is_eligible(topology: str) -> Non
     for layer in (1, 2, 3):
         window = (1, 6)
         synapse = liveliest(seen, layer, window)
-        courses = view(seen, synapse, window).courses
-        assert np.abs(courses["eligibility"].value).max() > 0
-        assert np.ptp(courses["weight"].value) > 0
+        curves = view(seen, synapse, window).curves
+        assert np.abs(curves["eligibility"].value).max() > 0
+        assert np.ptp(curves["weight"].value) > 0
         positions = seen.signal("eligibility", layer).coords["position"].values
         assert synapse.position in positions
         assert (synapse.position > 0) == (topology == "conv")

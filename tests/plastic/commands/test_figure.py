@@ -46,7 +46,7 @@ seed = [0, 1]
 @pytest.mark.parametrize("file", sorted({"scale.toml", *(file for _, file in NAMES.values())}))
 def test_the_sweeps_that_come_with_plastic_can_be_read(file: str) -> None:
     sweep = read_sweep(FOLDER / file)
-    assert len(sweep.members()) == sum(len(pack) for pack in sweep.packs())
+    assert len(sweep.members()) == sum(len(group) for group in sweep.groups())
     assert len(sweep.members()) > 10 or {m.arm for m in sweep.members()} == {"bp", "dfa", "clapp", "none"}
 
 
