@@ -110,7 +110,7 @@ def side_by_side_with_backend(rounds: int) -> dict[str, Any]:
         ended = time.process_time()
         for k, pair in enumerate(zip(weights, predict, strict=True), 1):
             for name, one in zip(("weight", "W_pred"), pair, strict=True):
-                ours = ensemble.learner.parameters[f"layer{k}.{name}"][0].numpy()
+                ours = ensemble.parameters[f"layer{k}.{name}"][0].numpy()
                 error = float(np.maximum(error, np.abs(ours - one).max() / np.abs(one).max()))
         if attempt:
             seconds["plastic"].append(between - started)
@@ -126,7 +126,7 @@ def side_by_side_with_backend(rounds: int) -> dict[str, Any]:
 
 def _given(ensemble: Ensemble) -> tuple[list[Array], list[Array], Array, Array]:
     """Copies of the initial weights, and the spikes and fixations that the ensemble will see."""
-    parameters = ensemble.learner.parameters
+    parameters = ensemble.parameters
     weights, predict = (
         [parameters[f"layer{k}.{name}"][0].numpy().copy() for k in (1, 2)] for name in ("weight", "W_pred")
     )

@@ -72,9 +72,9 @@ def _ensemble_row(
 
     seconds = side_by_side({"together": lambda: _train(together, steps), "one by one": one_by_one}, rounds)
     difference = max(
-        float((together.learner.parameters[k][i] - v[0]).abs().max() / v.abs().max())
+        float((together.parameters[k][i] - v[0]).abs().max() / v.abs().max())
         for i, single in enumerate(alone)
-        for k, v in single.learner.parameters.items()
+        for k, v in single.parameters.items()
     )
     apart = 1e3 * statistics.median(seconds["one by one"]) / steps
     products = len(members) * product_milliseconds(alone[0])

@@ -90,7 +90,7 @@ def bptt(rounds: int) -> dict[str, Any]:
         for time_steps in (20, 200):
             ensemble = make(stimuli, time_steps)
             steps = Steps(ensemble)
-            weights = [ensemble.learner.parameters[f"layer{k + 1}.weight"][0] for k in range(stimuli.levels or 0)]
+            weights = [ensemble.parameters[f"layer{k + 1}.weight"][0] for k in range(stimuli.levels or 0)]
             assert ensemble.settings.spiking is not None
             plain = PlainNetwork(ensemble.network, ensemble.settings.spiking, weights)
             optimizer = torch.optim.SGD(plain.parameters(), lr=0.0)
@@ -101,7 +101,7 @@ def bptt(rounds: int) -> dict[str, Any]:
 
             with torch.no_grad():
                 spikes = steps.next()[0]
-                expected = steps.simulator.features(ensemble.learner.parameters, spikes)[-1][0]
+                expected = steps.simulator.features(ensemble.parameters, spikes)[-1][0]
                 differing = int(((plain(spikes[0]) - expected).abs() > 0.5 / time_steps).sum())
             seconds = _times({"bptt": through_time, "plastic": steps.learn}, rounds if time_steps == 20 else 3)
             ours, theirs = peak_bytes(steps.learn), peak_bytes(through_time)

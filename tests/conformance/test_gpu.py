@@ -32,18 +32,18 @@ def test_a_gpu_learns_as_a_cpu_does(name: str, optimizer: str) -> None:
     ensembles = []
     for device in ("cpu", "cuda"):
         ensemble = Ensemble(replace(settings, device=torch.device(device)), [case_task(0)], [0], [0.01])
-        start = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
+        start = {k: v.clone() for k, v in ensemble.parameters.items()}
         ensemble.train(8)
         again = Ensemble(replace(settings, device=torch.device(device)), [case_task(0)], [0], [0.01])
         again.restore({k: v.cpu() for k, v in ensemble.snapshot().items()})
         for one in (ensemble, again):
             one.train(4)
         ensembles += [ensemble, again]
-    truth = ensembles[0].learner.parameters
+    truth = ensembles[0].parameters
     if ensembles[0].settings.rule.learns:
         assert any((truth[k] - v.cpu()).abs().max() > 1e-6 for k, v in start.items())
     for ensemble in ensembles[1:]:
-        for key, value in ensemble.learner.parameters.items():
+        for key, value in ensemble.parameters.items():
             torch.testing.assert_close(value.cpu(), truth[key], rtol=1e-9, atol=1e-12)
 
 

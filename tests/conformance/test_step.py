@@ -161,8 +161,8 @@ def test_chunks_of_time_change_nothing(chunk: int, period: int, timing: Any) -> 
     simulator = ensemble.simulator.responder  # type: ignore[attr-defined]
     assert isinstance(simulator, SnnTorchSimulator)
     spikes = ensemble.encode(ensemble.stream.next().inputs, "spikes", 0)
-    whole = list(simulator.respond(ensemble.learner.parameters, spikes))
-    parts = list(replace(simulator, chunk=chunk).respond(ensemble.learner.parameters, spikes))
+    whole = list(simulator.respond(ensemble.parameters, spikes))
+    parts = list(replace(simulator, chunk=chunk).respond(ensemble.parameters, spikes))
     for one, other in zip(whole, parts, strict=True):
         assert one.activity.sum() > 0
         assert torch.equal(one.activity, other.activity)
@@ -233,7 +233,7 @@ def test_brian2_without_a_compiler_says_so_and_gives_the_same(compiler: bool, mo
     from brian2.codegen.runtime.cython_rt import CythonCodeObject
     from brian2.utils.logger import catch_logs
 
-    expected = small_brian2_run().learner.parameters
+    expected = small_brian2_run().parameters
     monkeypatch.setattr(CythonCodeObject, "is_available", classmethod(lambda cls: compiler))
     monkeypatch.setattr(sys.modules["brian2.devices.device"], "_auto_target", None)
     brian2.prefs.codegen.target = "auto"  # as it is before anybody chooses
@@ -242,7 +242,7 @@ def test_brian2_without_a_compiler_says_so_and_gives_the_same(compiler: bool, mo
             assert code_target(brian2) == ("cython" if compiler else "numpy")
         warned = any(level == "WARNING" and "no working C++ compiler" in text for level, _, text in said)
         assert warned is not compiler
-        found = expected if compiler else small_brian2_run().learner.parameters
+        found = expected if compiler else small_brian2_run().parameters
     finally:
         brian2.prefs.codegen.target = "numpy"
     assert all(torch.equal(found[name], value) for name, value in expected.items())
@@ -257,5 +257,5 @@ def test_reference_goes_on_where_it_was(optimizer: str) -> None:
     again = Ensemble(case.settings("reference", "float64"), [case_task(0)], [0], [0.1])
     again.restore(two.snapshot())
     again.train(5)
-    for name, value in one.learner.parameters.items():
+    for name, value in one.parameters.items():
         assert torch.equal(again.learner.parameters[name], value)

@@ -90,11 +90,11 @@ def test_backends_get_the_same_spikes_and_learn_the_same(
     found = []
     for name in ("reference", backend):
         ensemble = Ensemble(replace(settings, backend=name), [task], [0], [0.1])
-        before = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
+        before = {k: v.clone() for k, v in ensemble.parameters.items()}
         inputs = ensemble.encode(task.train.inputs[None, :7], "spikes", 0)
         assert np.array_equal(inputs[0].numpy(), unpack(task.train.inputs[:7], steps))
         ensemble.train(60, seen := Seen())
-        found.append((seen, before, ensemble.learner.parameters))
+        found.append((seen, before, ensemble.parameters))
     (truth, first, weights), (other, _, others) = found
     assert truth.labels == other.labels
     for ours, theirs in zip(truth.spikes, other.spikes, strict=True):

@@ -57,12 +57,12 @@ def test_every_rule_trains_a_convolutional_network(name: str) -> None:
     task = digits_task(100, "within")
     settings = Settings(load_rule(name), (2,) * 4, topology="conv", batch=16, activation="tanh")
     ensemble = Ensemble(settings, [task, task], [0, 1], [1e-3, 1e-3])
-    before = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
+    before = {k: v.clone() for k, v in ensemble.parameters.items()}
     metrics: dict[str, list[float | None]] = {}
     ensemble.train(3)
     ensemble.step(layer_metrics(metrics))
-    assert all(torch.isfinite(v).all() for v in ensemble.learner.parameters.values())
-    moved = {k for k, v in ensemble.learner.parameters.items() if not torch.equal(v, before[k])}
+    assert all(torch.isfinite(v).all() for v in ensemble.parameters.values())
+    moved = {k for k, v in ensemble.parameters.items() if not torch.equal(v, before[k])}
     assert ("layer4.weight" in moved) == (name != "none")
     assert ("layer1.weight" in moved) == (name not in ("none", "last-layer"))
     assert len(metrics["activity"]) == 4

@@ -43,7 +43,7 @@ def test_plain_torch_and_the_sweep_learn_the_same(rule: str) -> None:
         plain.step()
     ensemble.train(4)
     for name, value in plain.weights.items():
-        ours = ensemble.learner.parameters[name][0]
+        ours = ensemble.parameters[name][0]
         torch.testing.assert_close(ours, value.detach(), rtol=0, atol=2e-4)
         assert (value - start[name]).detach().abs().max() > 1e-3, name
 

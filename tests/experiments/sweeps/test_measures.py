@@ -41,9 +41,9 @@ def test_backpropagation_and_the_mask_oracle_are_aligned(rule: str, options: tup
 def test_alignment_of_dfa_is_the_cosine_with_the_gradient_of_autograd() -> None:
     config = config_of("dfa")
     ensemble = trained(config)
-    before = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
+    before = {k: v.clone() for k, v in ensemble.parameters.items()}
     found = MEASURES["alignment"](ensemble, 1, config)
-    assert all(torch.equal(v, before[k]) for k, v in ensemble.learner.parameters.items()), "nothing is learned"
+    assert all(torch.equal(v, before[k]) for k, v in ensemble.parameters.items()), "nothing is learned"
     task = ensemble.tasks[1]
     chosen = generator(3, "alignment").permutation(60)[:ALIGNED]
     x = torch.as_tensor(np.asarray(task.analog)[task.train.inputs[chosen]].reshape(60, -1))
@@ -74,17 +74,17 @@ def test_alignment_needs_an_output_error() -> None:
 def test_weight_noise_starts_at_the_probe_hurts_and_leaves_the_weights() -> None:
     config = config_of("bp")
     ensemble = trained(config)
-    before = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
+    before = {k: v.clone() for k, v in ensemble.parameters.items()}
     found = MEASURES["weight_noise"](ensemble, 1, config)
     assert found["0.0"] == pytest.approx(ensemble.probe(1)[-1]["class"])
     assert found["0.4"] < found["0.0"]
-    assert all(torch.equal(v, before[k]) for k, v in ensemble.learner.parameters.items())
+    assert all(torch.equal(v, before[k]) for k, v in ensemble.parameters.items())
 
 
 def test_weight_noise_is_a_share_of_the_weights_of_every_layer() -> None:
     config = config_of("bp")
     ensemble = trained(config)
-    weights = {k: v for k, v in ensemble.learner.parameters.items() if k.startswith("layer")}
+    weights = {k: v for k, v in ensemble.parameters.items() if k.startswith("layer")}
     before, seen = {k: v.clone() for k, v in weights.items()}, []
 
     def features(member: int, examples: object, purpose: str) -> list[np.ndarray]:

@@ -67,7 +67,7 @@ def test_ranges_are_those_of_a_run_beside_it(monkeypatch: pytest.MonkeyPatch) ->
     for _ in range(stimuli):
         ensemble.train(1, Look(watch, None))
         for index, one in enumerate(seen):
-            one[2] = max(one[2], float(np.abs(ensemble.learner.parameters[f"layer{index + 1}.weight"].numpy()).max()))
+            one[2] = max(one[2], float(np.abs(ensemble.parameters[f"layer{index + 1}.weight"].numpy()).max()))
     for found, (modulators, eligibilities, weight) in zip(ranges, seen, strict=True):
         m, e = (np.abs(np.concatenate(parts)) for parts in (modulators, eligibilities))
         m, e = m[m > 0], e[e > 0]

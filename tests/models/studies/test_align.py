@@ -41,7 +41,7 @@ def test_cosine_and_ratio_are_those_of_autograds_gradients() -> None:
     ensemble = Ensemble(settings(DFA()), [TASK], [0], [1e-3])
     comparison = Comparison(ensemble, BP(), [], 1e-3)
     batch = comparison.batches[0]
-    p = {k: v[0].clone().requires_grad_() for k, v in ensemble.learner.parameters.items()}
+    p = {k: v[0].clone().requires_grad_() for k, v in ensemble.parameters.items()}
     z1 = torch.relu(batch.inputs[0] @ p["layer1.weight"].T)
     z2 = torch.relu(z1 @ p["layer2.weight"].T)
     logits = z2 @ p["readout.weight"].T
@@ -75,8 +75,8 @@ def test_circuits_that_only_the_reference_has_learn_along_the_way() -> None:
     batch = comparison.batches[0]
     losses = []
     for _ in range(2):
-        z = torch.relu(batch.inputs[0] @ ensemble.learner.parameters["layer1.weight"][0].T)
-        z = torch.relu(z @ ensemble.learner.parameters["layer2.weight"][0].T)
+        z = torch.relu(batch.inputs[0] @ ensemble.parameters["layer1.weight"][0].T)
+        z = torch.relu(z @ ensemble.parameters["layer2.weight"][0].T)
         logits = z @ comparison.parameters["readout.weight"][0].T
         losses.append(float(F.cross_entropy(logits, batch.target[0].argmax(1))))
         ensemble.train(20, comparison)
@@ -99,11 +99,11 @@ def test_the_top_layer_shares_its_loss_with_the_reference(rule, reference) -> No
 
 def test_nothing_is_changed_by_asking_for_updates() -> None:
     ensemble = Ensemble(settings(DFA()), [TASK], [0], [1e-3])
-    before = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
+    before = {k: v.clone() for k, v in ensemble.parameters.items()}
     comparison = Comparison(ensemble, BP(), [], 1e-3)
-    found = updates(ensemble.network, DFA(), "relu", ensemble.learner.parameters, comparison.batches[0])
+    found = updates(ensemble.network, DFA(), "relu", ensemble.parameters, comparison.batches[0])
     assert cosine(found["layer1.weight"], found["layer1.weight"]) == pytest.approx(1)
-    assert all(torch.equal(v, before[k]) for k, v in ensemble.learner.parameters.items())
+    assert all(torch.equal(v, before[k]) for k, v in ensemble.parameters.items())
 
 
 TINY = (

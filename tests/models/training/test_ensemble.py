@@ -44,13 +44,13 @@ def test_members_equal_single_runs(rule: str, backend: str, optimizer: str) -> N
     together = Ensemble(
         settings, [task(s, p) for s, p, _ in MEMBERS], [s for s, _, _ in MEMBERS], [r for _, _, r in MEMBERS]
     )
-    start = {k: v.clone() for k, v in together.learner.parameters.items()}
+    start = {k: v.clone() for k, v in together.parameters.items()}
     together.train(70)  # beyond one block of the stream
     for member, (seed, size, rate) in enumerate(MEMBERS):
         alone = Ensemble(settings, [task(seed, size)], [seed], [rate])
         alone.train(70)
         for name, value in alone.learner.parameters.items():
-            torch.testing.assert_close(together.learner.parameters[name][member], value[0], rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(together.parameters[name][member], value[0], rtol=1e-5, atol=1e-5)
             assert value.grad_fn is None
         moved = (alone.learner.parameters["layer1.weight"][0] - start["layer1.weight"][member]).abs().max()
         assert moved > 1e-4, "nothing was learned, so nothing was compared"
@@ -60,7 +60,7 @@ def test_members_equal_single_runs(rule: str, backend: str, optimizer: str) -> N
 def assert_members_are_single_runs(settings: Settings, tasks: Sequence[Task], stimuli: int) -> list[torch.Tensor]:
     """Each member of one ensemble begins as its single run to the last bit, and ends as it; their last weights."""
     together = Ensemble(settings, tasks, [0] * len(tasks), [0.01] * len(tasks))
-    start = {k: v.clone() for k, v in together.learner.parameters.items()}
+    start = {k: v.clone() for k, v in together.parameters.items()}
     together.train(stimuli)
     found = []
     for member, one in enumerate(tasks):
@@ -69,7 +69,7 @@ def assert_members_are_single_runs(settings: Settings, tasks: Sequence[Task], st
             assert torch.equal(start[name][member], value[0]), f"{name} of member {member} begins elsewhere"
         alone.train(stimuli)
         for name, value in alone.learner.parameters.items():
-            torch.testing.assert_close(together.learner.parameters[name][member], value[0], rtol=1e-6, atol=1e-7)
+            torch.testing.assert_close(together.parameters[name][member], value[0], rtol=1e-6, atol=1e-7)
         found.append(alone.learner.parameters["layer1.weight"][0])
         assert not torch.equal(found[-1], start["layer1.weight"][member]), "nothing was learned"
     return found
@@ -112,9 +112,9 @@ def test_recomputed_context_is_the_held_one_at_zero_learning_rate() -> None:
 
 def test_the_control_keeps_its_weights() -> None:
     ensemble = Ensemble(Settings(rule=load_rule("none"), widths=(8, 8), batch=8), [task(0, 40)], [0], [1e-3])
-    before = {k: v.clone() for k, v in ensemble.learner.parameters.items()}
+    before = {k: v.clone() for k, v in ensemble.parameters.items()}
     ensemble.train(5)
-    assert all(torch.equal(v, before[k]) for k, v in ensemble.learner.parameters.items())
+    assert all(torch.equal(v, before[k]) for k, v in ensemble.parameters.items())
 
 
 def test_a_backend_is_what_its_name_says() -> None:

@@ -97,7 +97,7 @@ def test_unmeasured_weights_count_with_the_spikes_of_the_task() -> None:
     ensemble = Ensemble(settings, [case_task(0)], [7], [0.1])
     std = lively_std(ensemble.network, settings.spike_input.rate / 4)
     expected = initial_parameters(specification(ensemble.network, settings.rule, std), [7])
-    for name, value in ensemble.learner.parameters.items():
+    for name, value in ensemble.parameters.items():
         torch.testing.assert_close(value, expected[name], rtol=1e-12, atol=0)
 
 

@@ -219,7 +219,7 @@ def test_every_rule_learns_in_the_script_as_in_the_learner(
         ensemble.learner.learn(responses, fixation, target)
         module.learn(layers, number)
     moved = 0
-    for name, value in ensemble.learner.parameters.items():
+    for name, value in ensemble.parameters.items():
         np.testing.assert_allclose(module.weights[name], value[0].numpy(), rtol=1e-9, atol=1e-12, err_msg=name)
         moved += not np.allclose(value[0].numpy(), run.final[name], atol=1e-9)
     assert moved or rule == "none"
