@@ -28,9 +28,9 @@ def test_what_is_shown_is_put_together_from_this_stimulus_and_the_one_before(
     given = Settings(rule=load_rule(rule), widths=(12, 10), batch=BATCH)
     shown, respond = [], RateSimulator.respond
 
-    def spy(self: RateSimulator, parameters: Any, inputs: torch.Tensor, *more: Any) -> Any:
+    def spy(self: RateSimulator, parameters: Any, inputs: torch.Tensor, **more: Any) -> Any:
         shown.append(inputs[0].double().numpy())
-        return respond(self, parameters, inputs, *more)
+        return respond(self, parameters, inputs, **more)
 
     monkeypatch.setattr(RateSimulator, "respond", spy)
     first, second = (Ensemble(given, [task], [SEED], [0.01]) for _ in range(2))

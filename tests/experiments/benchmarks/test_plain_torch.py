@@ -38,7 +38,7 @@ def test_plain_torch_and_the_sweep_learn_the_same(rule: str) -> None:
         stimulus = plain.stream.next()
         plain.before = [plain.table[torch.as_tensor(stimulus.inputs[0].astype("int64"))].flatten(1)]
         ensemble.stream.next()
-        ensemble._before = plain.before[0][None]
+        ensemble.simulator.responder.before = plain.before[0][None]
     for _ in range(4):
         plain.step()
     ensemble.train(4)
