@@ -74,7 +74,7 @@ class PlainTorch:
     """One network, trained as one would in plain torch with autograd; starts from the same weights."""
 
     def __init__(self, config: Config) -> None:
-        start = Ensemble(make_settings(config), [make_task(config)], [config.seed], [1e-3]).learner.parameters
+        start = Ensemble(make_settings(config), [make_task(config)], [config.seed], [1e-3]).parameters
         self.rule, self.config = load_rule(config.rule, config.options()), config
         fixed = {k: v[0] for k, v in start.items() if config.rule == "dfa" and k.endswith(".B")}
         self.feedback = [fixed[k] for k in sorted(fixed)]

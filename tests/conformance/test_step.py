@@ -216,10 +216,10 @@ def test_brian2_leaves_preferences_and_device_as_they_were() -> None:
 def test_brian2_cython_code_gives_the_same() -> None:
     """Of one layer: a second would compile the same code once more, under other names."""
     brian2 = pytest.importorskip("brian2")
-    expected = small_brian2_run((12,)).learner.parameters
+    expected = small_brian2_run((12,)).parameters
     brian2.prefs.codegen.target = "cython"
     try:
-        found = small_brian2_run((12,)).learner.parameters
+        found = small_brian2_run((12,)).parameters
     finally:
         brian2.prefs.codegen.target = "numpy"
     for name, value in expected.items():
@@ -258,4 +258,4 @@ def test_reference_goes_on_where_it_was(optimizer: str) -> None:
     again.restore(two.snapshot())
     again.train(5)
     for name, value in one.parameters.items():
-        assert torch.equal(again.learner.parameters[name], value)
+        assert torch.equal(again.parameters[name], value)

@@ -75,5 +75,5 @@ def test_members_of_an_ensemble_are_their_single_runs() -> None:
     alone = Ensemble(settings, [task], [1], [1e-3])
     pair.train(3)
     alone.train(3)
-    for name, value in alone.learner.parameters.items():
-        torch.testing.assert_close(pair.learner.parameters[name][1], value[0], rtol=1e-9, atol=1e-12)
+    for name, value in alone.parameters.items():
+        torch.testing.assert_close(pair.parameters[name][1], value[0], rtol=1e-9, atol=1e-12)

@@ -127,7 +127,7 @@ def test_probes_see_responses_to_a_label_that_says_nothing() -> None:
     x = task.analog[task.test.inputs].reshape(len(task.test), -1)
     x = np.concatenate([x, np.full((len(x), task.classes), 1 / task.classes)], axis=1)
     x /= np.sqrt((x**2).mean(1, keepdims=True))
-    expected = np.maximum(0, x @ network.learner.parameters["layer1.weight"][0].double().numpy().T)
+    expected = np.maximum(0, x @ network.parameters["layer1.weight"][0].double().numpy().T)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
     assert expected.std(0).min() > 1e-3
 
@@ -139,8 +139,8 @@ def test_a_run_that_goes_on_from_a_snapshot_is_the_same(rule: Rule) -> None:
     first.train(3)
     second.restore({k: v.clone() for k, v in first.snapshot().items()})
     second.train(3)
-    for name, value in whole.learner.parameters.items():
-        assert torch.equal(value, second.learner.parameters[name]), name
+    for name, value in whole.parameters.items():
+        assert torch.equal(value, second.parameters[name]), name
 
 
 @pytest.mark.parametrize("name", LEARNING_AS_RATES)
@@ -150,8 +150,8 @@ def test_members_of_an_ensemble_do_not_see_each_other(name: str) -> None:
     alone = Ensemble(Settings(load_rule(name), (64, 64), dtype=torch.float64, batch=16), [strings()], [1], [1e-3])
     pair.train(3)
     alone.train(3)
-    for parameter, value in alone.learner.parameters.items():
-        torch.testing.assert_close(pair.learner.parameters[parameter][1], value[0], rtol=1e-9, atol=1e-10)
+    for parameter, value in alone.parameters.items():
+        torch.testing.assert_close(pair.parameters[parameter][1], value[0], rtol=1e-9, atol=1e-10)
 
 
 def test_only_rules_of_spikes_are_not_tried_as_rates() -> None:
@@ -167,9 +167,9 @@ def test_every_rule_runs_on_spikes_or_says_why_not(name: str) -> None:
             ensemble(rule, **settings)
         return
     network = ensemble(rule, **settings)
-    before = {k: v.clone() for k, v in network.learner.parameters.items()}
+    before = {k: v.clone() for k, v in network.parameters.items()}
     network.train(3)
-    top = network.learner.parameters["layer2.weight"]
+    top = network.parameters["layer2.weight"]
     assert torch.isfinite(top).all()
     assert torch.equal(top, before["layer2.weight"]) == (name == "none")
 

@@ -49,7 +49,7 @@ def test_two_processes_equal_one(rule: str, optimizer: str, tmp_path: Path, monk
         [rhm_task(RandomHierarchyModel(levels=2), 64, test_size=50)],
         [0],
         [1e-3],
-    ).learner.parameters
+    ).parameters
     assert set(one) == set(two)
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-5, atol=1e-5)

@@ -237,8 +237,8 @@ def test_what_the_steps_remember_is_part_of_the_checkpoint(backend: str) -> None
     lost.restore({k: v for k, v in saved.items() if ".step." not in k})
     for ensemble in (again, lost):
         ensemble.train(6)
-    assert all(torch.equal(again.learner.parameters[k], v) for k, v in one.parameters.items())
-    assert any(not torch.equal(lost.learner.parameters[k], v) for k, v in one.parameters.items())
+    assert all(torch.equal(again.parameters[k], v) for k, v in one.parameters.items())
+    assert any(not torch.equal(lost.parameters[k], v) for k, v in one.parameters.items())
 
 
 def test_long_stimuli_keep_their_factors() -> None:

@@ -63,8 +63,8 @@ def test_comparing_does_not_change_the_training() -> None:
     watched.train(5, comparison)
     alone.train(5)
     assert len(comparison.rows) == 3
-    for name, value in alone.learner.parameters.items():
-        assert torch.equal(watched.learner.parameters[name], value), name
+    for name, value in alone.parameters.items():
+        assert torch.equal(watched.parameters[name], value), name
 
 
 def test_circuits_that_only_the_reference_has_learn_along_the_way() -> None:

@@ -49,10 +49,10 @@ def test_members_equal_single_runs(rule: str, backend: str, optimizer: str) -> N
     for member, (seed, size, rate) in enumerate(MEMBERS):
         alone = Ensemble(settings, [task(seed, size)], [seed], [rate])
         alone.train(70)
-        for name, value in alone.learner.parameters.items():
+        for name, value in alone.parameters.items():
             torch.testing.assert_close(together.parameters[name][member], value[0], rtol=1e-5, atol=1e-5)
             assert value.grad_fn is None
-        moved = (alone.learner.parameters["layer1.weight"][0] - start["layer1.weight"][member]).abs().max()
+        moved = (alone.parameters["layer1.weight"][0] - start["layer1.weight"][member]).abs().max()
         assert moved > 1e-4, "nothing was learned, so nothing was compared"
         assert alone.probe() == together.probe(member)
 
@@ -65,12 +65,12 @@ def assert_members_are_single_runs(settings: Settings, tasks: Sequence[Task], st
     found = []
     for member, one in enumerate(tasks):
         alone = Ensemble(settings, [one], [0], [0.01])
-        for name, value in alone.learner.parameters.items():
+        for name, value in alone.parameters.items():
             assert torch.equal(start[name][member], value[0]), f"{name} of member {member} begins elsewhere"
         alone.train(stimuli)
-        for name, value in alone.learner.parameters.items():
+        for name, value in alone.parameters.items():
             torch.testing.assert_close(together.parameters[name][member], value[0], rtol=1e-6, atol=1e-7)
-        found.append(alone.learner.parameters["layer1.weight"][0])
+        found.append(alone.parameters["layer1.weight"][0])
         assert not torch.equal(found[-1], start["layer1.weight"][member]), "nothing was learned"
     return found
 

@@ -59,9 +59,9 @@ def test_every_layer_fires_at_the_rate(decay: float, threshold: float) -> None:
 def test_members_get_the_weights_of_their_single_run() -> None:
     settings = replace(Case("clapp").settings("snntorch", "float64"), initial_rate=0.1)
     tasks = [case_task(seed) for seed in (0, 1)]
-    together = Ensemble(settings, tasks, [0, 1], [0.1, 0.1]).learner.parameters
+    together = Ensemble(settings, tasks, [0, 1], [0.1, 0.1]).parameters
     for member, task in enumerate(tasks):
-        alone = Ensemble(settings, [task], [member], [0.1]).learner.parameters
+        alone = Ensemble(settings, [task], [member], [0.1]).parameters
         for name, value in alone.items():
             torch.testing.assert_close(together[name][member], value[0], rtol=1e-12, atol=0)
     assert not math.isclose(together["layer1.weight"][0].std(), together["layer1.weight"][1].std(), rel_tol=1e-6)
