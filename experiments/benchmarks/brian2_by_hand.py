@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from plastic.config.defaults import resolve
 from plastic.config.settings import Config, Spiking, Training
 from plastic.experiments.sweeps.averages import median_ratio
-from plastic.models.backends.brian2.simulator import load_brian2
+from plastic.models.backends.brian2.package import load_brian2
 from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.ensemble import Ensemble
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from plastic.backends import batched, first
 from plastic.experiments.figures.efficiency import THRESHOLD
 from plastic.experiments.figures.make import Content, top_error
 from plastic.experiments.figures.palette import color, mark
@@ -26,7 +27,7 @@ def analyse(rows: Sequence[Row]) -> Content:
         found.setdefault(backend, {}).setdefault(rule, {}).setdefault(s["train_size"], []).append(
             round(top_error(row), 6)
         )
-    curves = {rule: sizes for rule, sizes in found.get("snntorch", {}).items() if len(sizes) > 1}
+    curves = {rule: sizes for rule, sizes in found.get(first(batched), {}).items() if len(sizes) > 1}
     stars = {rule: p_star(sizes, THRESHOLD) for rule, sizes in curves.items()}
     return {
         "p_star": {rule: star.value and round(star.value, 1) for rule, star in stars.items()},
@@ -41,12 +42,12 @@ def analyse(rows: Sequence[Row]) -> Content:
 
 
 def draw(content: Content) -> Figure:
-    """Error against P: lines on snnTorch, single marks for the other backends."""
+    """Error against P: lines on the batched spiking backend, single marks for the other backends."""
     figure = Figure(figsize=(7.4, 5.2), layout="constrained")
     axis: Any = figure.subplots()
     others = iter(("*", "p", "h"))
     for backend, rules in content["errors"].items():
-        shape = None if backend == "snntorch" else next(others)
+        shape = None if backend == first(batched) else next(others)
         for number, (rule, sizes) in enumerate(rules.items()):
             p = [int(size) for size in sizes]
             mean = [np.mean(errors) for errors in sizes.values()]

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from plastic.backends import first, reference
 from plastic.experiments.studies.spiking import Spikes
 from plastic.experiments.sweeps.averages import write_result
 from plastic.hardware.chip.on_lava import quantised_of
@@ -115,7 +116,7 @@ def compare_fixed(
     """Bits that differ between emulator and Lava: spikes and modulators of all stimuli, tags and weights too."""
     case = chip_case(rule, rounding, seed, stimuli, options, eligibility, rate)
     emulator = Emulator(case.program, [seed])
-    first = emulator.weights
+    start = emulator.weights
     differing = dict.fromkeys(("spikes", "modulators", "tags", "weights"), 0)
     spikes, largest_tag, largest_modulator, rates, told = 0, 0, 0, [], []
     run = run_fixed(case.program, case.spikes, case.fixation, case.target, seed=seed, tags=True)
@@ -136,7 +137,7 @@ def compare_fixed(
         largest_tag = max(largest_tag, *(int(tag.max()) for tag in tags))
         told.append(float((sent != 0).mean()))
         largest_modulator = max(largest_modulator, int(np.abs(sent).max()))
-    moved = [float((a != b).mean()) for a, b in zip(first, emulator.weights, strict=True)]
+    moved = [float((a != b).mean()) for a, b in zip(start, emulator.weights, strict=True)]
     return {
         "rule": rule, "rounding": rounding, "seed": seed, "stimuli": stimuli, "differing": differing, "spikes": spikes,
         "rates": np.mean(rates, axis=0).tolist(), "weights_moved": moved, "largest_tag": largest_tag,
@@ -150,15 +151,15 @@ def float_case(
     """Lava's floating point against the reference, from the same weights on the same spikes; `slower` is a part of
     the rule's learning rate."""
     rate = slower * RATE.get(rule, 0.1)
-    truth = Ensemble(settings(rule, "reference", options), [task(seed)], [seed], [rate])
+    truth = Ensemble(settings(rule, first(reference), options), [task(seed)], [seed], [rate])
     floats = replace(settings(rule, "lava", options), options=Hardware(precision="float"))
     lava = Ensemble(floats, [task(seed)], [seed], [rate])
-    first = {k: v.clone() for k, v in truth.parameters.items()}
+    start = {k: v.clone() for k, v in truth.parameters.items()}
     tracks = Spikes(), Spikes()
     truth.train(stimuli, tracks[0])
     lava.train(stimuli, tracks[1])
     expected, found = truth.parameters, lava.parameters
-    moved = {k: float((v - first[k]).abs().max()) for k, v in expected.items()}
+    moved = {k: float((v - start[k]).abs().max()) for k, v in expected.items()}
     changed = {k: m for k, m in moved.items() if m > 0 and not k.startswith("readout")}
     errors = [float((expected[k] - found[k]).abs().max()) / m for k, m in changed.items()]
     return {

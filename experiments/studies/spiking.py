@@ -26,6 +26,7 @@ import tyro
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from plastic.backends import first, reference
 from plastic.config.defaults import resolve
 from plastic.config.file import to_toml
 from plastic.config.settings import Config, Spiking, Stimuli, Training
@@ -81,17 +82,17 @@ def beside_reference(config: Config, stimuli: int = 200) -> dict[str, Any]:
     """The first stimuli of a run with one stream, and of the same run on the numpy reference: spikes of both, how
     many differ, and the largest difference of a weight relative to the largest change of its array."""
     found = []
-    for backend in ("reference", config.backend):
+    for backend in (first(reference), config.backend):
         one = resolve(
             dataclasses.replace(config, backend=backend, training=_one_stream(config), spiking=resolve(config).spiking)
         )
         ensemble = Ensemble(make_settings(one), [make_task(one)], [one.seed], [one.training.learning_rate or 0.0])
-        first = {k: v.clone() for k, v in ensemble.parameters.items()}
+        start = {k: v.clone() for k, v in ensemble.parameters.items()}
         spikes = Spikes()
         ensemble.train(stimuli, spikes)
-        found.append((np.stack(spikes.kept), first, ensemble.parameters))
-    (expected, first, weights), (spikes_found, _, weights_found) = found
-    moved = {k: float((v - first[k]).abs().max()) for k, v in weights.items()}
+        found.append((np.stack(spikes.kept), start, ensemble.parameters))
+    (expected, start, weights), (spikes_found, _, weights_found) = found
+    moved = {k: float((v - start[k]).abs().max()) for k, v in weights.items()}
     return {
         "stimuli": stimuli,
         "spikes": int(expected.sum()),
@@ -99,7 +100,7 @@ def beside_reference(config: Config, stimuli: int = 200) -> dict[str, Any]:
         "largest_weight_error": float(
             np.max([float((weights_found[k] - v).abs().max()) / moved[k] for k, v in weights.items()])
         ),
-        "smallest_weight_change": min(moved[k] / float(v.abs().max()) for k, v in first.items()),
+        "smallest_weight_change": min(moved[k] / float(v.abs().max()) for k, v in start.items()),
     }
 
 

@@ -110,7 +110,9 @@ def _ranges(run: FinishedRun, rate: float) -> list[Ranges]:
     """What the run's signals reach, in a run of the same network again."""
     config, ensemble = run.config, run.ensemble
     length = min(CALIBRATION, max(1, config.training.steps or 0))
-    ranges = float_run(ensemble.settings, ensemble.tasks[0], config.seed, rate, length, ensemble.settings.batch)
+    ranges = float_run(
+        ensemble.settings, ensemble.presentation.tasks[0], config.seed, rate, length, ensemble.settings.batch
+    )
     if not all(np.isfinite([one.weight, one.eligibility, one.modulator]).all() for one in ranges):
         raise PlasticError(f"the run {str(run.path)!r} diverges in single precision; lower --learning-rate ({rate}).")
     largest = [float(np.abs(run.final[f"layer{n}.weight"]).max()) for n in range(1, len(ranges) + 1)]
@@ -148,7 +150,7 @@ class _Recorder:
 
 def _float(run: FinishedRun, weights: Weights, count: int, rate: float) -> tuple[Recording, FloatRun]:
     """The network learns in float64 from the stimuli of one stream, from these weights on."""
-    (task, *_), seed = run.ensemble.tasks, run.config.seed
+    (task, *_), seed = run.ensemble.presentation.tasks, run.config.seed
     ensemble = float_network(run.ensemble.settings, task, seed, rate, 1, torch.float64)
     for name, value in ensemble.parameters.items():
         value.copy_(torch.as_tensor(weights[name])[None])

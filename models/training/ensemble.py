@@ -36,22 +36,6 @@ class Prepared:
         self.presentation = Presentation(settings, self.network, tasks, seeds)
         self.initial = initial_weights(self.presentation)  # float64: (members, …)
 
-    @property
-    def tasks(self) -> list[Task]:
-        return self.presentation.tasks
-
-    @property
-    def seeds(self) -> list[int]:
-        return self.presentation.seeds
-
-    @property
-    def stream(self) -> Stream:
-        return self.presentation.stream
-
-    def encode(self, inputs: Inputs | Tensor, purpose: str, count: int) -> Tensor:
-        """Inputs (members, batch, positions) as activity, or as spikes (members, time, batch, neurons)."""
-        return self.presentation.encode(inputs, purpose, count)
-
 
 class Ensemble:
     """Networks trained side by side, one per (task, seed, learning rate).

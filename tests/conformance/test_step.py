@@ -15,7 +15,7 @@ import torch
 from plastic.config.settings import SURROGATES
 from plastic.errors import PlasticError
 from plastic.models.backends.brian2 import equations as brian2_equations
-from plastic.models.backends.brian2.simulator import code_target
+from plastic.models.backends.brian2.package import code_target
 from plastic.models.backends.reference import step as reference
 from plastic.models.backends.snntorch.simulator import SnnTorchSimulator
 from plastic.models.learning.eligibility import Response

@@ -7,9 +7,7 @@ in all other simulators, and writes the weights back.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from plastic.errors import PlasticError
 from plastic.models.backends import Members, Simulator
 from plastic.models.backends.brian2.equations import SCHEDULE, SLOTS, Equations
+from plastic.models.backends.brian2.package import code_target, load_brian2, runtime
 from plastic.models.backends.responding import learner_snapshot, make_learner, restore_learner
 from plastic.models.backends.twin import batched_twin
 from plastic.models.learning.eligibility import Response, Summed
@@ -37,39 +35,6 @@ from plastic.rules.rule import Rule
 Begin = Callable[[int], Traces | None]
 End = Callable[[int, list[Response]], None]
 Step = Callable[[list[Tensor], list[Tensor]], list[Tensor]]  # spikes and arrivals of the layers to their g
-
-
-def load_brian2() -> Any:
-    """The brian2 package; PlasticError if it is missing."""
-    try:
-        return importlib.import_module("brian2")
-    except ImportError as error:
-        raise PlasticError(
-            f'the backend brian2 needs Brian2 ({error}); install it with: pip install "brian2>=2.9,<3".'
-        ) from None
-
-
-def check(settings: Settings) -> None:
-    """PlasticError where Brian2 is missing."""
-    del settings
-    load_brian2()
-
-
-def code_target(brian2: Any) -> str:
-    """What Brian2 turns equations into: "cython" or "numpy", as its preferences say or, without any, what works.
-
-    Where there is no compiler it falls back to numpy: slower, the same numbers. That is said as a warning.
-    """
-    chosen = brian2.prefs.codegen.target
-    if not isinstance(chosen, str) or chosen != "auto":
-        return chosen if isinstance(chosen, str) else str(chosen.class_name)
-    target = str(importlib.import_module("brian2.devices.device").auto_target().class_name)
-    if target != "cython":
-        brian2.get_logger("brian2.plastic").warn(
-            "Brian2 finds no working C++ compiler for Cython and generates numpy code: the same numbers, but slower; "
-            "install one (on Debian: apt install g++)."
-        )
-    return target
 
 
 @dataclass
@@ -132,7 +97,7 @@ class Brian2Simulator:
         brian2 = load_brian2()
         code_target(brian2)
         indices, times, stimuli = _events(spikes, self.time_steps)
-        with _runtime(brian2):
+        with runtime(brian2):
             network, inputs, projections = self._build(brian2, indices, times)
             borders = _StimulusClock(self, parameters, inputs, projections, begin, end)
             operation = brian2.NetworkOperation
@@ -192,19 +157,6 @@ def _connections(layer: Layer) -> tuple[NDArray[Any], NDArray[Any]]:
         np.arange(layer.positions), np.arange(layer.neurons), np.arange(layer.fan_in), indexing="ij"
     )
     return (position * layer.fan_in + source).ravel(), (position * layer.neurons + neuron).ravel()
-
-
-@contextmanager
-def _runtime(brian2: Any) -> Iterator[None]:
-    """Runtime device and float64, whatever the user's session has set; set back afterwards."""
-    kind = brian2.prefs.core.default_float_dtype
-    brian2.set_device("runtime")
-    brian2.prefs.core.default_float_dtype = np.float64
-    try:
-        yield
-    finally:
-        brian2.prefs.core.default_float_dtype = kind
-        brian2.devices.reset_device()
 
 
 class _Stepping:

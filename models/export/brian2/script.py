@@ -81,8 +81,8 @@ def arrays(run: FinishedRun) -> dict[str, Any]:
     ensemble, steps = run.ensemble, run.config.training.steps or 0
     spikes, fixation, labels = [], [], []
     for count in range(steps):
-        stimulus = ensemble.stream.next()
-        encoded = ensemble.encode(stimulus.inputs, "spikes", count)[0].cpu().numpy()
+        stimulus = ensemble.presentation.stream.next()
+        encoded = ensemble.presentation.encode(stimulus.inputs, "spikes", count)[0].cpu().numpy()
         spikes.append(np.packbits(encoded.reshape(len(encoded), -1) > 0, axis=1))
         fixation.append(np.where(stimulus.fixation[0], 1, -1).astype(np.int8))
         labels.append(stimulus.labels[0])

@@ -43,8 +43,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 def in_plastic(finished: FinishedRun) -> tuple[Spikes, list[Spikes]]:
     """Input spikes of a few test stimuli (time, batch, inputs), and the reference's spikes of each layer."""
-    examples = finished.ensemble.tasks[0].test.inputs[:8]
-    spikes = finished.ensemble.encode(examples[None], "probe-test", 0)[0].double().numpy()
+    examples = finished.ensemble.presentation.tasks[0].test.inputs[:8]
+    spikes = finished.ensemble.presentation.encode(examples[None], "probe-test", 0)[0].double().numpy()
     trace: list[list[LayerStep]] = []
     settings = finished.ensemble.settings
     respond(finished.ensemble.network, settings.rule, finished.step, finished.final, spikes, trace)

@@ -157,7 +157,7 @@ def network(run: FinishedRun) -> Ensemble:
     """The network of a run as it begins, on its backend."""
     prepared, learning_rate = run.ensemble, run.config.training.learning_rate
     assert learning_rate is not None
-    return Ensemble(prepared.settings, prepared.tasks, prepared.seeds, [learning_rate])
+    return Ensemble(prepared.settings, prepared.presentation.tasks, prepared.presentation.seeds, [learning_rate])
 
 
 def written(run: FinishedRun, folder: Path) -> Any:
