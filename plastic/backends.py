@@ -132,6 +132,11 @@ def rates(can: Capabilities) -> bool:
     return not can.spikes
 
 
+def chips(can: Capabilities) -> bool:
+    """Chips, whose settings are those of [chip]."""
+    return bool(can.integers)
+
+
 def reference(can: Capabilities) -> bool:
     """What the others are tested against."""
     return can.role == "reference"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from plastic.backends import capabilities, first, fitting, usual
+from plastic.backends import capabilities, chips, first, fitting, usual
 from plastic.config.settings import ChipOptions, Config
 from plastic.errors import PlasticError
 
@@ -16,14 +16,14 @@ def fits_backend(config: Config) -> None:
     if config.training.context == "recomputed" and not can.recomputes:
         theirs = " or ".join(fitting(lambda other: other.recomputes))
         raise PlasticError(f"--context recomputed is for the {theirs} backend; {name} holds its context.")
-    if can.integers and config.dtype not in (None, *can.dtypes):
+    if chips(can) and config.dtype not in (None, *can.dtypes):
         raise PlasticError(f"the backend {name} has the arithmetic of the chip; leave --dtype out.")
-    if not can.integers and dataclasses.replace(config.chip, calibration=None) != ChipOptions():
+    if not chips(can) and dataclasses.replace(config.chip, calibration=None) != ChipOptions():
         raise PlasticError(
             f"--rounding, --weight-bits and --precision are of chips, and {name} is none; take --backend "
-            f"{first(lambda other: bool(other.integers))}."
+            f"{first(chips)}."
         )
-    if can.integers and precision not in can.integers:
+    if chips(can) and precision not in can.integers:
         theirs = first(lambda other: precision in other.integers)
         raise PlasticError(
             f"the backend {name} computes in integers; take --backend {theirs} for --precision {precision}."

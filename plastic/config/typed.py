@@ -90,6 +90,8 @@ def _sentence(cls: type, root: object, error: ErrorDetails, where: str | None) -
         expected = "str" if options else "list of str" if get_origin(base) is tuple else base.__name__
         subject = flag(name) if where is None else f"{name!r} in {where}"
         return f"{subject} is {value!r}; it must be {expected}."
+    if get_origin(base) is tuple:  # a number in it is out of its range
+        value, constraints = error["input"], get_args(base)[0].__metadata__
     return f"{flag(name)} is {value!r}; it must be {_range(constraints) or error['msg']}."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from plastic.backends import batched, capabilities, first, rates
+from plastic.backends import batched, capabilities, chips, first, rates
 from plastic.config.defaults import resolve
 from plastic.config.settings import EVENTS, Config, Spiking, flag
 from plastic.errors import PlasticError
@@ -44,6 +44,8 @@ def _unread(run: Config) -> Iterator[tuple[str, tuple[str, ...], str]]:
         of_spikes = tuple(name for name in CONSTANTS if name != "time_steps" or data not in EVENTS)
         why = f"is of spiking networks, and {backend} does not spike; take --backend {first(batched)}"
         yield "spiking", of_spikes, why
+    if not chips(capabilities(backend)):
+        yield "chip", ("calibration",), f"is of chips, and {backend} is none; take --backend {first(chips)}"
     if data in EVENTS:
         yield "spiking", ("coding", "input_rate"), f"makes spikes of values, and {data} is spikes already; leave it out"
     if topology != "tree":

@@ -304,6 +304,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         (["--data", "digits", "--levels", "4"], "--levels is of --data rhm, and this is digits"),
         (["--time-steps", "50"], "--time-steps is of spiking networks"),
         (["--backend", "snntorch", "--activation", "tanh"], "--activation is of rate networks"),
+        (["--backend", "snntorch", "--calibration", "60"], "--calibration is of chips, and snntorch is none"),
         (["--topology", "dense", "--weights", "local"], "--weights is of --topology tree"),
         (["--statistics-time-constant", "10"], "add --statistics traces"),
         (["--data", "digits", "--topology", "tree"], "--topology dense"),

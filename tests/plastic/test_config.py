@@ -191,6 +191,7 @@ def test_a_whole_number_may_stand_for_a_float_and_a_setting_be_left_out() -> Non
         ("[spiking]\nthreshold = inf", "--threshold is inf; it must be greater than 0 and finite"),
         ("[spiking]\nslope = nan", "--slope is nan"),
         ("[network]\nwidth = 0", "--width is 0; it must be greater than 0 neurons"),
+        ("[network]\nwidths = [8, 0]", "--widths is 0; it must be greater than 0 neurons"),
         ("[stimuli]\nfixation_error = 2", "--fixation-error is 2; it must be from 0 to 1"),
         ("[chip]\nweight_bits = 9", "--weight-bits is 9; it must be from 2 to 8 bits"),
         ("\x00", "not valid TOML"),
