@@ -39,7 +39,7 @@ class Capabilities:
     initial_rates: bool = True  # initial weights of spiking networks are scaled to a rate
     usual_stimuli: int = 2000  # of a run that does not say how many
     equations: bool = False  # prints the equations of a run (--show-equations)
-    role: str = "compared"  # reference: what others are tested against; compared with it; or own arithmetic
+    role: Literal["reference", "compared", "rates", "integers"] = "compared"  # with the reference; or own arithmetic
     place: int = 100  # in lists; the first that fits is what is taken, or named as a remedy
 
 
