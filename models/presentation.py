@@ -31,6 +31,7 @@ class Presented:
     target: Tensor  # one-hot labels: (members, batch, classes)
 
     def without_inputs(self) -> Presented:
+        """The same with no member's inputs, for those who keep many."""
         return replace(self, inputs=self.inputs[:0])
 
 

@@ -20,10 +20,7 @@ from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
 from plastic.rules.statistics import decay_per_stimulus
 
-CALIBRATION = (
-    defaults.CALIBRATION,
-    defaults.STREAMS,
-)  # stimuli and streams of the run that scales are from
+CALIBRATION = defaults.CALIBRATION, defaults.STREAMS  # stimuli and streams of the run that scales are from
 Precision = Literal["fixed", "float"]
 
 

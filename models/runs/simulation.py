@@ -21,7 +21,7 @@ from plastic.models.learning.learner import Observation
 from plastic.models.network.layer import Network
 from plastic.models.runs.build import make_ensemble, make_settings
 from plastic.models.runs.end import STATE, Probes, write_end
-from plastic.models.runs.log import RunLog
+from plastic.models.runs.log import RunLog, probe_row
 from plastic.models.runs.recorder import memory_recorder
 from plastic.models.runs.values import config_of
 from plastic.models.runs.views import LayerStep, Weights
@@ -182,7 +182,7 @@ class Simulation:
         untrained: Probes = make_ensemble(self.configs[0]).probe()
         trained: Probes = self.probe()
         folder = RunFolder.create(Path(path), config)
-        for row in ({"step": 0, **_accuracy(untrained)}, *self.metrics, {"step": self.learned, **_accuracy(trained)}):
+        for row in ({"step": 0, **probe_row(untrained)}, *self.metrics, {"step": self.learned, **probe_row(trained)}):
             folder.append_metrics(row)
         for writer in self._memory:
             writer.write(folder.path, self.learned)
@@ -245,10 +245,6 @@ class _InMemory:
 
     def write_checkpoint(self, arrays: Arrays) -> None:
         """A checkpoint is what `save` writes."""
-
-
-def _accuracy(probes: Probes) -> dict[str, list[float]]:
-    return {"probe_accuracy": [layer["class"] for layer in probes]}
 
 
 def take_threads(config: Config) -> None:
