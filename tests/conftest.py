@@ -17,6 +17,8 @@ import jaxtyping
 import pytest
 import torch
 
+import plastic.backends
+import plastic.rules
 from plastic.errors import PlasticError
 
 torch.set_num_threads(1)
@@ -93,6 +95,19 @@ def _unpainted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     if not request.node.get_closest_marker("painted"):
         for where in ("plastic.pictures.run", "plastic.hardware.chip.report"):
             monkeypatch.setattr(f"{where}.write_figure", lambda path, figure, dpi: path.write_text("unpainted"))
+
+
+@pytest.fixture(autouse=True)
+def _known_names_as_before() -> Iterator[None]:
+    """What a test makes known by name in this process is forgotten after it: tests run in any order."""
+    registries = (plastic.rules._registered, plastic.backends._registered)
+    before = [dict(registry) for registry in registries]
+    yield
+    for registry, names in zip(registries, before, strict=True):
+        if registry != names:
+            registry.clear()
+            registry.update(names)  # type: ignore[arg-type]
+            plastic.backends.backends.cache_clear()
 
 
 @pytest.fixture(scope="session")
