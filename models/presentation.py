@@ -99,7 +99,7 @@ class Presentation:
 
     def _arranged(self, inputs: Tensor, target: Tensor) -> Tensor:
         """As the rule is presented stimuli: alone, added to the one before, or with a label beside it."""
-        kind, before = self.settings.rule.presentation, self.before
+        kind, before = self.settings.rule.reads.presentation, self.before
         if kind == "pair":
             self.before = inputs
             return inputs if before is None else inputs + before
@@ -115,7 +115,7 @@ class Presentation:
         return torch.cat([patches, label[:, :, None].expand(-1, -1, sites, -1)], dim=3).flatten(2)
 
     def _unlabelled(self, inputs: Tensor) -> Tensor:
-        if self.settings.rule.presentation != "labelled":
+        if self.settings.rule.reads.presentation != "labelled":
             return inputs
         shape = (*inputs.shape[:-1], self.network.classes)
         return self._with_label(inputs, inputs.new_full(shape, 1 / self.network.classes))

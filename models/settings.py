@@ -107,7 +107,7 @@ def build_network(settings: Settings, task: Task) -> Network:
         network = dense(task, widths)
     else:
         network = tree(task, widths, settings.shared)
-    return labelled(network) if settings.rule.presentation == "labelled" else network
+    return labelled(network) if settings.rule.reads.presentation == "labelled" else network
 
 
 def labelled(network: Network) -> Network:

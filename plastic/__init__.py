@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from plastic import rules
 from plastic.errors import PlasticError
-from plastic.rules import LayerShape, Ledger, Modulator, Product, Rule, Signals, Synapses, ThirdFactor, load_rule
+from plastic.rules import (
+    About,
+    Acts,
+    LayerShape,
+    Ledger,
+    Modulator,
+    Product,
+    Reads,
+    Rule,
+    Signals,
+    Synapses,
+    ThirdFactor,
+    load_rule,
+)
 
 if TYPE_CHECKING:
     from plastic import stimuli
@@ -23,6 +36,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "About",
+    "Acts",
     "Layer",
     "LayerShape",
     "Ledger",
@@ -30,6 +45,7 @@ __all__ = [
     "Network",
     "PlasticError",
     "Product",
+    "Reads",
     "Record",
     "Rule",
     "Signals",

@@ -5,22 +5,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from plastic import Modulator, Rule, Signals, ThirdFactor
+from plastic import About, Modulator, Rule, Signals, ThirdFactor
 from plastic.rules.expressions import dot
-from plastic.rules.rule import Array, ModulatorKind
+from plastic.rules.rule import Array
 
 
 @dataclass(frozen=True)
 class Overlap(Rule):
     """CLAPP without lateral weights: the held response itself is the dendritic signal."""
 
-    name: ClassVar[str] = "overlap"
-    modulator: ClassVar[ModulatorKind] = "scalar"
-    equation: ClassVar[str] = "ΔW_ij = η · γ · c_i · ψ(u_i) · x̄_j"
-    third: ClassVar[str] = "γ · c_i"
-    probeable: ClassVar[tuple[str, ...]] = ("overlap",)
+    name = "overlap"
+    modulator = "scalar"
+    about = About(equation="ΔW_ij = η · γ · c_i · ψ(u_i) · x̄_j", third="γ · c_i", probeable=("overlap",))
 
     threshold: float = 0.5
     margin: float = 0.25

@@ -7,9 +7,8 @@ E. L. Bienenstock, L. N. Cooper, P. W. Munro, "Theory for the development of neu
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from plastic import LayerShape, Modulator, Rule, Signals, ThirdFactor
+from plastic import About, LayerShape, Modulator, Rule, Signals, ThirdFactor
 from plastic.rules.expressions import over_batch
 from plastic.rules.rule import Array, Shape, State
 
@@ -18,10 +17,10 @@ from plastic.rules.rule import Array, Shape, State
 class SlidingThreshold(Rule):
     """Grow with responses above the threshold, shrink with those below; the threshold follows the neuron."""
 
-    name: ClassVar[str] = "sliding-threshold"
-    equation: ClassVar[str] = "ΔW_ij = η · z_i (z_i − θ_i) · ψ(u_i) · x̄_j"
-    third: ClassVar[str] = "z_i (z_i − θ_i)"
-    probeable: ClassVar[tuple[str, ...]] = ("threshold",)
+    name = "sliding-threshold"
+    about = About(
+        equation="ΔW_ij = η · z_i (z_i − θ_i) · ψ(u_i) · x̄_j", third="z_i (z_i − θ_i)", probeable=("threshold",)
+    )
 
     time_constant: float = 20.0  # τ, in stimuli
 

@@ -63,7 +63,7 @@ def packs_of_the_figure() -> Iterator[tuple[str, list[Member], int]]:
     groups = all_packs()
     for name in dict.fromkeys(p[0].arm for p in groups):
         own = [p for p in groups if p[0].arm == name]
-        if load_rule(own[0][0].config.rule).learns:
+        if load_rule(own[0][0].config.rule).acts.learn:
             yield name, list(sorted(own, key=len)[-1]), sum(map(len, own))
 
 

@@ -86,10 +86,10 @@ def variants() -> dict[str, tuple[str, dict[str, str], dict[str, Any]]]:
     """Those of above, and what differs in every rule: its masks, its sides, and what it does with one stream."""
     found = dict(VARIANTS)
     for name, rule in all_rules().items():
-        online = dict(rule.one_stream)
+        online = dict(rule.reads.one_stream)
         found[f"{name}:mask-none"] = (name, online | {"mask": "none"}, {})
         found[f"{name}:mask-batch"] = (name, {"mask": "batch"}, {"streams": 4})
-        for sides in rule.sides_supported:
+        for sides in rule.acts.sides:
             if sides != rule().sides:
                 found[f"{name}:{sides}"] = (name, online | {"sides": sides}, {})
         if online:
@@ -105,7 +105,7 @@ def cells(backend: str) -> list[Cell]:
     can, found = capabilities(backend), []
     several = can.streams is None or can.streams >= 4
     for number, rule in enumerate(all_rules()):
-        options = () if several else tuple(rule_class(rule).one_stream.items())
+        options = () if several else tuple(rule_class(rule).reads.one_stream.items())
         for turn, (topology, case) in enumerate(TOPOLOGIES.items()):
             slow = rule not in REPRESENTATIVES and turn != number % len(TOPOLOGIES)
             named = replace(case, rule=rule, streams=4 if several else 1, options=options)

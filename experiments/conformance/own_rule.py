@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from plastic import LayerShape, Modulator, Product, Rule, Signals, Synapses, ThirdFactor
+from plastic import LayerShape, Modulator, Product, Reads, Rule, Signals, Synapses, ThirdFactor
 from plastic.rules.expressions import through
-from plastic.rules.rule import ModulatorKind, Summary
+from plastic.rules.rule import Summary
 
 
 @dataclass(frozen=True)
 class LearnedFeedback(Rule):
     """Feedback alignment along the chain, plus a lateral term that follows activity."""
 
-    name: ClassVar[str] = "own"
-    modulator: ClassVar[ModulatorKind] = "broadcast"
-    reads: ClassVar[frozenset[str]] = frozenset({"error", "target", "above"})
+    name = "own"
+    modulator = "broadcast"
+    reads = Reads(frozenset({"error", "target", "above"}))
 
     summary: Summary = "flat"
 

@@ -92,7 +92,7 @@ def learned(rule: str, task: Task, topology: str, depth: int, steps: int) -> tup
     settings = Settings(load_rule(rule), (128,) * depth, topology=topology, activation=activation)
     ensemble = Ensemble(settings, [task], [0], [1e-3])
     started = time.process_time()
-    ensemble.train(steps if settings.rule.learns else min(steps, 200))
+    ensemble.train(steps if settings.rule.acts.learn else min(steps, 200))
     speed = ensemble.learned / (time.process_time() - started)
     return ensemble.probe()[-1]["class"], speed
 
@@ -131,8 +131,8 @@ def factors() -> str:
     """Markdown: every rule's third factor and what is not local in it."""
     lines = ["| rule | family | third factor m_i | kind | not local |", "|---|---|---|---|---|"]
     for name, rule in all_rules().items():
-        parts = [f"{key.replace('_', ' ')}: {value}" for key, value in rule.ledger.nonlocal_parts().items()]
-        cells = (f"`{name}`", rule.family, rule.third, rule.modulator, "; ".join(parts) or "nothing")
+        parts = [f"{key.replace('_', ' ')}: {value}" for key, value in rule.about.ledger.nonlocal_parts().items()]
+        cells = (f"`{name}`", rule.about.family, rule.about.third, rule.modulator, "; ".join(parts) or "nothing")
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines)
 

@@ -21,8 +21,8 @@ def verdict(rule: type[Rule], backend: str) -> tuple[str, str]:
     reason = usual_refusal(rule(), backend, STREAMS)
     if reason is None:
         return "✓", ""
-    if rule.one_stream and usual_refusal(load_rule(rule.name, dict(rule.one_stream)), backend, STREAMS) is None:
-        return "✓¹", " ".join(f"{key}={value}" for key, value in rule.one_stream.items())
+    if (alone := dict(rule.reads.one_stream)) and usual_refusal(load_rule(rule.name, alone), backend, STREAMS) is None:
+        return "✓¹", " ".join(f"{key}={value}" for key, value in alone.items())
     if rule().sides == "both" and usual_refusal(load_rule(rule.name, {"sides": "current"}), backend, STREAMS) is None:
         return "✓²", "sides=current"
     return "–", reason
@@ -35,7 +35,7 @@ def support_table() -> str:
         "|---|---|" + ":-:|" * len(backends()),
     ]
     for name, rule in all_rules().items():
-        third = rule.third.replace("|", "\\|")
+        third = rule.about.third.replace("|", "\\|")
         lines.append(f"| `{name}` | {third} | {' | '.join(verdict(rule, b)[0] for b in backends())} |")
     return "\n".join(lines)
 
@@ -43,9 +43,9 @@ def support_table() -> str:
 def online_form(rule: type[Rule]) -> str:
     """What one stream changes: where averages come from, and what negatives are."""
     parts = []
-    if rule.one_stream:
-        parts.append("with " + ", ".join(f"`--rule-options {k}={v}`" for k, v in rule.one_stream.items()))
-    if (asked := rule.averages) is not None:
+    if rule.reads.one_stream:
+        parts.append("with " + ", ".join(f"`--rule-options {k}={v}`" for k, v in rule.reads.one_stream.items()))
+    if (asked := rule.reads.averages) is not None:
         also = ", covariance" * asked.covariance + ", covariance between views" * asked.cross
         parts.append(f"slow traces of mean and variance{also}")
     return "; ".join(parts) or "the same"

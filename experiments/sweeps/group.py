@@ -46,7 +46,7 @@ def run_group(group: Group) -> list[Row]:
         training_seconds = 0.0
         for stop in checkpoints(config):
             began = time.perf_counter()
-            if ensemble.settings.rule.learns:
+            if ensemble.settings.rule.acts.learn:
                 ensemble.train(stop - ensemble.learned)
             training_seconds += time.perf_counter() - began
             for index, member in enumerate(group):

@@ -56,7 +56,7 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
     rule, rate = finished.ensemble.settings.rule, finished.config.training.learning_rate or 0.0
     seed = finished.config.seed if capabilities(finished.config.backend).integers else chip.seed
     stimuli, floating = _float(finished, weights, count, rate)
-    about = {"rule": rule.name, "equation": rule.equation, "citation": rule.citation, "run": run.name,
+    about = {"rule": rule.name, "equation": rule.about.equation, "citation": rule.about.citation, "run": run.name,
              "learning_rate": rate, "begins": beginning, "report": [vars(one) for one in made.report]}  # fmt: skip
     compared = write_bundle(out, program, stimuli, floating, seed, about)
     return {"stimuli": count, "profile": chip.profile, "report": _displayed(made.report), "float": compared}
@@ -98,7 +98,7 @@ def _fits_profile(rule: Rule, profile: str) -> None:
     The neurons that come with Lava send spikes to the learning engine and neither y1 nor y2, so of
     ΔW = η m_i Σ ψ(u_i) x̄_j only x̄_j is there: what fits hw-2f are networks that do not learn.
     """
-    if profile == "hw-2f" and rule.learns:
+    if profile == "hw-2f" and rule.acts.learn:
         raise PlasticError(
             "the profile hw-2f has Lava's own neurons only, which send spikes and no graded factor: of the three "
             f"factors of rule {rule.name!r} the post factor ψ(u_i) and the modulator m_i have no way to the synapse; "

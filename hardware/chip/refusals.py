@@ -13,8 +13,8 @@ def chip_options(name: str) -> dict[str, str] | None:
     """The fewest options with which a rule that is installed fits a chip: none, those for one stream, one credited
     stimulus, or both; None where it does not fit with any of them."""
     rule = rule_class(name)
-    current = {"sides": "current"} if "current" in rule.sides_supported else {}
-    for options in ({}, dict(rule.one_stream), current, dict(rule.one_stream) | current):
+    current = {"sides": "current"} if "current" in rule.acts.sides else {}
+    for options in ({}, dict(rule.reads.one_stream), current, dict(rule.reads.one_stream) | current):
         if chip_refusal(load_rule(name, options)) is None:
             return options
     return None

@@ -99,10 +99,10 @@ def compile_circuit(
     fixation = given("input", "fixation", (1, 1))
     target = given("input", "target", (1, network.classes))
     flat = [given("input", f"activity{i}", (1, layer.units)) for i, layer in enumerate(network.layers, 1)]
-    shared: dict[str, Any] = {"target": target} if "target" in rule.reads else {}
-    if "error" in rule.reads and rule.stepwise:  # the mean over the steps
+    shared: dict[str, Any] = {"target": target} if "target" in rule.reads.signals else {}
+    if "error" in rule.reads.signals and rule.stepwise:  # the mean over the steps
         shared["error"] = given("input", "error", (1, network.classes))
-    elif "error" in rule.reads:
+    elif "error" in rule.reads.signals:
         readout = work.state("readout.weight", specified["readout.weight"].shape)
         shared["error"] = softmax(through(readout, flat[-1])) - target
         work.learn("readout.weight", Product(-1.0, shared["error"], flat[-1]))
@@ -110,23 +110,23 @@ def compile_circuit(
     held = [work.state(f"layer{i}.held", (1, z.shape[-1])) for i, z in enumerate(pooled, 1)]
     for index, z in enumerate(pooled, 1):
         work.keep(f"layer{index}.held", z)
-    if "top_context" in rule.reads:
+    if "top_context" in rule.reads.signals:
         shared["top_context"] = held[-1]
     weights = [_weights(work, specified, f"layer{i}.") for i in range(1, len(pooled) + 1)]
     shapes = [layer_shape(network, rule, index, decay=statistics_decay) for index in range(len(pooled))]
     above = [_OutOfReach(shape) for shape in shapes]
     steps = Steps()
     if rule.stepwise:
-        readout_shape = specified["readout.weight"].shape if "error" in rule.reads else ()
+        readout_shape = specified["readout.weight"].shape if "error" in rule.reads.signals else ()
         steps = write_steps(
             work, rule, network, held, weights, target, fixation, above, learning_rate, readout_shape, _step
         )  # fmt: skip
     modulated: list[tuple[Any, ...]] = []
     for index, layer in enumerate(network.layers):
         own, name = dict(shared), f"layer{index + 1}"
-        if "input_activity" in rule.reads:
+        if "input_activity" in rule.reads.signals:
             own["input_activity"] = given("input", f"input_activity{index + 1}", (1, 1))
-        if "above" in rule.reads:
+        if "above" in rule.reads.signals:
             own["above"] = above[index]
         if keeps_state(rule):
             own["begun"] = work.state(f"{name}.statistics.begun", (1, 1))
@@ -140,7 +140,7 @@ def compile_circuit(
             work.keep(f"{name}.{one}", value)
         for one, product in third.learn.items():
             work.learn(f"{name}.{one}", product)
-        value = third.current.value if rule.learns else fixation * 0.0
+        value = third.current.value if rule.acts.learn else fixation * 0.0
         dendrite = _routed(rule, layer, third.current.dendrite)
         shown = [third.current.gate, third.loss, dendrite]
         modulated.append((_routed(rule, layer, value), shown, dict(third.signals)))
@@ -159,7 +159,7 @@ def _check(rule: Rule, statistics_decay: float | None) -> None:
             f"rule {rule.name!r} with sides=both credits two stimuli, and a synapse of the chip has one tag, so one "
             "eligibility; take --rule-options sides=current."
         )
-    if rule.normalised_input or rule.presentation != "single":
+    if rule.reads.normalised_input or rule.reads.presentation != "single":
         raise PlasticError(
             f"rule {rule.name!r} needs inputs that spikes are not (normalised, or two stimuli in one); take "
             "--backend rate."

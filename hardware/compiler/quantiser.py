@@ -85,7 +85,7 @@ def quantise(
     _check_eligibility(rule, chip, compiled)
     pairs = [_layer(source, chip, i, layer, r) for i, (layer, r) in enumerate(zip(network.layers, ranges, strict=True))]
     layers, reports, scales = zip(*pairs, strict=True)
-    description = {"rule": rule.name, "equation": rule.equation, "third_factor": rule.third}
+    description = {"rule": rule.name, "equation": rule.about.equation, "third_factor": rule.about.third}
     program = Program(
         network.inputs, network.classes, time_steps, step.learning_period, layers, compiled.circuit,
         initial_state(compiled, source.parameters), chip.rounding, chip.profile, scales, description,
@@ -200,7 +200,7 @@ def _layer(
     factor = round(scales["modulator"] * 2.0 ** (shift - 24))
     program = ChipLayer(
         layer.positions, layer.fan_in, layer.neurons, clipped, 0, chip.weight_bits, constants,
-        plasticity if source.rule.learns else None, factor, shift,
+        plasticity if source.rule.acts.learn else None, factor, shift,
     )  # fmt: skip
     lost = source.learning_rate * ranges.typical_modulator * ranges.typical_eligibility * scale
     largest, most = scales["modulator"] * ranges.modulator, LEVELS

@@ -61,7 +61,7 @@ def write_steps(
     readout: shape of its weights."""
     steps = Steps()
     spikes = [given("input", f"spike{i}", (1, layer.units)) for i, layer in enumerate(network.layers, 1)]
-    error = _error(work, steps, rule, spikes[-1], target, rate, readout) if "error" in rule.reads else None
+    error = _error(work, steps, rule, spikes[-1], target, rate, readout) if "error" in rule.reads.signals else None
     for index, layer in enumerate(network.layers):
         seen, memory = summarised(rule, layer, spikes[index]), dict[str, Any]()
         arriving = given("input", f"arriving{index + 1}", (1, 1))

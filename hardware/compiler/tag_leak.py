@@ -13,7 +13,7 @@ def filtered(rule: Rule) -> float:
 
 def unfiltered_by(rule: Rule) -> str:
     """Options with which it is not filtered, as another remedy in a sentence."""
-    options = " ".join(f"{key}={value}" for key, value in rule.unfiltered.items())
+    options = " ".join(f"{key}={value}" for key, value in rule.acts.unfiltered.items())
     return f", or --rule-options {options}" if options else ""
 
 

@@ -35,7 +35,7 @@ def refusal(
             f"rule {rule.name!r} as it is set has a third factor in every time step, and rates have one step; take "
             f"--backend {first(batched)}."
         )
-    if can.spikes and (rule.normalised_input or rule.presentation != "single"):
+    if can.spikes and (rule.reads.normalised_input or rule.reads.presentation != "single"):
         return (
             f"rule {rule.name!r} needs inputs that spikes are not (normalised, or two stimuli in one); take "
             f"--backend {first(rates)}."
@@ -53,8 +53,8 @@ def usual_refusal(rule: Rule, backend: str, streams: int) -> str | None:
 def _remedy(rule: Rule, can: Capabilities, protocol: bool) -> str:
     """More streams, or options with which the rule makes do with one, where the backend has what they need."""
     ways = [] if protocol else [f"raise --batch, on the backend {first(rates)} or {first(batched)}"]
-    alone = dataclasses.replace(rule, **parsed(type(rule), rule.one_stream))
-    needed = ({"memory"} if alone.memory_slots else set()) | (rule.reads & {"above"})
-    if rule.one_stream and not needed & can.unreadable:
-        ways.append("take --rule-options " + " ".join(f"{key}={value}" for key, value in rule.one_stream.items()))
+    alone = dataclasses.replace(rule, **parsed(type(rule), rule.reads.one_stream))
+    needed = ({"memory"} if alone.memory_slots else set()) | (rule.reads.signals & {"above"})
+    if rule.reads.one_stream and not needed & can.unreadable:
+        ways.append("take --rule-options " + " ".join(f"{key}={value}" for key, value in rule.reads.one_stream.items()))
     return ", or ".join(ways) or "take another rule or backend"

@@ -122,7 +122,7 @@ class Previous:
         """What the rule wants kept of a response and of the signals that its circuit made of it."""
         if rule.sides == "current":
             return cls(signals.activity, spared=spared)
-        post = response.post if "above_before" in rule.reads else None
+        post = response.post if "above_before" in rule.reads.signals else None
         return cls(signals.activity, response.eligibility, post, spared)
 
     def tensors(self) -> dict[str, Tensor]:

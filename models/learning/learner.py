@@ -62,7 +62,7 @@ class Learner:
     def __post_init__(self) -> None:
         self.held = self.held or [None] * len(self.network.layers)
         self._circuits = [circuit_weights(self.parameters, i) for i in range(len(self.network.layers))]
-        if "above" in self.rule.reads and self.rule.summary != "flat":
+        if "above" in self.rule.reads.signals and self.rule.summary != "flat":
             raise PlasticError(f"rule {self.rule.name!r} reads the layer above, so its summary must be 'flat'.")
 
     def learn(
@@ -79,7 +79,7 @@ class Learner:
                 factors = step_factors(stepper, trains, self.learning_period)
                 responses = [r.weighted(g) for r, g in zip(responses, factors, strict=True)]
             self.state |= stepper.lasting()
-        if self.rule.reads & {"error", "above"}:
+        if self.rule.reads.signals & {"error", "above"}:
             self._downward(list(responses), fixation, target, watch)
         else:
             self._upward(responses, fixation, target, watch)
@@ -100,7 +100,7 @@ class Learner:
 
     def _upward(self, responses: Iterable[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
         others = {}
-        if "top_context" in self.rule.reads:
+        if "top_context" in self.rule.reads.signals:
             responses, others["top_context"] = self._with_top_context(responses)
         for index, response in enumerate(responses):
             signals = self._signals(index, response, fixation, target, others)
@@ -111,14 +111,14 @@ class Learner:
     def _downward(self, responses: list[Response], fixation: Tensor, target: Tensor, watch: Watch | None) -> None:
         error, above = self._read_out(responses[-1], target) if needs_readout(self.rule) else (None, None)
         above_before: Upward | None = None
-        top_context = self._top_context(responses) if "top_context" in self.rule.reads else None
+        top_context = self._top_context(responses) if "top_context" in self.rule.reads.signals else None
         observed: list[Observation] = []
         for index in reversed(range(len(responses))):
             response = responses[index]
             others = {"error": error, "above": above, "above_before": above_before, "top_context": top_context}
             signals = self._signals(index, response, fixation, target, others)
             observation = self._observe(index, response, signals)
-            if index > 0 and "above" in self.rule.reads:
+            if index > 0 and "above" in self.rule.reads.signals:
                 above = self._upward_to(index, observation.modulator, response, above)
                 above_before = self._upward_to_before(index, observation, above_before)
             observed.insert(0, observation)
@@ -143,7 +143,7 @@ class Learner:
     def _upward_to_before(self, index: int, observation: Observation, beyond: Upward | None) -> Upward | None:
         """The same for the stimulus before; None where that is not credited, or there was none."""
         context, before = observation.third.context, self._before(index, observation.response)
-        if "above_before" not in self.rule.reads or context is None or before is None:
+        if "above_before" not in self.rule.reads.signals or context is None or before is None:
             return None
         routed = self.network.layers[index].route(context.value, self.rule.summary)
         return self._upward_to(index, routed, before, beyond)
@@ -177,7 +177,7 @@ class Learner:
         self, index: int, response: Response, fixation: Tensor, target: Tensor, others: dict[str, Any]
     ) -> Signals:
         """What one layer knows by itself, and what the rule reads of `others` beside it."""
-        (activity, context), reads = self._seen(index, response), self.rule.reads
+        (activity, context), reads = self._seen(index, response), self.rule.reads.signals
         optional = {name: value for name, value in others.items() if name in reads}
         if "target" in reads:
             optional["target"] = target
@@ -209,7 +209,7 @@ class Learner:
         if watch is not None:
             watch(index, observation)
         third, response = observation.third, observation.response
-        if self.rule.learns:
+        if self.rule.acts.learn:
             update = response.eligibility.credit(observation.modulator, third.current.gate)
             before = self._before(index, response)
             if third.context is not None and before is not None and before.eligibility is not None:

@@ -40,12 +40,12 @@ class Stepper:
     def __post_init__(self) -> None:
         self._circuits = [circuit_weights(self.parameters, i) for i in range(len(self.network.layers))]
         self._output: Tensor | None = None
-        self._above = self._ways_up() if "above" in self.rule.reads else [None] * len(self.network.layers)
+        self._above = self._ways_up() if "above" in self.rule.reads.signals else [None] * len(self.network.layers)
 
     def at(self, spikes: list[Tensor], arriving: list[Tensor]) -> list[Tensor]:
         """g of every layer in the next step, from its spikes (members, batch, positions, neurons) and the fraction
         of its inputs that arrive (members, batch): (members, batch, positions, neurons)."""
-        error = self._error(spikes[-1].flatten(2)) if "error" in self.rule.reads else None
+        error = self._error(spikes[-1].flatten(2)) if "error" in self.rule.reads.signals else None
         found = []
         for index, (layer, spike) in enumerate(zip(self.network.layers, spikes, strict=True)):
             seen = layer.summarise(spike, self.rule.summary)

@@ -22,7 +22,7 @@ Parameters = dict[str, Tensor]
 
 def needs_readout(rule: Rule) -> bool:
     """Whether the rule reads an output error, so that there is a readout to learn."""
-    return "error" in rule.reads
+    return "error" in rule.reads.signals
 
 
 def layer_name(index: int) -> str:
@@ -53,7 +53,7 @@ def specification(network: Network, rule: Rule, weight_std: Sequence[float]) -> 
     readout = readout_layer(network)
     specified = {}
     for index, (layer, std) in enumerate(zip(network.layers, weight_std, strict=True)):
-        specified[f"{layer_name(index)}.weight"] = Synapses(layer.weight_shape, std, rule.learns)
+        specified[f"{layer_name(index)}.weight"] = Synapses(layer.weight_shape, std, rule.acts.learn)
         for name, synapses in rule.circuit(layer_shape(network, rule, index)).items():
             if name == "weight":
                 raise PlasticError(f"the circuit of rule {rule.name!r} has a 'weight', as the layer has; rename it.")

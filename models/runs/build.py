@@ -49,7 +49,7 @@ def choose_device(name: str) -> torch.device:
 def make_settings(config: Config) -> Settings:
     """What the trainer needs of a resolved config; PlasticError for a mask that would mask nothing."""
     rule = load_rule(config.rule, config.options())
-    if not rule.learns and rule.mask != "sample":
+    if not rule.acts.learn and rule.mask != "sample":
         raise PlasticError(f"rule {rule.name!r} changes no weights, so --mask {rule.mask} means nothing; leave it out.")
     network, spiking, training, can = config.network, config.spiking, config.training, capabilities(config.backend)
     assert network.topology is not None

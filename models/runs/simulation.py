@@ -68,7 +68,8 @@ class Simulation:
         """
         seeds = [seed] if isinstance(seed, int) else list(seed)
         configs = [config_of(network, task, rule, backend, learning_rate, one, settings) for one in seeds]
-        if build_network(given := make_settings(configs[0]), task) != network and given.rule.presentation == "single":
+        given = make_settings(configs[0])
+        if build_network(given, task) != network and given.rule.reads.presentation == "single":
             raise PlasticError(
                 "the network is not one that plastic.tree, plastic.dense or plastic.convolutional make of this task; "
                 "make it by one of them."

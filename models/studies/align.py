@@ -182,7 +182,7 @@ def align(settings: Settings, reference: type[Rule], task: Task, seed: int, rate
     """
     rule, other = settings.rule, same_choices(settings.rule, reference)
     for one in (rule, other):
-        if one.presentation != "single" or one.normalised_input:
+        if one.reads.presentation != "single" or one.reads.normalised_input:
             raise PlasticError(
                 f"rule {one.name!r} is shown other inputs (labels, pairs, or only their direction), so its updates "
                 "cannot be compared on the same batch; leave it out."

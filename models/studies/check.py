@@ -143,12 +143,12 @@ def vacuity(case: Case, track: Track) -> str:
         if not RATES[0] <= rate <= RATES[1]:
             return f"layer {layer} fires {rate:.3f} spikes per step, not {RATES[0]} to {RATES[1]}"
     rule = load_rule(case.rule, dict(case.options))
-    if not rule.learns:
+    if not rule.acts.learn:
         return ""
     moved_weights = {name: moved for name, moved in track.moved().items() if name.startswith("layer")}
     last = sorted(name for name in moved_weights if name.endswith(".weight"))[-1:]
     for name, moved in moved_weights.items():
-        if rule.learning_layers == "last" and name not in last:
+        if rule.acts.layers == "last" and name not in last:
             continue
         if name.endswith(".weight") and not moved >= MOVED:
             return f"{name} moved by {moved:.2%} only"
@@ -170,7 +170,7 @@ def of_streams(case: Case, streams: int) -> Case:
     """The case with so few streams, and the rule's options for one where it compares streams."""
     options = dict(case.options)
     if load_rule(case.rule, options).smallest_batch > streams:
-        options |= rule_class(case.rule).one_stream
+        options |= rule_class(case.rule).reads.one_stream
     return replace(case, streams=streams, options=tuple(options.items()))
 
 

@@ -59,7 +59,7 @@ class Cite:
     """Rules by name; none means all."""
 
     def run(self) -> int:
-        entries = [rule_class(name).citation for name in self.names or all_rules()]
+        entries = [rule_class(name).about.citation for name in self.names or all_rules()]
         print("\n\n".join(dict.fromkeys([*entries, CITATION])))
         return 0
 

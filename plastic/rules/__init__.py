@@ -24,6 +24,7 @@ from plastic.rules.bp_clapp_pp import BPCLAPPpp
 from plastic.rules.bp_infonce import BPInfoNCE
 from plastic.rules.clapp import CLAPP
 from plastic.rules.clapp_pp import CLAPPpp
+from plastic.rules.declaration import READABLE, About, Acts, Ledger, Reads
 from plastic.rules.dfa import DFA
 from plastic.rules.dfa_product import DFAProduct
 from plastic.rules.drtp import DRTP
@@ -38,9 +39,7 @@ from plastic.rules.lpl_spiking import SpikingLPL
 from plastic.rules.none import NoLearning
 from plastic.rules.returned import keeps_state
 from plastic.rules.rule import (
-    READABLE,
     LayerShape,
-    Ledger,
     Modulator,
     Moment,
     Product,
@@ -68,6 +67,8 @@ __all__ = [
     "SCFF",
     "SDFA",
     "USF",
+    "About",
+    "Acts",
     "BPCLAPPpp",
     "BPInfoNCE",
     "BarlowTwins",
@@ -84,6 +85,7 @@ __all__ = [
     "Moments",
     "NoLearning",
     "Product",
+    "Reads",
     "Rule",
     "Signals",
     "SimCLR",
@@ -246,13 +248,13 @@ def _checked(found: Any, where: str) -> type[Rule]:
     if parameters is None or not parameters.frozen:
         raise PlasticError(f"{where} must be a frozen dataclass: write @dataclass(frozen=True) above it.")
     if not found.name:
-        raise PlasticError(f"{where} has no name; give it one: name: ClassVar[str] = ….")
-    if moments := found.reads & {"statistics", "covariance", "cross_covariance"}:
+        raise PlasticError(f'{where} has no name; give it one: name = "…".')
+    if moments := found.reads.signals & {"statistics", "covariance", "cross_covariance"}:
         raise PlasticError(
             f"{where} reads {', '.join(sorted(moments))}, which a rule keeps itself now: declare a state and take "
             "plastic.rules.statistics.Moments (docs/adding-a-rule.md)."
         )
-    if unknown := found.reads - READABLE:
+    if unknown := found.reads.signals - READABLE:
         raise PlasticError(f"{where} reads {', '.join(sorted(unknown))}; signals are: {', '.join(sorted(READABLE))}.")
     if keeps_state(found) and len(signature(found.third_factor).parameters) == 3:
         raise PlasticError(

@@ -17,25 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from array_api_compat import array_namespace
 
+from plastic.rules.declaration import About, Acts, Ledger, Reads, Sides
 from plastic.rules.expressions import is_positive, through
-from plastic.rules.rule import (
-    Array,
-    LayerShape,
-    Ledger,
-    Modulator,
-    ModulatorKind,
-    Rule,
-    Shape,
-    Sides,
-    Signals,
-    State,
-    Summary,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, LayerShape, Modulator, Rule, Shape, Signals, State, Summary, ThirdFactor
 from plastic.rules.statistics import Moments, Statistics
 
 
@@ -43,32 +31,32 @@ from plastic.rules.statistics import Moments, Statistics
 class BarlowTwins(Rule):
     """Each neuron correlates with itself across views, and with no other."""
 
-    name: ClassVar[str] = "barlow"
-    title: ClassVar[str] = "Barlow Twins"
-    family: ClassVar[str] = "layerwise self-supervised"
-    modulator: ClassVar[ModulatorKind] = "none"
-    equation: ClassVar[str] = (
-        "ΔW_ij = η · (g_i − ẑ_i ⟨g_i ẑ_i⟩)/σ_i · ψ(u_i) · x̄_j,  g_i = (1 − C_ii)ĉ_i − λ Σ C_ik ĉ_k"
-    )
-    third: ClassVar[str] = "(g_i − ẑ_i ⟨g_i ẑ_i⟩)/σ_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        layer_scalars="y (saccade): only fixations are pairs",
-        memory="c held for one stimulus; with sides=both also ψ and x̄",
-        batch_statistics="z̄ and σ² per neuron; C, a matrix of lateral weights between views",
-        stored_traces="3 per neuron and C per pair, online",
-    )
-    defaults_source: ClassVar[str] = (
-        "λ = 0.0051 and ε = 1e-5 (batch normalisation): the authors' code; no projector, not pooled: ours"
-    )
-    probeable: ClassVar[tuple[str, ...]] = ("correlation",)
-    averages: ClassVar[Moments] = Moments(cross=True, over="fixations")
-    citation: ClassVar[str] = """@inproceedings{zbontar2021barlow,
+    name = "barlow"
+    modulator = "none"
+    about = About(
+        title="Barlow Twins",
+        family="layerwise self-supervised",
+        equation=("ΔW_ij = η · (g_i − ẑ_i ⟨g_i ẑ_i⟩)/σ_i · ψ(u_i) · x̄_j,  g_i = (1 − C_ii)ĉ_i − λ Σ C_ik ĉ_k"),
+        third="(g_i − ẑ_i ⟨g_i ẑ_i⟩)/σ_i",
+        ledger=Ledger(
+            layer_scalars="y (saccade): only fixations are pairs",
+            memory="c held for one stimulus; with sides=both also ψ and x̄",
+            batch_statistics="z̄ and σ² per neuron; C, a matrix of lateral weights between views",
+            stored_traces="3 per neuron and C per pair, online",
+        ),
+        defaults_source=(
+            "λ = 0.0051 and ε = 1e-5 (batch normalisation): the authors' code; no projector, not pooled: ours"
+        ),
+        probeable=("correlation",),
+        citation="""@inproceedings{zbontar2021barlow,
   title = {{Barlow Twins}: Self-supervised learning via redundancy reduction},
   author = {Zbontar, Jure and Jing, Li and Misra, Ishan and LeCun, Yann and Deny, St{\\'e}phane},
   booktitle = {International Conference on Machine Learning},
   year = {2021}
-}"""
-    sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
+}""",
+    )
+    reads = Reads(averages=Moments(cross=True, over="fixations"))
+    acts = Acts(sides=("current", "both"))
 
     sides: Sides = "both"
     summary: Summary = "flat"  # every position of every neuron by itself; mean: pooled, as published

@@ -18,49 +18,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
+from plastic.rules.declaration import About, Ledger, Reads
 from plastic.rules.expressions import cross_entropy
-from plastic.rules.rule import (
-    Array,
-    Ledger,
-    Mask,
-    Modulator,
-    ModulatorKind,
-    Rule,
-    Signals,
-    Summary,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, Mask, Modulator, Rule, Signals, Summary, ThirdFactor
 
 
 @dataclass(frozen=True)
 class BP(Rule):
     """Error sent down the transposed forward weights, masked on the way."""
 
-    name: ClassVar[str] = "bp"
-    title: ClassVar[str] = "Backpropagation"
-    family: ClassVar[str] = "direct feedback (reference)"
-    modulator: ClassVar[ModulatorKind] = "broadcast"
-    equation: ClassVar[str] = "ΔW_ij = η · [W_aboveᵀ (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j"
-    third: ClassVar[str] = "[W_aboveᵀ (ψ ⊙ m)_above]_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        weight_transport="transposed forward weights of every layer above",
-        broadcast="a chain through all layers above, one number per neuron",
-        memory="eligibility held until the backward chain arrives",
-        batch_statistics="only with mask=batch: the mean ψ",
-    )
-    defaults_source: ClassVar[str] = "mask=sample is plain backpropagation"
-    probeable: ClassVar[tuple[str, ...]] = ("error",)
-    reads: ClassVar[frozenset[str]] = frozenset({"error", "target", "above"})
-    citation: ClassVar[str] = """@article{rumelhart1986learning,
+    name = "bp"
+    modulator = "broadcast"
+    about = About(
+        title="Backpropagation",
+        family="direct feedback (reference)",
+        equation="ΔW_ij = η · [W_aboveᵀ (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j",
+        third="[W_aboveᵀ (ψ ⊙ m)_above]_i",
+        ledger=Ledger(
+            weight_transport="transposed forward weights of every layer above",
+            broadcast="a chain through all layers above, one number per neuron",
+            memory="eligibility held until the backward chain arrives",
+            batch_statistics="only with mask=batch: the mean ψ",
+        ),
+        defaults_source="mask=sample is plain backpropagation",
+        probeable=("error",),
+        citation="""@article{rumelhart1986learning,
   title = {Learning representations by back-propagating errors},
   author = {Rumelhart, David E. and Hinton, Geoffrey E. and Williams, Ronald J.},
   journal = {Nature},
   volume = {323},
   pages = {533--536},
   year = {1986}
-}"""
+}""",
+    )
+    reads = Reads(signals=frozenset({"error", "target", "above"}))
 
     summary: Summary = "flat"  # every position of every neuron has its own feedback
     upper_mask: Mask | None = None

@@ -15,40 +15,34 @@ backpropagation?", arXiv 2601.21683.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 from plastic.rules.clapp_pp import CLAPPpp
-from plastic.rules.rule import (
-    Array,
-    LayerShape,
-    Ledger,
-    Modulator,
-    ModulatorKind,
-    Signals,
-    Synapses,
-    ThirdFactor,
-)
+from plastic.rules.declaration import Ledger
+from plastic.rules.rule import Array, LayerShape, Modulator, Signals, Synapses, ThirdFactor
 
 
 @dataclass(frozen=True)
 class BPCLAPPpp(CLAPPpp):
     """CLAPP++ of the top layer, end to end."""
 
-    name: ClassVar[str] = "bp-clapp++"
-    title: ClassVar[str] = "CLAPP++ end to end"
-    family: ClassVar[str] = "global self-supervised (reference)"
-    modulator: ClassVar[ModulatorKind] = "broadcast"
-    equation: ClassVar[str] = "ΔW_ij = η · [W_aboveᵀ (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j,  m_top = γ · B c"
-    third: ClassVar[str] = "[W_aboveᵀ (ψ ⊙ m)_above]_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        weight_transport="transposed forward weights of every layer above",
-        layer_scalars="y (saccade) and f′ of the sum zᵀ B c of the top layer",
-        broadcast="a chain through all layers above, one number per neuron",
-        memory="c held for one stimulus; eligibility held until the chain arrives",
-        batch_statistics="with negatives=batch: the prediction of one other stream",
+    name = "bp-clapp++"
+    modulator = "broadcast"
+    about = replace(
+        CLAPPpp.about,
+        title="CLAPP++ end to end",
+        family="global self-supervised (reference)",
+        equation="ΔW_ij = η · [W_aboveᵀ (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j,  m_top = γ · B c",
+        third="[W_aboveᵀ (ψ ⊙ m)_above]_i",
+        ledger=Ledger(
+            weight_transport="transposed forward weights of every layer above",
+            layer_scalars="y (saccade) and f′ of the sum zᵀ B c of the top layer",
+            broadcast="a chain through all layers above, one number per neuron",
+            memory="c held for one stimulus; eligibility held until the chain arrives",
+            batch_statistics="with negatives=batch: the prediction of one other stream",
+        ),
     )
-    reads: ClassVar[frozenset[str]] = frozenset({"above", "top_context"})
+    reads = replace(CLAPPpp.reads, signals=frozenset({"above", "top_context"}))
 
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         return super().circuit(layer) if layer.last else {}

@@ -15,44 +15,36 @@ arXiv 1807.03748; as a reference for local rules: Z. Wu et al., arXiv 2601.21683
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
+from plastic.rules.declaration import Ledger
 from plastic.rules.infonce import InfoNCE
-from plastic.rules.rule import (
-    Array,
-    LayerShape,
-    Ledger,
-    Modulator,
-    ModulatorKind,
-    Shape,
-    Signals,
-    State,
-    Synapses,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, LayerShape, Modulator, Shape, Signals, State, Synapses, ThirdFactor
 
 
 @dataclass(frozen=True)
 class BPInfoNCE(InfoNCE):
     """InfoNCE of the top layer, end to end."""
 
-    name: ClassVar[str] = "bp-infonce"
-    title: ClassVar[str] = "InfoNCE end to end"
-    family: ClassVar[str] = "global self-supervised (reference)"
-    modulator: ClassVar[ModulatorKind] = "broadcast"
-    equation: ClassVar[str] = "ΔW_ij = η · [W_aboveᵀ (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j,  m_top = Σ_n M_n B c"
-    third: ClassVar[str] = "[W_aboveᵀ (ψ ⊙ m)_above]_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        weight_transport="transposed forward weights of every layer above; with sides=both also Bᵀ",
-        layer_scalars="y (saccade) and a softmax over K + 1 sums zᵀ B c of the top layer",
-        broadcast="a chain through all layers above, one number per neuron",
-        memory="c held for one stimulus, with sides=both also ψ and x̄ of every layer; eligibility held until the "
-        "chain arrives",
-        batch_statistics="K negatives, the responses of other streams (with negatives_from=memory: no, "
-        "K responses of the top layer are remembered)",
+    name = "bp-infonce"
+    modulator = "broadcast"
+    about = replace(
+        InfoNCE.about,
+        title="InfoNCE end to end",
+        family="global self-supervised (reference)",
+        equation="ΔW_ij = η · [W_aboveᵀ (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j,  m_top = Σ_n M_n B c",
+        third="[W_aboveᵀ (ψ ⊙ m)_above]_i",
+        ledger=Ledger(
+            weight_transport="transposed forward weights of every layer above; with sides=both also Bᵀ",
+            layer_scalars="y (saccade) and a softmax over K + 1 sums zᵀ B c of the top layer",
+            broadcast="a chain through all layers above, one number per neuron",
+            memory="c held for one stimulus, with sides=both also ψ and x̄ of every layer; eligibility held until the "
+            "chain arrives",
+            batch_statistics="K negatives, the responses of other streams (with negatives_from=memory: no, "
+            "K responses of the top layer are remembered)",
+        ),
     )
-    reads: ClassVar[frozenset[str]] = frozenset({"above", "above_before"})
+    reads = replace(InfoNCE.reads, signals=frozenset({"above", "above_before"}))
 
     def circuit(self, layer: LayerShape) -> dict[str, Synapses]:
         return super().circuit(layer) if layer.last else {}

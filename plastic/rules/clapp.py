@@ -17,54 +17,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
+from plastic.rules.declaration import About, Acts, Ledger
 from plastic.rules.expressions import dot, through
-from plastic.rules.rule import (
-    Array,
-    LayerShape,
-    Ledger,
-    Modulator,
-    ModulatorKind,
-    Product,
-    Rule,
-    Sides,
-    Signals,
-    Summary,
-    Synapses,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, LayerShape, Modulator, Product, Rule, Signals, Summary, Synapses, ThirdFactor
 
 
 @dataclass(frozen=True)
 class CLAPP(Rule):
     """Hinge-gated prediction of the present response from the held one."""
 
-    name: ClassVar[str] = "clapp"
-    title: ClassVar[str] = "Contrastive, local and predictive plasticity"
-    family: ClassVar[str] = "layerwise self-supervised"
-    modulator: ClassVar[ModulatorKind] = "scalar"
-    equation: ClassVar[str] = "ΔW_ij = η · γ · (W_pred c)_i · ψ(u_i) · x̄_j,  γ = y · 1[y · zᵀ W_pred c < 1]"
-    third: ClassVar[str] = "γ · (W_pred c)_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        weight_transport="only with sides=both and symmetric: W_retro = W_predᵀ",
-        layer_scalars="y (saccade) and the hinge, which needs the layer sum zᵀ W_pred c",
-        memory="c held for one stimulus; with sides=both also ψ and x̄",
-    )
-    defaults_source: ClassVar[str] = (
-        "margin 1 and the hinge: equation 5 of the paper; sides=current: one eligibility per synapse, "
-        "the context detached; W_pred ~ N(0, 0.01/n): ours"
-    )
-    probeable: ClassVar[tuple[str, ...]] = ("score", "W_pred", "W_retro")
-    citation: ClassVar[str] = """@inproceedings{illing2021local,
+    name = "clapp"
+    modulator = "scalar"
+    about = About(
+        title="Contrastive, local and predictive plasticity",
+        family="layerwise self-supervised",
+        equation="ΔW_ij = η · γ · (W_pred c)_i · ψ(u_i) · x̄_j,  γ = y · 1[y · zᵀ W_pred c < 1]",
+        third="γ · (W_pred c)_i",
+        ledger=Ledger(
+            weight_transport="only with sides=both and symmetric: W_retro = W_predᵀ",
+            layer_scalars="y (saccade) and the hinge, which needs the layer sum zᵀ W_pred c",
+            memory="c held for one stimulus; with sides=both also ψ and x̄",
+        ),
+        defaults_source=(
+            "margin 1 and the hinge: equation 5 of the paper; sides=current: one eligibility per synapse, "
+            "the context detached; W_pred ~ N(0, 0.01/n): ours"
+        ),
+        probeable=("score", "W_pred", "W_retro"),
+        citation="""@inproceedings{illing2021local,
   title = {Local plasticity rules can learn deep representations using self-supervised contrastive predictions},
   author = {Illing, Bernd and Ventura, Jean and Bellec, Guillaume and Gerstner, Wulfram},
   booktitle = {Advances in Neural Information Processing Systems},
   volume = {34},
   year = {2021}
-}"""
-
-    sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
+}""",
+    )
+    acts = Acts(sides=("current", "both"))
 
     summary: Summary = "flat"  # W_pred joins the positions; mean: it sees their average
     symmetric: bool = True

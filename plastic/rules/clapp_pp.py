@@ -22,21 +22,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from plastic.errors import PlasticError
+from plastic.rules.declaration import About, Ledger, ModulatorKind, Reads
 from plastic.rules.dfa_product import DFAProduct
 from plastic.rules.expressions import dot, from_stream, is_positive, rectify, sigmoid, softplus, through
-from plastic.rules.rule import (
-    Array,
-    LayerShape,
-    Ledger,
-    Modulator,
-    ModulatorKind,
-    Product,
-    Rule,
-    Signals,
-    Summary,
-    Synapses,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, LayerShape, Modulator, Product, Rule, Signals, Summary, Synapses, ThirdFactor
 
 CHOICES = {
     "feedback": ("lateral", "dfb", "both"),
@@ -49,28 +38,30 @@ CHOICES = {
 class CLAPPpp(Rule):
     """Gated prediction of the present response from the held one of this layer, or of the top."""
 
-    name: ClassVar[str] = "clapp++"
-    title: ClassVar[str] = "CLAPP++, lateral prediction and direct feedback"
-    family: ClassVar[str] = "layerwise self-supervised"
-    modulator: ClassVar[ModulatorKind] = "scalar"
-    equation: ClassVar[str] = "ΔW_ij = η · γ · (B c)_i · ψ(u_i) · x̄_j,  γ⁺ = −f′(zᵀBc), γ⁻ = f′(−zᵀBc)"
-    third: ClassVar[str] = "γ · (B c)_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        layer_scalars="y (saccade) and f′, which needs the layer sum zᵀ B c",
-        broadcast="with dfb or both: the activity of the top layer, through a learned B",
-        memory="c held for one stimulus",
-        batch_statistics="with negatives=batch: the prediction of one other stream",
+    name = "clapp++"
+    modulator: ClassVar[ModulatorKind] = "scalar"  # a rule made from this one has another
+    about = About(
+        title="CLAPP++, lateral prediction and direct feedback",
+        family="layerwise self-supervised",
+        equation="ΔW_ij = η · γ · (B c)_i · ψ(u_i) · x̄_j,  γ⁺ = −f′(zᵀBc), γ⁻ = f′(−zᵀBc)",
+        third="γ · (B c)_i",
+        ledger=Ledger(
+            layer_scalars="y (saccade) and f′, which needs the layer sum zᵀ B c",
+            broadcast="with dfb or both: the activity of the top layer, through a learned B",
+            memory="c held for one stimulus",
+            batch_statistics="with negatives=batch: the prediction of one other stream",
+        ),
+        defaults_source=("hinge, one negative, c detached: the authors' code; B ~ N(0, 0.01/n) as for clapp: ours"),
+        probeable=(
+            *("gate_positive", "gate_negative", "B"),
+            *("gate_positive_top", "gate_negative_top", "B_top"),
+        ),
+        citation=DFAProduct.about.citation,
     )
-    defaults_source: ClassVar[str] = (
-        "hinge, one negative, c detached: the authors' code; B ~ N(0, 0.01/n) as for clapp: ours"
+    reads = Reads(
+        signals=frozenset({"top_context"}),
+        one_stream={"negatives": "saccade"},
     )
-    probeable: ClassVar[tuple[str, ...]] = (
-        *("gate_positive", "gate_negative", "B"),
-        *("gate_positive_top", "gate_negative_top", "B_top"),
-    )
-    reads: ClassVar[frozenset[str]] = frozenset({"top_context"})
-    citation: ClassVar[str] = DFAProduct.citation
-    one_stream: ClassVar[Mapping[str, str]] = {"negatives": "saccade"}
 
     summary: Summary = "flat"  # B joins the positions (the paper's two-dimensional dependence)
     feedback: str = "lateral"

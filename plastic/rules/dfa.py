@@ -14,47 +14,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
+from plastic.rules.declaration import About, Ledger, Reads
 from plastic.rules.expressions import cross_entropy, through
-from plastic.rules.rule import (
-    Array,
-    LayerShape,
-    Ledger,
-    Modulator,
-    ModulatorKind,
-    Rule,
-    Signals,
-    Summary,
-    Synapses,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, LayerShape, Modulator, Rule, Signals, Summary, Synapses, ThirdFactor
 
 
 @dataclass(frozen=True)
 class DFA(Rule):
     """Output error broadcast to every layer through fixed random weights."""
 
-    name: ClassVar[str] = "dfa"
-    title: ClassVar[str] = "Direct feedback alignment"
-    family: ClassVar[str] = "direct feedback"
-    modulator: ClassVar[ModulatorKind] = "broadcast"
-    equation: ClassVar[str] = "ΔW_ij = −η · (B e)_i · ψ(u_i) · x̄_j"
-    third: ClassVar[str] = "−(B e)_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        broadcast="K = number of classes, through a fixed random B",
-        memory="eligibility held until the output error is known",
-    )
-    defaults_source: ClassVar[str] = "B ~ N(0, 1/K), as in the prototypes of this project; the paper draws it uniform"
-    probeable: ClassVar[tuple[str, ...]] = ("error",)
-    reads: ClassVar[frozenset[str]] = frozenset({"error", "target"})
-    citation: ClassVar[str] = """@inproceedings{nokland2016direct,
+    name = "dfa"
+    modulator = "broadcast"
+    about = About(
+        title="Direct feedback alignment",
+        family="direct feedback",
+        equation="ΔW_ij = −η · (B e)_i · ψ(u_i) · x̄_j",
+        third="−(B e)_i",
+        ledger=Ledger(
+            broadcast="K = number of classes, through a fixed random B",
+            memory="eligibility held until the output error is known",
+        ),
+        defaults_source="B ~ N(0, 1/K), as in the prototypes of this project; the paper draws it uniform",
+        probeable=("error",),
+        citation="""@inproceedings{nokland2016direct,
   title = {Direct feedback alignment provides learning in deep neural networks},
   author = {N{\\o}kland, Arild},
   booktitle = {Advances in Neural Information Processing Systems},
   volume = {29},
   year = {2016}
-}"""
+}""",
+    )
+    reads = Reads(signals=frozenset({"error", "target"}))
 
     summary: Summary = "flat"  # every position of every neuron has its own feedback
     feedback_scale: float = 1.0

@@ -15,37 +15,40 @@ Masks: the companion code of Z. Wu, A. Delrocq, W. Gerstner, G. Bellec, arXiv 26
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
+from plastic.rules.declaration import Ledger
 from plastic.rules.dfa import DFA
 from plastic.rules.expressions import cross_entropy, each_through
-from plastic.rules.rule import Array, LayerShape, Ledger, Mask, Modulator, Signals, Synapses, ThirdFactor
+from plastic.rules.rule import Array, LayerShape, Mask, Modulator, Signals, Synapses, ThirdFactor
 
 
 @dataclass(frozen=True)
 class DFAProduct(DFA):
     """Output error broadcast through the product of the transposed weights above."""
 
-    name: ClassVar[str] = "dfa-product"
-    title: ClassVar[str] = "Direct feedback through the weight product"
-    family: ClassVar[str] = "direct feedback (reference)"
-    equation: ClassVar[str] = "ΔW_ij = −η · [(W_out D^L W^L ⋯ D^{l+1} W^{l+1})ᵀ e]_i · ψ(u_i) · x̄_j"
-    third: ClassVar[str] = "−[(W_out D^L W^L ⋯ D^{l+1} W^{l+1})ᵀ e]_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        weight_transport="the product of all weights above",
-        broadcast="K = number of classes; with upper_mask=sample a feedback matrix for every sample",
-        memory="eligibility held until the output error is known",
-        batch_statistics="only with upper_mask=batch: the mean ψ of the layers above",
-    )
-    defaults_source: ClassVar[str] = "upper_mask=none is DFA with perfect feedback weights, the arm that the masks miss"
-    reads: ClassVar[frozenset[str]] = frozenset({"error", "target", "above", "product"})
-    citation: ClassVar[str] = """@article{wu2026local,
+    name = "dfa-product"
+    about = replace(
+        DFA.about,
+        title="Direct feedback through the weight product",
+        family="direct feedback (reference)",
+        equation="ΔW_ij = −η · [(W_out D^L W^L ⋯ D^{l+1} W^{l+1})ᵀ e]_i · ψ(u_i) · x̄_j",
+        third="−[(W_out D^L W^L ⋯ D^{l+1} W^{l+1})ᵀ e]_i",
+        ledger=Ledger(
+            weight_transport="the product of all weights above",
+            broadcast="K = number of classes; with upper_mask=sample a feedback matrix for every sample",
+            memory="eligibility held until the output error is known",
+            batch_statistics="only with upper_mask=batch: the mean ψ of the layers above",
+        ),
+        defaults_source="upper_mask=none is DFA with perfect feedback weights, the arm that the masks miss",
+        citation="""@article{wu2026local,
   title = {Can local learning match self-supervised backpropagation?},
   author = {Wu, Zihan and Delrocq, Ariane and Gerstner, Wulfram and Bellec, Guillaume},
   journal = {arXiv preprint arXiv:2601.21683},
   year = {2026}
-}"""
+}""",
+    )
+    reads = replace(DFA.reads, signals=frozenset({"error", "target", "above", "product"}))
 
     upper_mask: Mask = "none"
 

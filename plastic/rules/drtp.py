@@ -14,12 +14,12 @@ for feedforward training of deep neural networks", Frontiers in Neuroscience 15,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
+from plastic.rules.declaration import Ledger
 from plastic.rules.dfa import DFA
 from plastic.rules.expressions import cross_entropy, through
-from plastic.rules.rule import Array, Ledger, Modulator, Signals, ThirdFactor
+from plastic.rules.rule import Array, Modulator, Signals, ThirdFactor
 from plastic.rules.sdfa import SDFA
 
 
@@ -27,16 +27,19 @@ from plastic.rules.sdfa import SDFA
 class DRTP(DFA):
     """The target broadcast to every layer through fixed random weights."""
 
-    name: ClassVar[str] = "drtp"
-    title: ClassVar[str] = "Direct random target projection"
-    equation: ClassVar[str] = "ΔW_ij = −η · (B y)_i · ψ(u_i) · x̄_j"
-    third: ClassVar[str] = "−(B y)_i"
-    ledger: ClassVar[Ledger] = Ledger(broadcast="K = number of classes: the label, through a fixed random B")
-    defaults_source: ClassVar[str] = (
-        "B ~ N(0, 1/K) as for dfa: ours, the authors draw it Kaiming-uniform; take tanh units as the paper does, "
-        "rectified ones grow without end"
+    name = "drtp"
+    about = replace(
+        DFA.about,
+        title="Direct random target projection",
+        equation="ΔW_ij = −η · (B y)_i · ψ(u_i) · x̄_j",
+        third="−(B y)_i",
+        ledger=Ledger(broadcast="K = number of classes: the label, through a fixed random B"),
+        defaults_source=(
+            "B ~ N(0, 1/K) as for dfa: ours, the authors draw it Kaiming-uniform; take tanh units as the paper does, "
+            "rectified ones grow without end"
+        ),
+        citation=SDFA.about.citation,
     )
-    citation: ClassVar[str] = SDFA.citation
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         loss = cross_entropy(signals.error, signals.target)  # shown, not used by the hidden layers

@@ -27,17 +27,16 @@ learning dilemma for recurrent networks of spiking neurons", Nature Communicatio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 from plastic.errors import PlasticError
+from plastic.rules.declaration import Ledger
 from plastic.rules.dfa import DFA
 from plastic.rules.expressions import cross_entropy, each_through, through
 from plastic.rules.rule import (
     Above,
     Array,
     LayerShape,
-    Ledger,
     Modulator,
     Moment,
     Product,
@@ -52,21 +51,21 @@ from plastic.rules.rule import (
 class EProp(DFA):
     """Output error broadcast through random, symmetric or learned weights."""
 
-    name: ClassVar[str] = "eprop"
-    title: ClassVar[str] = "e-prop, broadcast learning signal"
-    equation: ClassVar[str] = "ΔW_ij = −η · (B e)_i · ψ(u_i) · x̄_j"
-    third: ClassVar[str] = "−(B e)_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        weight_transport="only with feedback=symmetric: the product of all weights above",
-        broadcast="K = number of classes",
-        memory="eligibility held until the output error is known",
-        stored_traces="1 per neuron; with learning_signal=step and a leak above 0 also the filtered ē per synapse",
-    )
-    defaults_source: ClassVar[str] = "random feedback; B ~ N(0, 1/K) as for dfa, leak 0.9: ours"
-    unfiltered: ClassVar[Mapping[str, str]] = {"leak": "0"}
-    probeable: ClassVar[tuple[str, ...]] = ("error", "B")
-    reads: ClassVar[frozenset[str]] = frozenset({"error", "target", "above"})
-    citation: ClassVar[str] = """@article{bellec2020solution,
+    name = "eprop"
+    about = replace(
+        DFA.about,
+        title="e-prop, broadcast learning signal",
+        equation="ΔW_ij = −η · (B e)_i · ψ(u_i) · x̄_j",
+        third="−(B e)_i",
+        ledger=Ledger(
+            weight_transport="only with feedback=symmetric: the product of all weights above",
+            broadcast="K = number of classes",
+            memory="eligibility held until the output error is known",
+            stored_traces="1 per neuron; with learning_signal=step and a leak above 0 also the filtered ē per synapse",
+        ),
+        defaults_source="random feedback; B ~ N(0, 1/K) as for dfa, leak 0.9: ours",
+        probeable=("error", "B"),
+        citation="""@article{bellec2020solution,
   title = {A solution to the learning dilemma for recurrent networks of spiking neurons},
   author = {Bellec, Guillaume and Scherr, Franz and Subramoney, Anand and Hajek, Elias and Salaj, Darjan
             and Legenstein, Robert and Maass, Wolfgang},
@@ -74,7 +73,10 @@ class EProp(DFA):
   volume = {11},
   pages = {3625},
   year = {2020}
-}"""
+}""",
+    )
+    reads = replace(DFA.reads, signals=frozenset({"error", "target", "above"}))
+    acts = replace(DFA.acts, unfiltered={"leak": "0"})
 
     feedback: str = "random"
     learning_signal: str = "end"

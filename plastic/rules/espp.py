@@ -25,24 +25,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
+from plastic.rules.declaration import About, Ledger, Reads
 from plastic.rules.expressions import dot, is_positive
-from plastic.rules.rule import (
-    Array,
-    Ledger,
-    Modulator,
-    ModulatorKind,
-    Moment,
-    Rule,
-    Signals,
-    State,
-    Summary,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, Modulator, Moment, Rule, Signals, State, Summary, ThirdFactor
 
 SAME = 1e-6  # a difference of ratios below this is rounding
 
@@ -51,25 +41,28 @@ SAME = 1e-6  # a difference of ratios below this is rounding
 class ESPP(Rule):
     """Towards the echo of the stimulus before, or away from it."""
 
-    name: ClassVar[str] = "espp"
-    title: ClassVar[str] = "EchoSpike predictive plasticity"
-    family: ClassVar[str] = "layerwise self-supervised"
-    modulator: ClassVar[ModulatorKind] = "scalar"
-    equation: ClassVar[str] = "ΔW_ij = η · y 1[y(κ_y x̄ − zᵀE) > 0] · E_i · ψ(u_i) · x̄_j,  E = c/Σc"
-    third: ClassVar[str] = "y 1[y(κ_y x̄ − zᵀE) > 0] · E_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        layer_scalars="y (saccade); the overlap zᵀE and the mean input x̄ (gate=online: in every step); the sum of c",
-        memory="c held for one stimulus",
-    )
-    defaults_source: ClassVar[str] = "κ = 2 at a fixation, 1 at a saccade, θ_in = 0.02: the authors' code for N-MNIST"
-    probeable: ClassVar[tuple[str, ...]] = ("overlap",)
-    reads: ClassVar[frozenset[str]] = frozenset({"input_activity"})
-    citation: ClassVar[str] = """@article{graf2024echospike,
+    name = "espp"
+    modulator = "scalar"
+    about = About(
+        title="EchoSpike predictive plasticity",
+        family="layerwise self-supervised",
+        equation="ΔW_ij = η · y 1[y(κ_y x̄ − zᵀE) > 0] · E_i · ψ(u_i) · x̄_j,  E = c/Σc",
+        third="y 1[y(κ_y x̄ − zᵀE) > 0] · E_i",
+        ledger=Ledger(
+            layer_scalars="y (saccade); the overlap zᵀE and the mean input x̄ (gate=online: in every step); "
+            "the sum of c",
+            memory="c held for one stimulus",
+        ),
+        defaults_source="κ = 2 at a fixation, 1 at a saccade, θ_in = 0.02: the authors' code for N-MNIST",
+        probeable=("overlap",),
+        citation="""@article{graf2024echospike,
   title = {{EchoSpike} predictive plasticity: An online local learning rule for spiking neural networks},
   author = {Graf, Lars and Su, Zhe and Indiveri, Giacomo},
   journal = {arXiv preprint arXiv:2405.13976},
   year = {2024}
-}"""
+}""",
+    )
+    reads = Reads(signals=frozenset({"input_activity"}))
 
     summary: Summary = "flat"
     threshold_fixation: float = 2.0

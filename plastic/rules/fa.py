@@ -15,50 +15,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
+from plastic.rules.declaration import About, Ledger, Reads
 from plastic.rules.expressions import cross_entropy
-from plastic.rules.rule import (
-    Array,
-    LayerShape,
-    Ledger,
-    Mask,
-    Modulator,
-    ModulatorKind,
-    Rule,
-    Signals,
-    Summary,
-    Synapses,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, LayerShape, Mask, Modulator, Rule, Signals, Summary, Synapses, ThirdFactor
 
 
 @dataclass(frozen=True)
 class FA(Rule):
     """Error sent down a chain of fixed random weights, masked on the way."""
 
-    name: ClassVar[str] = "fa"
-    title: ClassVar[str] = "Feedback alignment"
-    family: ClassVar[str] = "direct feedback"
-    modulator: ClassVar[ModulatorKind] = "broadcast"
-    equation: ClassVar[str] = "ΔW_ij = η · [B (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j"
-    third: ClassVar[str] = "[B (ψ ⊙ m)_above]_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        broadcast="a chain through all layers above, one number per neuron, through fixed random weights",
-        memory="eligibility held until the backward chain arrives",
-        batch_statistics="only with mask=batch: the mean ψ",
-    )
-    defaults_source: ClassVar[str] = "B ~ N(0, 2/fan-in) as the forward weights begin; the paper draws it uniform"
-    probeable: ClassVar[tuple[str, ...]] = ("error",)
-    reads: ClassVar[frozenset[str]] = frozenset({"error", "target", "above"})
-    citation: ClassVar[str] = """@article{lillicrap2016random,
+    name = "fa"
+    modulator = "broadcast"
+    about = About(
+        title="Feedback alignment",
+        family="direct feedback",
+        equation="ΔW_ij = η · [B (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j",
+        third="[B (ψ ⊙ m)_above]_i",
+        ledger=Ledger(
+            broadcast="a chain through all layers above, one number per neuron, through fixed random weights",
+            memory="eligibility held until the backward chain arrives",
+            batch_statistics="only with mask=batch: the mean ψ",
+        ),
+        defaults_source="B ~ N(0, 2/fan-in) as the forward weights begin; the paper draws it uniform",
+        probeable=("error",),
+        citation="""@article{lillicrap2016random,
   title = {Random synaptic feedback weights support error backpropagation for deep learning},
   author = {Lillicrap, Timothy P. and Cownden, Daniel and Tweed, Douglas B. and Akerman, Colin J.},
   journal = {Nature Communications},
   volume = {7},
   pages = {13276},
   year = {2016}
-}"""
+}""",
+    )
+    reads = Reads(signals=frozenset({"error", "target", "above"}))
 
     summary: Summary = "flat"  # every position of every neuron has its own feedback
     upper_mask: Mask | None = None

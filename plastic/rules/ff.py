@@ -17,50 +17,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from plastic.errors import PlasticError
+from plastic.rules.declaration import About, Ledger, Reads
 from plastic.rules.expressions import dot, sigmoid, softplus
-from plastic.rules.rule import (
-    Array,
-    Ledger,
-    Modulator,
-    ModulatorKind,
-    Presentation,
-    Rule,
-    Signals,
-    Summary,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, Modulator, Rule, Signals, Summary, ThirdFactor
 
 
 @dataclass(frozen=True)
 class ForwardForward(Rule):
     """Active for right labels, quiet for wrong ones."""
 
-    name: ClassVar[str] = "ff"
-    title: ClassVar[str] = "Forward-forward"
-    family: ClassVar[str] = "layerwise, labels in the input"
-    modulator: ClassVar[ModulatorKind] = "scalar"
-    equation: ClassVar[str] = "ΔW_ij = η · y σ(−y(G − θ)/T) · (2/nT) z_i · ψ(u_i) · x̄_j,  G = Σ z²/n"
-    third: ClassVar[str] = "y σ(−y(G − θ)/T) · (2/nT) z_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        layer_scalars="y (right or wrong); the goodness Σ z²/n; the length of the input",
-        memory="the label of the stimulus before",
-        second_pass="right and wrong data are stimuli of their own",
-    )
-    defaults_source: ClassVar[str] = (
-        "θ = 1 per unit and inputs of RMS 1: the author's code, from memory; T = 0.3, softer than the paper's 1/n: ours"
-    )
-    probeable: ClassVar[tuple[str, ...]] = ("goodness",)
-    presentation: ClassVar[Presentation] = "labelled"
-    normalised_input: ClassVar[bool] = True
-    citation: ClassVar[str] = """@article{hinton2022forward,
+    name = "ff"
+    modulator = "scalar"
+    about = About(
+        title="Forward-forward",
+        family="layerwise, labels in the input",
+        equation="ΔW_ij = η · y σ(−y(G − θ)/T) · (2/nT) z_i · ψ(u_i) · x̄_j,  G = Σ z²/n",
+        third="y σ(−y(G − θ)/T) · (2/nT) z_i",
+        ledger=Ledger(
+            layer_scalars="y (right or wrong); the goodness Σ z²/n; the length of the input",
+            memory="the label of the stimulus before",
+            second_pass="right and wrong data are stimuli of their own",
+        ),
+        defaults_source=(
+            "θ = 1 per unit and inputs of RMS 1: the author's code, from memory; T = 0.3, softer than the paper's 1/n: "
+            "ours"
+        ),
+        probeable=("goodness",),
+        citation="""@article{hinton2022forward,
   title = {The forward-forward algorithm: Some preliminary investigations},
   author = {Hinton, Geoffrey},
   journal = {arXiv preprint arXiv:2212.13345},
   year = {2022}
-}"""
+}""",
+    )
+    reads = Reads(
+        presentation="labelled",
+        normalised_input=True,
+    )
 
     summary: Summary = "flat"  # the goodness sums over all positions; mean: of the layer's average
     threshold: float = 1.0  # θ

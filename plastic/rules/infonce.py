@@ -33,18 +33,16 @@ from typing import Any, ClassVar
 from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
+from plastic.rules.declaration import About, Acts, Ledger, ModulatorKind, Reads
 from plastic.rules.expressions import contrasted, dot, is_positive, softmax_among, through
 from plastic.rules.memory import Memory, check_negatives_from, contrast
 from plastic.rules.rule import (
     Array,
     LayerShape,
-    Ledger,
     Modulator,
-    ModulatorKind,
     Product,
     Rule,
     Shape,
-    Sides,
     Signals,
     State,
     Summary,
@@ -57,29 +55,31 @@ from plastic.rules.rule import (
 class InfoNCE(Rule):
     """The present response predicted from the held one, among those of other streams."""
 
-    name: ClassVar[str] = "infonce"
-    title: ClassVar[str] = "InfoNCE with a bilinear score"
-    family: ClassVar[str] = "layerwise self-supervised"
-    modulator: ClassVar[ModulatorKind] = "scalar"
-    equation: ClassVar[str] = "ΔW_ij = η · Σ_n M_n (B c)_i · ψ(u_i^n) · x̄_j^n,  M_n = (1[n true] − p_n)/τ"
-    third: ClassVar[str] = "Σ M_n (B c)_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        weight_transport="only with sides=both: Bᵀ",
-        layer_scalars="y (saccade) and a softmax over K + 1 layer sums zᵀ B c",
-        memory="c held for one stimulus; with sides=both also ψ and x̄",
-        batch_statistics="K negatives, the responses of other streams (with negatives_from=memory: no, "
-        "K responses are remembered)",
-    )
-    defaults_source: ClassVar[str] = "τ = 1 as in CPC; 16 negatives as in CPC for vision; B ~ N(0, 0.01/n): ours"
-    probeable: ClassVar[tuple[str, ...]] = ("score", "B")
-    citation: ClassVar[str] = """@article{oord2018representation,
+    name = "infonce"
+    modulator: ClassVar[ModulatorKind] = "scalar"  # a rule made from this one has another
+    about = About(
+        title="InfoNCE with a bilinear score",
+        family="layerwise self-supervised",
+        equation="ΔW_ij = η · Σ_n M_n (B c)_i · ψ(u_i^n) · x̄_j^n,  M_n = (1[n true] − p_n)/τ",
+        third="Σ M_n (B c)_i",
+        ledger=Ledger(
+            weight_transport="only with sides=both: Bᵀ",
+            layer_scalars="y (saccade) and a softmax over K + 1 layer sums zᵀ B c",
+            memory="c held for one stimulus; with sides=both also ψ and x̄",
+            batch_statistics="K negatives, the responses of other streams (with negatives_from=memory: no, "
+            "K responses are remembered)",
+        ),
+        defaults_source="τ = 1 as in CPC; 16 negatives as in CPC for vision; B ~ N(0, 0.01/n): ours",
+        probeable=("score", "B"),
+        citation="""@article{oord2018representation,
   title = {Representation learning with contrastive predictive coding},
   author = {van den Oord, Aaron and Li, Yazhe and Vinyals, Oriol},
   journal = {arXiv preprint arXiv:1807.03748},
   year = {2018}
-}"""
-    sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
-    one_stream: ClassVar[Mapping[str, str]] = {"negatives_from": "memory"}
+}""",
+    )
+    reads = Reads(one_stream={"negatives_from": "memory"})
+    acts = Acts(sides=("current", "both"))
 
     summary: Summary = "flat"  # B joins the positions; mean: it sees their average
     negatives: int = 16

@@ -13,34 +13,37 @@ learning tasks and architectures", NeurIPS 2020, where training the topmost laye
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
 
 from plastic.rules.bp import BP
-from plastic.rules.rule import Array, Ledger, Modulator, Signals, ThirdFactor
+from plastic.rules.declaration import Ledger
+from plastic.rules.rule import Array, Modulator, Signals, ThirdFactor
 
 
 @dataclass(frozen=True)
 class LastLayer(BP):
     """Backpropagation that ends at the top hidden layer."""
 
-    name: ClassVar[str] = "last-layer"
-    title: ClassVar[str] = "Top layer only"
-    family: ClassVar[str] = "control"
-    equation: ClassVar[str] = "ΔW_ij = η · [W_outᵀ (target − p)]_i · ψ(u_i) · x̄_j at the top, 0 below"
-    third: ClassVar[str] = "[W_outᵀ (target − p)]_i at the top, 0 below"
-    ledger: ClassVar[Ledger] = Ledger(
-        weight_transport="transposed readout weights", broadcast="one number per neuron of the top layer"
-    )
-    learning_layers: ClassVar[Literal["all", "last"]] = "last"
-    defaults_source: ClassVar[str] = "none needed"
-    citation: ClassVar[str] = """@inproceedings{launay2020direct,
+    name = "last-layer"
+    about = replace(
+        BP.about,
+        title="Top layer only",
+        family="control",
+        equation="ΔW_ij = η · [W_outᵀ (target − p)]_i · ψ(u_i) · x̄_j at the top, 0 below",
+        third="[W_outᵀ (target − p)]_i at the top, 0 below",
+        ledger=Ledger(
+            weight_transport="transposed readout weights", broadcast="one number per neuron of the top layer"
+        ),
+        defaults_source="none needed",
+        citation="""@inproceedings{launay2020direct,
   title = {Direct feedback alignment scales to modern deep learning tasks and architectures},
   author = {Launay, Julien and Poli, Iacopo and Boniface, Fran{\\c{c}}ois and Krzakala, Florent},
   booktitle = {Advances in Neural Information Processing Systems},
   volume = {33},
   year = {2020}
-}"""
+}""",
+    )
+    acts = replace(BP.acts, layers="last")
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         third = super().third_factor(signals, weights)

@@ -18,25 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from array_api_compat import array_namespace
 
+from plastic.rules.declaration import About, Acts, Ledger, Reads, Sides
 from plastic.rules.expressions import dot, is_positive, per_stimulus
-from plastic.rules.rule import (
-    Array,
-    LayerShape,
-    Ledger,
-    Modulator,
-    ModulatorKind,
-    Rule,
-    Shape,
-    Sides,
-    Signals,
-    State,
-    Summary,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, LayerShape, Modulator, Rule, Shape, Signals, State, Summary, ThirdFactor
 from plastic.rules.statistics import Moments, Statistics
 
 
@@ -44,24 +32,24 @@ from plastic.rules.statistics import Moments, Statistics
 class LPL(Rule):
     """Predict the next response, keep your variance, differ from the others."""
 
-    name: ClassVar[str] = "lpl"
-    title: ClassVar[str] = "Latent predictive learning"
-    family: ClassVar[str] = "layerwise self-supervised"
-    modulator: ClassVar[ModulatorKind] = "none"
-    equation: ClassVar[str] = "ΔW_ij = η · [−(z − c)_i + (z − z̄)_i/σ_i² − λ Σ_k C_ik (z − z̄)_k] · ψ(u_i) · x̄_j"
-    third: ClassVar[str] = "−(z − c)_i + (z − z̄)_i/σ_i² − λ Σ_k C_ik (z − z̄)_k"
-    ledger: ClassVar[Ledger] = Ledger(
-        layer_scalars="y (saccade): the pull acts at fixations",
-        memory="c held for one stimulus; with sides=both also ψ and x̄",
-        batch_statistics="z̄ and σ² per neuron; C, a matrix of lateral weights",
-        stored_traces="3 per neuron and C per pair, online",
-    )
-    defaults_source: ClassVar[str] = (
-        "the authors' code: coefficients 1, 1, 10, ε = 1e-4, constants as in the erratum; not pooled: ours"
-    )
-    probeable: ClassVar[tuple[str, ...]] = ("variance",)
-    averages: ClassVar[Moments] = Moments(covariance=True)
-    citation: ClassVar[str] = """@article{halvagal2023combination,
+    name = "lpl"
+    modulator = "none"
+    about = About(
+        title="Latent predictive learning",
+        family="layerwise self-supervised",
+        equation="ΔW_ij = η · [−(z − c)_i + (z − z̄)_i/σ_i² − λ Σ_k C_ik (z − z̄)_k] · ψ(u_i) · x̄_j",
+        third="−(z − c)_i + (z − z̄)_i/σ_i² − λ Σ_k C_ik (z − z̄)_k",
+        ledger=Ledger(
+            layer_scalars="y (saccade): the pull acts at fixations",
+            memory="c held for one stimulus; with sides=both also ψ and x̄",
+            batch_statistics="z̄ and σ² per neuron; C, a matrix of lateral weights",
+            stored_traces="3 per neuron and C per pair, online",
+        ),
+        defaults_source=(
+            "the authors' code: coefficients 1, 1, 10, ε = 1e-4, constants as in the erratum; not pooled: ours"
+        ),
+        probeable=("variance",),
+        citation="""@article{halvagal2023combination,
   title = {The combination of {Hebbian} and predictive plasticity learns invariant object representations in
            deep sensory networks},
   author = {Halvagal, Manu Srinath and Zenke, Friedemann},
@@ -69,8 +57,10 @@ class LPL(Rule):
   volume = {26},
   pages = {1906--1915},
   year = {2023}
-}"""
-    sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
+}""",
+    )
+    reads = Reads(averages=Moments(covariance=True))
+    acts = Acts(sides=("current", "both"))
 
     sides: Sides = "both"
     summary: Summary = "flat"  # every position of every neuron by itself; mean: pooled, as published

@@ -23,52 +23,40 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
+from plastic.rules.declaration import About, Ledger
 from plastic.rules.expressions import is_positive
 from plastic.rules.lpl import LPL
-from plastic.rules.rule import (
-    Array,
-    LayerShape,
-    Ledger,
-    Modulator,
-    ModulatorKind,
-    Moment,
-    Rule,
-    Shape,
-    Signals,
-    State,
-    Summary,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, LayerShape, Modulator, Moment, Rule, Shape, Signals, State, Summary, ThirdFactor
 
 
 @dataclass(frozen=True)
 class SpikingLPL(Rule):
     """Spike as you did a moment ago, but not as you always do."""
 
-    name: ClassVar[str] = "lpl-spiking"
-    title: ClassVar[str] = "Latent predictive learning, spiking form"
-    family: ClassVar[str] = "layerwise self-supervised"
-    modulator: ClassVar[ModulatorKind] = "none"
-    equation: ClassVar[str] = (
-        "ΔW_ij = η · Σ_t α*[−(s_i[t] − s_i[t−Δt]) + λ/(σ_i² + ξ) (s_i − s̄_i) + δ] · α*[ψ(u_i) · x̄_j]"
+    name = "lpl-spiking"
+    modulator = "none"
+    about = About(
+        title="Latent predictive learning, spiking form",
+        family="layerwise self-supervised",
+        equation=("ΔW_ij = η · Σ_t α*[−(s_i[t] − s_i[t−Δt]) + λ/(σ_i² + ξ) (s_i − s̄_i) + δ] · α*[ψ(u_i) · x̄_j]"),
+        third="α*[−(s_i[t] − s_i[t−Δt]) + λ/(σ_i² + ξ) (s_i − s̄_i) + δ]",
+        ledger=Ledger(
+            layer_scalars="with pull_at=fixations: y (saccade)",
+            memory="the neuron's spikes of the last Δt; s̄ and σ² over minutes",
+            stored_traces="6 per neuron and Δt spikes; ē per synapse, twice filtered",
+        ),
+        defaults_source=(
+            "Δt 20 ms, α 2/10 ms, τ of s̄ 600 s, of σ² 30 s, δ 1e-3: the authors' code and erratum; λ = 0.01 for steps "
+            "of 1 ms at 0.1 spikes per step, where it is the λ/σ² of 1e-4 at 0.1 ms and 10 spikes/s; ξ and priming: "
+            "ours"
+        ),
+        citation=LPL.about.citation,
     )
-    third: ClassVar[str] = "α*[−(s_i[t] − s_i[t−Δt]) + λ/(σ_i² + ξ) (s_i − s̄_i) + δ]"
-    ledger: ClassVar[Ledger] = Ledger(
-        layer_scalars="with pull_at=fixations: y (saccade)",
-        memory="the neuron's spikes of the last Δt; s̄ and σ² over minutes",
-        stored_traces="6 per neuron and Δt spikes; ē per synapse, twice filtered",
-    )
-    defaults_source: ClassVar[str] = (
-        "Δt 20 ms, α 2/10 ms, τ of s̄ 600 s, of σ² 30 s, δ 1e-3: the authors' code and erratum; λ = 0.01 for steps of "
-        "1 ms at 0.1 spikes per step, where it is the λ/σ² of 1e-4 at 0.1 ms and 10 spikes/s; ξ and priming: ours"
-    )
-    probeable: ClassVar[tuple[str, ...]] = ()
-    citation: ClassVar[str] = LPL.citation
 
     summary: Summary = "flat"
     hebbian: float = 0.01  # λ

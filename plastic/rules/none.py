@@ -10,31 +10,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from plastic.rules.rule import Array, Ledger, Modulator, Rule, Signals, ThirdFactor
+from plastic.rules.declaration import About, Acts, Ledger
+from plastic.rules.rule import Array, Modulator, Rule, Signals, ThirdFactor
 
 
 @dataclass(frozen=True)
 class NoLearning(Rule):
     """The weights stay where they were drawn."""
 
-    name: ClassVar[str] = "none"
-    title: ClassVar[str] = "No learning (random features)"
-    family: ClassVar[str] = "control"
-    equation: ClassVar[str] = "ΔW_ij = 0"
-    third: ClassVar[str] = "0"
-    learns: ClassVar[bool] = False
-    ledger: ClassVar[Ledger] = Ledger()
-    defaults_source: ClassVar[str] = "none needed"
-    citation: ClassVar[str] = """@article{tang2022biologically,
+    name = "none"
+    about = About(
+        title="No learning (random features)",
+        family="control",
+        equation="ΔW_ij = 0",
+        third="0",
+        ledger=Ledger(),
+        defaults_source="none needed",
+        citation="""@article{tang2022biologically,
   title = {Biologically plausible training mechanisms for self-supervised learning in deep networks},
   author = {Tang, Mufeng and Yang, Yibo and Amit, Yali},
   journal = {Frontiers in Computational Neuroscience},
   volume = {16},
   doi = {10.3389/fncom.2022.789253},
   year = {2022}
-}"""
+}""",
+    )
+    acts = Acts(layers="none")
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         del weights

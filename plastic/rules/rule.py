@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
 
 from plastic.errors import PlasticError
+from plastic.rules.declaration import About, Acts, ModulatorKind, Reads, Sides, grouped
 
 if TYPE_CHECKING:
     from plastic.rules.statistics import Moments
@@ -24,23 +25,8 @@ if TYPE_CHECKING:
 Array = Any  # numpy.ndarray or torch.Tensor; shapes are given in the docstrings
 Shape = tuple[int, ...]
 State = dict[str, Array]  # what a rule keeps of one layer, by name
-ModulatorKind = Literal["none", "scalar", "broadcast"]
-Sides = Literal["current", "both"]
 Mask = Literal["sample", "batch", "none"]
 Summary = Literal["mean", "flat"]
-Presentation = Literal["single", "pair", "labelled"]
-
-READABLE = frozenset(
-    {
-        "error",
-        "target",
-        "above",
-        "above_before",
-        "product",
-        "top_context",
-        "input_activity",
-    }
-)  # the optional signals, by the names that a rule gives in `reads`
 
 
 @dataclass(frozen=True)
@@ -93,7 +79,7 @@ class Above(Protocol):
 class Signals:
     """What a layer's modulatory circuit can read when a stimulus ends.
 
-    A rule names the optional ones that it needs in `Rule.reads`; the others are None. A rule that
+    A rule names the optional ones that it needs in `Reads.signals`; the others are None. A rule that
     reads "above" but no "error" starts its chain at the top layer, where `above` is None; one that
     reads "error" starts at the readout.
     """
@@ -159,60 +145,26 @@ class ThirdFactor:
 
 
 @dataclass(frozen=True)
-class Ledger:
-    """What is not local in a rule, each in a few words; "no" where it is local."""
-
-    weight_transport: str = "no"
-    layer_scalars: str = "no"
-    broadcast: str = "no"
-    memory: str = "one stimulus"
-    second_pass: str = "no"
-    batch_statistics: str = "no"
-    stored_traces: str = "1 per neuron"
-
-    def nonlocal_parts(self) -> dict[str, str]:
-        return {k: v for k, v in vars(self).items() if v not in ("no", "one stimulus", "1 per neuron")}
-
-
-@dataclass(frozen=True)
 class Rule:
-    """Base of every rule: subclass it, fill in the declaration, write `third_factor`.
-
-    `presentation`: the network sees one stimulus after the other (single); each stimulus together
-    with the one before, their inputs added up as when both arrive through the same weights (pair);
-    or each with the label of the stimulus before beside it, right after a fixation and wrong after
-    a saccade (labelled).
-    """
+    """Base of every rule: subclass it, fill in the declaration, write `third_factor`."""
 
     name: ClassVar[str] = ""
-    title: ClassVar[str] = ""
-    family: ClassVar[str] = "user"
     modulator: ClassVar[ModulatorKind] = "none"
-    equation: ClassVar[str] = ""
-    pre: ClassVar[str] = "x̄_j"
-    post: ClassVar[str] = "ψ(u_i)"
-    third: ClassVar[str] = ""
-    ledger: ClassVar[Ledger] = Ledger()
-    defaults_source: ClassVar[str] = ""
-    citation: ClassVar[str] = ""  # BibTeX
-    probeable: ClassVar[tuple[str, ...]] = ()  # own signals, beside those every rule has
-    reads: ClassVar[frozenset[str]] = frozenset()  # the optional signals it needs, of READABLE
-    averages: ClassVar[Moments | None] = None  # what it averages over stimuli
-    presentation: ClassVar[Presentation] = "single"  # what the network is shown, see below
-    normalised_input: ClassVar[bool] = False  # layers read x / RMS(x), so only its direction
-    learns: ClassVar[bool] = True  # False: the layers' weights stay as they are
-    learning_layers: ClassVar[Literal["all", "last"]] = "all"  # for checks that what should learn did
-    sides_supported: ClassVar[tuple[Sides, ...]] = ("current",)
-    one_stream: ClassVar[Mapping[str, str]] = {}  # options with which it makes do with one, where it compares streams
-    unfiltered: ClassVar[Mapping[str, str]] = {}  # options with which no synapse filters its eligibility, of stepwise
+    about: ClassVar[About] = About()
+    reads: ClassVar[Reads] = Reads()
+    acts: ClassVar[Acts] = Acts()
 
     sides: Sides = "current"  # which stimuli are credited: this one, or also the one before
     mask: Mask = "sample"  # which ψ enters the eligibility: the sample's, its batch mean, or 1
     summary: Summary = "mean"  # what the circuit sees of a layer: mean over positions, or all
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.about, cls.reads, cls.acts = grouped(vars(cls), cls.about, cls.reads, cls.acts)
+
     def __post_init__(self) -> None:
         for value, allowed in (
-            (self.sides, self.sides_supported),
+            (self.sides, self.acts.sides),
             (self.mask, get_args(Mask)),
             (self.feedback_mask, get_args(Mask)),
             (self.summary, get_args(Summary)),
@@ -231,9 +183,15 @@ class Rule:
         return 1
 
     @property
+    def averages(self) -> Moments:
+        """What it averages over stimuli, of a rule that says so in `Reads.averages`."""
+        assert self.reads.averages is not None
+        return self.reads.averages
+
+    @property
     def reads_statistics(self) -> bool:
         """Whether it averages over stimuli: over those of a batch or, online, by slow traces."""
-        return self.averages is not None
+        return self.reads.averages is not None
 
     @property
     def memory_slots(self) -> int:

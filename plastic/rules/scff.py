@@ -14,31 +14,33 @@ Communications 16, 2025.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
+from plastic.rules.declaration import Ledger
 from plastic.rules.ff import ForwardForward
-from plastic.rules.rule import Ledger, Presentation
 
 
 @dataclass(frozen=True)
 class SCFF(ForwardForward):
     """Active for pairs of one object, quiet for pairs of two."""
 
-    name: ClassVar[str] = "scff"
-    title: ClassVar[str] = "Self-contrastive forward-forward"
-    family: ClassVar[str] = "layerwise self-supervised"
-    ledger: ClassVar[Ledger] = Ledger(
-        layer_scalars="y (saccade); the goodness Σ z²/n; the length of the input",
-        memory="the input of the stimulus before",
-        second_pass="right and wrong pairs are stimuli of their own",
-    )
-    defaults_source: ClassVar[str] = "θ, T and the length of inputs as for ff: ours"
-    presentation: ClassVar[Presentation] = "pair"
-    citation: ClassVar[str] = """@article{chen2025self,
+    name = "scff"
+    about = replace(
+        ForwardForward.about,
+        title="Self-contrastive forward-forward",
+        family="layerwise self-supervised",
+        ledger=Ledger(
+            layer_scalars="y (saccade); the goodness Σ z²/n; the length of the input",
+            memory="the input of the stimulus before",
+            second_pass="right and wrong pairs are stimuli of their own",
+        ),
+        defaults_source="θ, T and the length of inputs as for ff: ours",
+        citation="""@article{chen2025self,
   title = {Self-contrastive forward-forward algorithm},
   author = {Chen, Xing and Liu, Dongshu and Laydevant, J{\\'e}r{\\'e}mie and Grollier, Julie},
   journal = {Nature Communications},
   volume = {16},
   year = {2025}
-}"""
+}""",
+    )
+    reads = replace(ForwardForward.reads, presentation="pair")

@@ -13,32 +13,35 @@ for feedforward training of deep neural networks", Frontiers in Neuroscience 15,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 from array_api_compat import array_namespace
 
+from plastic.rules.declaration import Ledger
 from plastic.rules.dfa import DFA
 from plastic.rules.expressions import cross_entropy, through
-from plastic.rules.rule import Array, Ledger, Modulator, Signals, ThirdFactor
+from plastic.rules.rule import Array, Modulator, Signals, ThirdFactor
 
 
 @dataclass(frozen=True)
 class SDFA(DFA):
     """Sign of the output error broadcast to every layer through fixed random weights."""
 
-    name: ClassVar[str] = "sdfa"
-    title: ClassVar[str] = "Error-sign direct feedback alignment"
-    equation: ClassVar[str] = "ΔW_ij = −η · (B sgn e)_i · ψ(u_i) · x̄_j"
-    third: ClassVar[str] = "−(B sgn e)_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        broadcast="K = number of classes, of each the sign, through a fixed random B",
-        memory="eligibility held until the output error is known",
-    )
-    defaults_source: ClassVar[str] = (
-        "B ~ N(0, 1/K) as for dfa: ours; take tanh units as the paper does, rectified ones grow without end"
-    )
-    citation: ClassVar[str] = """@article{frenkel2021learning,
+    name = "sdfa"
+    about = replace(
+        DFA.about,
+        title="Error-sign direct feedback alignment",
+        equation="ΔW_ij = −η · (B sgn e)_i · ψ(u_i) · x̄_j",
+        third="−(B sgn e)_i",
+        ledger=Ledger(
+            broadcast="K = number of classes, of each the sign, through a fixed random B",
+            memory="eligibility held until the output error is known",
+        ),
+        defaults_source=(
+            "B ~ N(0, 1/K) as for dfa: ours; take tanh units as the paper does, rectified ones grow without end"
+        ),
+        citation="""@article{frenkel2021learning,
   title = {Learning without feedback: Fixed random learning signals allow for feedforward training of deep
            neural networks},
   author = {Frenkel, Charlotte and Lefebvre, Martin and Bol, David},
@@ -46,7 +49,8 @@ class SDFA(DFA):
   volume = {15},
   pages = {629892},
   year = {2021}
-}"""
+}""",
+    )
 
     def third_factor(self, signals: Signals, weights: Mapping[str, Array]) -> ThirdFactor:
         xp: Any = array_namespace(signals.error)

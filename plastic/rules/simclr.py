@@ -22,27 +22,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
+from plastic.rules.declaration import About, Acts, Ledger, Reads, Sides
 from plastic.rules.expressions import contrasted, dot, is_positive, length, on_sphere
 from plastic.rules.memory import Memory, check_negatives_from, contrast
-from plastic.rules.rule import (
-    Array,
-    LayerShape,
-    Ledger,
-    Modulator,
-    ModulatorKind,
-    Rule,
-    Shape,
-    Sides,
-    Signals,
-    State,
-    Summary,
-    ThirdFactor,
-)
+from plastic.rules.rule import Array, LayerShape, Modulator, Rule, Shape, Signals, State, Summary, ThirdFactor
 
 COLDEST = 0.025  # e^(±1/τ), of which there are sums and quotients, is well within float32
 
@@ -51,28 +39,30 @@ COLDEST = 0.025  # e^(±1/τ), of which there are sums and quotients, is well wi
 class SimCLR(Rule):
     """Two views of one object attract, all others repel, on the sphere."""
 
-    name: ClassVar[str] = "simclr"
-    title: ClassVar[str] = "SimCLR (NT-Xent, cosine)"
-    family: ClassVar[str] = "layerwise self-supervised"
-    modulator: ClassVar[ModulatorKind] = "scalar"
-    equation: ClassVar[str] = "ΔW_ij = η · [g_i − ẑ_i ⟨ẑ, g⟩]/‖z‖ · ψ(u_i) · x̄_j,  g = Σ_n (M_an + M_na) ẑ_n"
-    third: ClassVar[str] = "[g_i − ẑ_i ⟨ẑ, g⟩]/‖z‖"
-    ledger: ClassVar[Ledger] = Ledger(
-        layer_scalars="y (saccade); a softmax over layer sums ẑᵀẑ; ⟨ẑ, g⟩ and ‖z‖ (divisive normalisation)",
-        memory="the held view for one stimulus; with sides=both also ψ and x̄",
-        batch_statistics="all other responses of the batch are negatives (with negatives_from=memory: no, "
-        "the last response to each of `slots` objects is remembered)",
-    )
-    defaults_source: ClassVar[str] = "τ = 0.2 from this project's prototypes (the paper: 0.1 to 0.5); no projector"
-    probeable: ClassVar[tuple[str, ...]] = ("cosine",)
-    citation: ClassVar[str] = """@inproceedings{chen2020simple,
+    name = "simclr"
+    modulator = "scalar"
+    about = About(
+        title="SimCLR (NT-Xent, cosine)",
+        family="layerwise self-supervised",
+        equation="ΔW_ij = η · [g_i − ẑ_i ⟨ẑ, g⟩]/‖z‖ · ψ(u_i) · x̄_j,  g = Σ_n (M_an + M_na) ẑ_n",
+        third="[g_i − ẑ_i ⟨ẑ, g⟩]/‖z‖",
+        ledger=Ledger(
+            layer_scalars="y (saccade); a softmax over layer sums ẑᵀẑ; ⟨ẑ, g⟩ and ‖z‖ (divisive normalisation)",
+            memory="the held view for one stimulus; with sides=both also ψ and x̄",
+            batch_statistics="all other responses of the batch are negatives (with negatives_from=memory: no, "
+            "the last response to each of `slots` objects is remembered)",
+        ),
+        defaults_source="τ = 0.2 from this project's prototypes (the paper: 0.1 to 0.5); no projector",
+        probeable=("cosine",),
+        citation="""@inproceedings{chen2020simple,
   title = {A simple framework for contrastive learning of visual representations},
   author = {Chen, Ting and Kornblith, Simon and Norouzi, Mohammad and Hinton, Geoffrey},
   booktitle = {International Conference on Machine Learning},
   year = {2020}
-}"""
-    sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
-    one_stream: ClassVar[Mapping[str, str]] = {"negatives_from": "memory"}
+}""",
+    )
+    reads = Reads(one_stream={"negatives_from": "memory"})
+    acts = Acts(sides=("current", "both"))
 
     sides: Sides = "both"
     summary: Summary = "flat"

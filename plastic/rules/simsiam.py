@@ -19,22 +19,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
+from plastic.rules.declaration import About, Acts, Ledger, Reads, Sides
 from plastic.rules.expressions import dot, is_positive, length, on_sphere, through
 from plastic.rules.rule import (
     Array,
     LayerShape,
-    Ledger,
     Modulator,
-    ModulatorKind,
     Product,
     Rule,
     Shape,
-    Sides,
     Signals,
     State,
     Summary,
@@ -48,29 +46,31 @@ from plastic.rules.statistics import Moments
 class SimSiam(Rule):
     """Each view predicts the other, which is held fixed."""
 
-    name: ClassVar[str] = "simsiam"
-    title: ClassVar[str] = "SimSiam with a linear predictor"
-    family: ClassVar[str] = "layerwise self-supervised"
-    modulator: ClassVar[ModulatorKind] = "scalar"
-    equation: ClassVar[str] = "ΔW_ij = η · y⁺ (Pᵀ h)_i · ψ(u_i) · x̄_j,  h = [ĉ − p̂ ⟨p̂, ĉ⟩]/‖p‖,  p = P(z − z̄)"
-    third: ClassVar[str] = "y⁺ (Pᵀ [ĉ − p̂ ⟨p̂, ĉ⟩])_i/‖p‖"
-    ledger: ClassVar[Ledger] = Ledger(
-        weight_transport="Pᵀ, the transposed predictor",
-        layer_scalars="y (saccade); ⟨p̂, ĉ⟩, ‖p‖ and ‖c‖ (divisive normalisation)",
-        memory="c held for one stimulus; with sides=both also ψ and x̄",
-        batch_statistics="z̄ per neuron, with centred",
-        stored_traces="2 per neuron, online",
-    )
-    defaults_source: ClassVar[str] = "cosine similarity, both sides: the paper; P ~ N(0, 1/n), linear and centred: ours"
-    probeable: ClassVar[tuple[str, ...]] = ("P",)
-    averages: ClassVar[Moments] = Moments()
-    citation: ClassVar[str] = """@inproceedings{chen2021exploring,
+    name = "simsiam"
+    modulator = "scalar"
+    about = About(
+        title="SimSiam with a linear predictor",
+        family="layerwise self-supervised",
+        equation="ΔW_ij = η · y⁺ (Pᵀ h)_i · ψ(u_i) · x̄_j,  h = [ĉ − p̂ ⟨p̂, ĉ⟩]/‖p‖,  p = P(z − z̄)",
+        third="y⁺ (Pᵀ [ĉ − p̂ ⟨p̂, ĉ⟩])_i/‖p‖",
+        ledger=Ledger(
+            weight_transport="Pᵀ, the transposed predictor",
+            layer_scalars="y (saccade); ⟨p̂, ĉ⟩, ‖p‖ and ‖c‖ (divisive normalisation)",
+            memory="c held for one stimulus; with sides=both also ψ and x̄",
+            batch_statistics="z̄ per neuron, with centred",
+            stored_traces="2 per neuron, online",
+        ),
+        defaults_source="cosine similarity, both sides: the paper; P ~ N(0, 1/n), linear and centred: ours",
+        probeable=("P",),
+        citation="""@inproceedings{chen2021exploring,
   title = {Exploring simple {Siamese} representation learning},
   author = {Chen, Xinlei and He, Kaiming},
   booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition},
   year = {2021}
-}"""
-    sides_supported: ClassVar[tuple[Sides, ...]] = ("current", "both")
+}""",
+    )
+    reads = Reads(averages=Moments())
+    acts = Acts(sides=("current", "both"))
 
     sides: Sides = "both"
     summary: Summary = "flat"  # P joins the positions

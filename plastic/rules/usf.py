@@ -13,37 +13,41 @@ Names as in T. H. Moskovitz, A. Litwin-Kumar, L. F. Abbott, arXiv 1812.06488.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
+from plastic.rules.declaration import Ledger
 from plastic.rules.fa import FA
-from plastic.rules.rule import Array, LayerShape, Ledger, Synapses
+from plastic.rules.rule import Array, LayerShape, Synapses
 
 
 @dataclass(frozen=True)
 class USF(FA):
     """Error sent down weights with the forward signs and magnitudes of their own."""
 
-    name: ClassVar[str] = "usf"
-    title: ClassVar[str] = "Sign-symmetric feedback"
-    equation: ClassVar[str] = "ΔW_ij = η · [(|B| ⊙ sgn W_above)ᵀ (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j"
-    third: ClassVar[str] = "[(|B| ⊙ sgn W_above)ᵀ (ψ ⊙ m)_above]_i"
-    ledger: ClassVar[Ledger] = Ledger(
-        weight_transport="the signs of the forward weights of every layer above",
-        broadcast="a chain through all layers above, one number per neuron",
-        memory="eligibility held until the backward chain arrives",
-        batch_statistics="only with mask=batch: the mean ψ",
-    )
-    defaults_source: ClassVar[str] = "|B| = √(2/fan-in), the size of the first forward weights: ours"
-    citation: ClassVar[str] = """@inproceedings{liao2016important,
+    name = "usf"
+    about = replace(
+        FA.about,
+        title="Sign-symmetric feedback",
+        equation="ΔW_ij = η · [(|B| ⊙ sgn W_above)ᵀ (ψ ⊙ m)_above]_i · ψ(u_i) · x̄_j",
+        third="[(|B| ⊙ sgn W_above)ᵀ (ψ ⊙ m)_above]_i",
+        ledger=Ledger(
+            weight_transport="the signs of the forward weights of every layer above",
+            broadcast="a chain through all layers above, one number per neuron",
+            memory="eligibility held until the backward chain arrives",
+            batch_statistics="only with mask=batch: the mean ψ",
+        ),
+        defaults_source="|B| = √(2/fan-in), the size of the first forward weights: ours",
+        citation="""@inproceedings{liao2016important,
   title = {How important is weight symmetry in backpropagation?},
   author = {Liao, Qianli and Leibo, Joel Z. and Poggio, Tomaso},
   booktitle = {AAAI Conference on Artificial Intelligence},
   year = {2016}
-}"""
+}""",
+    )
 
     magnitude: str = "uniform"
 

@@ -13,8 +13,7 @@ self-supervised learning", ICLR 2022.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 from plastic.rules.expressions import is_positive, per_stimulus, rectify
 from plastic.rules.lpl import LPL
@@ -26,21 +25,20 @@ from plastic.rules.statistics import Statistics
 class VICReg(LPL):
     """Two views agree, every neuron varies, no two neurons vary together."""
 
-    name: ClassVar[str] = "vicreg"
-    title: ClassVar[str] = "Variance-invariance-covariance regularisation"
-    equation: ClassVar[str] = (
-        "ΔW_ij = η · [−λ(z − c)_i + μ 1[σ_i < 1] (z − z̄)_i/σ_i − ν Σ_k C_ik (z − z̄)_k] · ψ(u_i) · x̄_j"
-    )
-    third: ClassVar[str] = "−λ(z − c)_i + μ 1[σ_i < 1] (z − z̄)_i/σ_i − ν Σ_k C_ik (z − z̄)_k"
-    defaults_source: ClassVar[str] = (
-        "the paper and the authors' code: 25, 25, 1, ε = 1e-4; no expander, not pooled: ours"
-    )
-    citation: ClassVar[str] = """@inproceedings{bardes2022vicreg,
+    name = "vicreg"
+    about = replace(
+        LPL.about,
+        title="Variance-invariance-covariance regularisation",
+        equation=("ΔW_ij = η · [−λ(z − c)_i + μ 1[σ_i < 1] (z − z̄)_i/σ_i − ν Σ_k C_ik (z − z̄)_k] · ψ(u_i) · x̄_j"),
+        third="−λ(z − c)_i + μ 1[σ_i < 1] (z − z̄)_i/σ_i − ν Σ_k C_ik (z − z̄)_k",
+        defaults_source=("the paper and the authors' code: 25, 25, 1, ε = 1e-4; no expander, not pooled: ours"),
+        citation="""@inproceedings{bardes2022vicreg,
   title = {{VICReg}: Variance-invariance-covariance regularization for self-supervised learning},
   author = {Bardes, Adrien and Ponce, Jean and LeCun, Yann},
   booktitle = {International Conference on Learning Representations},
   year = {2022}
-}"""
+}""",
+    )
 
     pull: float = 25.0
     push: float = 25.0

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from plastic.config.settings import Config
-from plastic.rules import Rule
+from plastic.rules import About, Rule
 from plastic.terminal.console import Console
 
 OPTIMIZERS = {"sgd": "sgd (the rule alone)", "adam": "adam (a filter per synapse)"}
@@ -22,25 +22,25 @@ def rule_record(rule: type[Rule]) -> dict[str, Any]:
     """A rule's declaration as plain data."""
     return {
         "name": rule.name,
-        "title": rule.title,
-        "family": rule.family,
-        "equation": rule.equation,
-        "pre": rule.pre,
-        "post": rule.post,
-        "third": rule.third,
+        "title": rule.about.title,
+        "family": rule.about.family,
+        "equation": rule.about.equation,
+        "pre": rule.about.pre,
+        "post": rule.about.post,
+        "third": rule.about.third,
         "modulator": rule.modulator,
-        "sides": list(rule.sides_supported),
-        "ledger": dataclasses.asdict(rule.ledger),
+        "sides": list(rule.acts.sides),
+        "ledger": dataclasses.asdict(rule.about.ledger),
         "options": {f.name: f.default for f in dataclasses.fields(rule)},
-        "defaults_source": rule.defaults_source,
-        "probeable": list(rule.probeable),
-        "citation": rule.citation,
+        "defaults_source": rule.about.defaults_source,
+        "probeable": list(rule.about.probeable),
+        "citation": rule.about.citation,
     }
 
 
 def declares_ledger(rule: type[Rule]) -> bool:
     """Whether the rule says itself what is not local in it."""
-    return rule.ledger is not Rule.ledger
+    return rule.about.ledger is not About.ledger
 
 
 def rules_table(rules: dict[str, type[Rule]]) -> Table:
@@ -49,8 +49,8 @@ def rules_table(rules: dict[str, type[Rule]]) -> Table:
     for heading in ("rule", "third factor m_i", "post", "pre", "modulator", "not local"):
         table.add_column(heading, overflow="fold")
     for name, rule in rules.items():
-        parts = [f"{k.replace('_', ' ')}: {v}" for k, v in rule.ledger.nonlocal_parts().items()]
-        factors = (escape(rule.third), escape(rule.post), escape(rule.pre))
+        parts = [f"{k.replace('_', ' ')}: {v}" for k, v in rule.about.ledger.nonlocal_parts().items()]
+        factors = (escape(rule.about.third), escape(rule.about.post), escape(rule.about.pre))
         local = "nothing" if declares_ledger(rule) else "not declared"
         table.add_row(f"[bold]{name}[/]", *factors, rule.modulator, "\n".join(parts) or local)
     return table
@@ -58,7 +58,7 @@ def rules_table(rules: dict[str, type[Rule]]) -> Table:
 
 def rule_page(rule: type[Rule]) -> Table:
     """One rule in full."""
-    title = rule.title or (rule.__doc__ or "").partition("\n")[0]
+    title = rule.about.title or (rule.__doc__ or "").partition("\n")[0]
     table = Table(title=f"{rule.name}: {escape(title)}", show_header=False, show_lines=True)
     table.add_column(style="bold")
     table.add_column(overflow="fold")

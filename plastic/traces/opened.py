@@ -114,10 +114,10 @@ def run_attributes(config: Config, rule: Rule, plan: Plan, layers: Sequence[Laye
     training, spiking = config.training, config.spiking
     return {
         "rule": rule.name,
-        "title": rule.title,
-        "equation": rule.equation,
-        "third_factor": rule.third,
-        "citation": rule.citation,
+        "title": rule.about.title,
+        "equation": rule.about.equation,
+        "third_factor": rule.about.third,
+        "citation": rule.about.citation,
         "backend": config.backend,
         "record": str(config.record),
         "optimizer": str(training.optimizer),

@@ -50,8 +50,8 @@ def fixed(rule: str, options: dict[str, str], rounding: str, seed: int, stimuli:
     found = compare_fixed(rule, rounding, seed, stimuli, options)
     assert found["differing"] == dict.fromkeys(("spikes", "modulators", "tags", "weights"), 0)
     assert all(0.01 < rate < 0.7 for rate in found["rates"]), found["rates"]
-    assert all(moved > 0.01 for moved in found["weights_moved"]) or not load_rule(rule, {}).learns, found
-    if load_rule(rule, {}).learns:
+    assert all(moved > 0.01 for moved in found["weights_moved"]) or not load_rule(rule, {}).acts.learn, found
+    if load_rule(rule, {}).acts.learn:
         assert found["largest_tag"] > 20
         assert found["largest_modulator"] >= 16  # two levels of 8
 
@@ -61,7 +61,7 @@ def floating(rule: str, options: dict[str, str], seed: int, stimuli: int, slower
     assert found["spikes_differing"] == 0
     assert found["spikes"] > 40 * stimuli
     assert found["weight_error"] <= 1e-6
-    assert found["moved"] > 0.001 or not load_rule(rule, {}).learns
+    assert found["moved"] > 0.001 or not load_rule(rule, {}).acts.learn
 
 
 @pytest.mark.parametrize(("rule", "options", "number"), rules())

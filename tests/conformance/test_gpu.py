@@ -40,7 +40,7 @@ def test_a_gpu_learns_as_a_cpu_does(name: str, optimizer: str) -> None:
             one.train(4)
         ensembles += [ensemble, again]
     truth = ensembles[0].parameters
-    if ensembles[0].settings.rule.learns:
+    if ensembles[0].settings.rule.acts.learn:
         assert any((truth[k] - v.cpu()).abs().max() > 1e-6 for k, v in start.items())
     for ensemble in ensembles[1:]:
         for key, value in ensemble.parameters.items():

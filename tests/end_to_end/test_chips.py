@@ -54,7 +54,7 @@ def test_every_rule_that_fits_runs_on_loihi(rule: str, tmp_path: Path) -> None:
     for name in ("picture.png", "quantisation.png"):
         assert (run / name).read_bytes().startswith(b"\x89PNG") == (rule == "clapp")
     weight = plastic.open_run(run).signal("weight", 2).values
-    assert (np.ptp(weight, axis=0) > 0).any() == load_rule(rule, {}).learns
+    assert (np.ptp(weight, axis=0) > 0).any() == load_rule(rule, {}).acts.learn
     for number, layer in enumerate(lost, 1):
         steps = last[f"layer{number}.weight"].astype(np.float64) * layer["scales"]["weight"]
         np.testing.assert_allclose(steps, np.rint(steps), atol=1e-3)  # whole numbers, 8 bits and a sign

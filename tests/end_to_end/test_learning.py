@@ -162,7 +162,7 @@ def test_only_rules_of_spikes_are_not_tried_as_rates() -> None:
 def test_every_rule_runs_on_spikes_or_says_why_not(name: str) -> None:
     rule = load_rule(name, SPIKING_ALONE.get(name))
     settings = {"spiking": SpikingStep(), "spike_input": SpikeInput(time_steps=10), "batch": 16}
-    if rule.normalised_input:
+    if rule.reads.normalised_input:
         with pytest.raises(PlasticError, match="--backend rate"):
             ensemble(rule, **settings)
         return

@@ -143,7 +143,7 @@ def test_both_sides_are_recorded() -> None:
 
 def test_the_dataset_is_labelled() -> None:
     traces = run(record=None).traces
-    assert traces.attrs["citation"] == rule_class("clapp").citation
+    assert traces.attrs["citation"] == rule_class("clapp").about.citation
     assert traces.attrs["rule"] == "clapp"
     assert traces["layer2_membrane"].attrs["units"] == "thresholds"
     assert traces.attrs["threshold"] == 1
@@ -257,7 +257,7 @@ def test_own_signals_of_every_rule_are_recorded_as_declared(rule: str) -> None:
     seen = run(backend, "own[stream=all] for 1 of 2; gate", rule=rule, training=training)
     own = [a for a in seen.traces.data_vars.values() if a.attrs["own"]]
     conditional = {"W_retro", "B_top", "gate_positive_top", "gate_negative_top"}  # by the options of the rule
-    assert set(rule_class(rule).probeable) - conditional <= {str(a.attrs["signal"]) for a in own}
+    assert set(rule_class(rule).about.probeable) - conditional <= {str(a.attrs["signal"]) for a in own}
     for array in own:
         assert np.isfinite(array.values).all()
         assert array.sizes["stimulus_1_of_2"] == 2

@@ -47,9 +47,9 @@ def test_moments_are_those_of_the_reference(data: st.DataObject) -> None:
     rule = data.draw(st.sampled_from([LPL(), BarlowTwins()]))
     number = st.floats(-4, 4, width=32)
     shape = LayerShape(units, 1, (1, units), streams=streams, statistics_decay=decay)
-    assert rule.averages is not None
+    assert rule.reads.averages is not None
     states = [
-        {k: array(np.zeros(s)) for k, s in rule.averages.state(shape).items()}
+        {k: array(np.zeros(s)) for k, s in rule.reads.averages.state(shape).items()}
         for array in (np.asarray, torch.as_tensor)
     ]
     before, kept = np.zeros((streams, units)), dict[str, Any]()
@@ -61,7 +61,7 @@ def test_moments_are_those_of_the_reference(data: st.DataObject) -> None:
         expected = recalled(rule, "layer1", z, None if n == 0 else before, y, decay, kept)["statistics"]
         for index, array in enumerate((np.asarray, torch.as_tensor)):
             signals = Signals(array(z), array(before), array(y), begun=float(n > 0), statistics_decay=decay)
-            known, after = rule.averages.follow(signals, states[index])
+            known, after = rule.reads.averages.follow(signals, states[index])
             states[index] = {k: v for k, v in after.items() if k in states[index]}
             for one, other in zip(numbers(known), numbers(expected), strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-7)

@@ -138,7 +138,7 @@ class Case:
         """Activity and context per layer as the circuit sees them: (batch, units) each."""
         rho = rho or ACTIVATIONS[self.activation]
         run = functools.partial(forward, self.network, self.layers(weights), rho=rho, cut=cut)
-        now, past = (run(x=x, unit_rms=self.rule.normalised_input) for x in (self.inputs, self.before))
+        now, past = (run(x=x, unit_rms=self.rule.reads.normalised_input) for x in (self.inputs, self.before))
         layers = [*self.network.layers, *self.network.layers]
         seen = [summary_of(n, x, self.rule.summary) for n, x in zip(layers, (*now, *past), strict=True)]
         return list(zip(seen[: self.depth], seen[self.depth :], strict=True))

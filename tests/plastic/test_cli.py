@@ -147,7 +147,7 @@ def test_simulate_writes_a_run_and_prints_its_result(
     assert {f"layer{k}.weight" for k in range(1, layers + 1)} <= set(weights)
     assert all(np.isfinite(weight).all() for weight in weights.values())
     fan_in, classes = (2 * 8, 8) if data == "rhm" else (64, 10)
-    label = classes if rule_class(rule).presentation == "labelled" else 0  # beside every patch
+    label = classes if rule_class(rule).reads.presentation == "labelled" else 0  # beside every patch
     assert weights["layer1.weight"].shape == (8, fan_in + label)
 
 
@@ -621,7 +621,7 @@ def test_rules_lists_every_rule_with_its_factors(capsys: pytest.CaptureFixture[s
     for rule in BUILT_IN:
         assert rule.name in table
         shown = listed[rule.name]
-        assert (shown["third"], shown["post"], shown["pre"]) == (rule.third, rule.post, rule.pre)
+        assert (shown["third"], shown["post"], shown["pre"]) == (rule.about.third, rule.about.post, rule.about.pre)
         assert shown["modulator"] in ("none", "scalar", "broadcast")
         assert {"weight_transport", "layer_scalars", "broadcast", "memory", "second_pass", "batch_statistics"} <= set(
             shown["ledger"]
@@ -646,13 +646,13 @@ def test_rules_show_has_equation_ledger_defaults_and_citation(rule: Any, capsys:
         "citation",
     ):
         assert row in page
-    assert rule.citation.splitlines()[0] in page
+    assert rule.about.citation.splitlines()[0] in page
     assert "mask = sample" in page
     assert main(["rules", "show", rule.name, "--json"]) == 0
     record = result_of(capsys.readouterr().out)
     assert record["name"] == rule.name
-    assert record["equation"] == rule.equation
-    assert record["citation"] == rule.citation
+    assert record["equation"] == rule.about.equation
+    assert record["citation"] == rule.about.citation
 
 
 def test_a_rule_without_a_ledger_does_not_pass_for_local(capsys: pytest.CaptureFixture[str]) -> None:
@@ -689,7 +689,7 @@ def test_cite_prints_bibtex_once_each(capsys: pytest.CaptureFixture[str]) -> Non
     assert entries(capsys.readouterr().out) == ["nokland2016direct", "cagnetta2024how"]
     assert main(["cite"]) == 0
     keys = entries(capsys.readouterr().out)
-    assert len(keys) == len(set(keys)) == len({rule.citation for rule in BUILT_IN}) + 1
+    assert len(keys) == len(set(keys)) == len({rule.about.citation for rule in BUILT_IN}) + 1
 
 
 def test_doctor_reports_backends_and_remedies(

@@ -306,13 +306,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rule", BUILT_IN)
 def test_a_declaration_is_complete(rule: type[Rule]) -> None:
-    assert rule.title
-    assert rule.equation.startswith("ΔW_ij = ")
-    assert rule.third
-    assert rule.citation.startswith("@")
-    assert rule.citation.count("{") == rule.citation.count("}")
-    assert rule.defaults_source
+    assert rule.about.title
+    assert rule.about.equation.startswith("ΔW_ij = ")
+    assert rule.about.third
+    assert rule.about.citation.startswith("@")
+    assert rule.about.citation.count("{") == rule.about.citation.count("}")
+    assert rule.about.defaults_source
     assert rule.modulator in ("none", "scalar", "broadcast")
-    assert set(rule.reads) <= READABLE
+    assert set(rule.reads.signals) <= READABLE
     with pytest.raises(dataclasses.FrozenInstanceError):
         rule().mask = "none"  # type: ignore[misc]

@@ -106,9 +106,9 @@ eligibility : 1"""
 
     @classmethod
     def of(cls, rule: Rule, step: SpikingStep, time_steps: int) -> Equations:
-        counts = "input_activity" in rule.reads or rule.stepwise
+        counts = "input_activity" in rule.reads.signals or rule.stepwise
         filters = rule.eligibility_decays if rule.stepwise else None
-        return cls(step, time_steps, rule.mask, "above" in rule.reads, counts, filters)
+        return cls(step, time_steps, rule.mask, "above" in rule.reads.signals, counts, filters)
 
     def constants(self) -> dict[str, float]:
         """theta and slope, and the time constants in ms."""
@@ -152,4 +152,4 @@ def time_constant(decay: float) -> float:
 def of_settings(settings: Settings) -> str:
     """The neurons, synapses and third factor of a run, as text."""
     equations = Equations.of(settings.rule, settings.step, settings.spike_input.time_steps)
-    return f"{equations}\n\nLast step of a stimulus (end)\n    {settings.rule.equation}"
+    return f"{equations}\n\nLast step of a stimulus (end)\n    {settings.rule.about.equation}"

@@ -46,7 +46,7 @@ class RateSimulator:
         x = inputs if before is None else torch.cat([inputs, before], dim=1)
         for index, layer in enumerate(self.network.layers):
             pre = layer.patches(x)
-            if self.rule.normalised_input:
+            if self.rule.reads.normalised_input:
                 pre = layer.normalise(pre)
             drive, winner = layer.compete(parameters[f"{layer_name(index)}.weight"], pre)
             activity = rho(drive)
@@ -70,7 +70,7 @@ class RateSimulator:
         own = masked(post, self.rule.mask, batch_axis=1)
         won = None if winner is None else winner[:, None]
         eligibility = Factored(self.network.layers[index], own[:, None], pre[:, None], winner=won)
-        arrived = pre.abs().mean((2, 3)) if "input_activity" in self.rule.reads else None
+        arrived = pre.abs().mean((2, 3)) if "input_activity" in self.rule.reads.signals else None
         return Response(activity, post, eligibility, before, arrived)
 
     def features(self, parameters: Parameters, inputs: Tensor) -> list[Tensor]:

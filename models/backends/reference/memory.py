@@ -71,13 +71,13 @@ def recalled(
     """
     found: dict[str, Any] = {}
     held = np.zeros_like(activity) if context is None else context
-    if rule.averages is not None:
-        counted = fixation[:, 0] > 0 if rule.averages.over == "fixations" else np.full(len(fixation), True)
+    if (averages := rule.reads.averages) is not None:
+        counted = fixation[:, 0] > 0 if averages.over == "fixations" else np.full(len(fixation), True)
         if decay is not None and context is None:
             counted = np.full(len(fixation), False)
         # a batch's own statistics are traces that remember nothing
         kept = {} if decay is None else state
-        found["statistics"] = _moments(rule.averages, f"{name}.statistics", activity, held, counted, decay or 0.0, kept)
+        found["statistics"] = _moments(averages, f"{name}.statistics", activity, held, counted, decay or 0.0, kept)
     if rule.memory_slots:
         leaves = (fixation[:, 0] < 0) & (context is not None)
         found["memory"] = _remember(rule.memory_slots, f"{name}.memory", held, leaves, state)

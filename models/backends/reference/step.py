@@ -174,7 +174,7 @@ class Reference:
 
     def third_factors(self, responses: list[LayerResponse], fixation: Array, target: Array) -> list[ThirdFactor]:
         """Per layer, from the top down. fixation: ±1 (batch, 1); target: one-hot (batch, classes)."""
-        reads = self.rule.reads
+        reads = self.rule.reads.signals
         given: dict[str, Any] = {"target": target if "target" in reads else None}
         above = above_before = None
         if "error" in reads:
@@ -211,7 +211,7 @@ class Reference:
             self.rule, f"layer{index + 1}", seen, known, fixation, self.statistics_decay, self.state
         )  # fmt: skip
         more: dict[str, Any] = (
-            {"input_activity": response.input_activity} if "input_activity" in self.rule.reads else {}
+            {"input_activity": response.input_activity} if "input_activity" in self.rule.reads.signals else {}
         )
         last, begun = index == len(self.network.layers) - 1, float(known is not None)
         return Signals(
@@ -235,12 +235,12 @@ class Reference:
         """W += η m e and all that learns beside it; then hold this stimulus. Returns the updates."""
         updates: dict[str, Array] = {}
         for index, (response, third) in enumerate(zip(responses, factors, strict=True)):
-            if self.rule.learns:
+            if self.rule.acts.learn:
                 updates[f"layer{index + 1}.weight"] = self.update(index, response, third)
             for name, product in third.learn.items():
                 post = product.modulator * product.post
                 updates[f"layer{index + 1}.{name}"] = np.einsum("bi,bj->ij", post, product.pre)
-        if "error" in self.rule.reads:
+        if "error" in self.rule.reads.signals:
             features = responses[-1].activity.reshape(len(target), -1)
             updates["readout.weight"] = -np.einsum("bi,bj->ij", self.error(responses, target), features)
         if self.stepwise is not None and self.stepwise.readout_update is not None:

@@ -53,11 +53,11 @@ class Stepwise:
         shapes = [(batch, n.positions, n.neurons, n.fan_in) for n in layers]
         self.eligibilities = [np.zeros(shape) for shape in shapes]
         filters = [[np.zeros(shape) for _ in self.rule.eligibility_decays] for shape in shapes]
-        ways = self.ways_up() if "above" in self.rule.reads else [None] * len(layers)
+        ways = self.ways_up() if "above" in self.rule.reads.signals else [None] * len(layers)
         output, seen, errors = np.zeros_like(self.target), 0.0, []
         for t in range(len(layers_in_steps[0].spikes)):
             error = None
-            if "error" in self.rule.reads:
+            if "error" in self.rule.reads.signals:
                 top = layers_in_steps[-1].spikes[t].reshape(batch, -1)
                 output = self.rule.readout_decay * output + top @ self.weights["readout.weight"].T
                 seen = self.rule.readout_decay * seen + top

@@ -144,7 +144,7 @@ class SnnTorchSimulator:
         emitted = [torch.zeros_like(state.spike.flatten(2)[:, None], dtype=torch.uint8)]
         recorded: list[LayerTrace] = []
         for start, part in self.chunks(below, self.network.layers[index]):
-            if shows or self.rule.reads & {"above", "input_activity"}:
+            if shows or self.rule.reads.signals & {"above", "input_activity"}:
                 spike, _, trace = self._advance(index, state, parameters, part.to(state.spike), start)
                 recorded += [trace] if shows else []
             else:
@@ -209,9 +209,9 @@ class SnnTorchSimulator:
         layer = self.network.layers[index]
         pre_spike, membrane, spike = self._fire(index, state, parameters, below)
         eligibility, pre, post = self._factors(layer, state, below, membrane, start)
-        if "input_activity" in self.rule.reads:
+        if "input_activity" in self.rule.reads.signals:
             state.arrived += pre_spike.mean((3, 4)).sum(1)
-        if "above" in self.rule.reads:
+        if "above" in self.rule.reads.signals:
             state.post += post.sum(1)
         return spike.flatten(3), eligibility, LayerTrace(pre_spike, pre, membrane, post, spike[:, 1:])
 

@@ -103,7 +103,7 @@ class _Example:
         self.random = np.random.default_rng(0)
         batch, decay = run.ensemble.settings.batch, run.ensemble.settings.statistics_decay
         shape = layer_shape(network, rule, index, batch, decay)
-        reads = rule.reads
+        reads = rule.reads.signals
         self.signals = Signals(
             activity=self.make("z", batch, shape.units),
             context=self.make("c", batch, shape.units),

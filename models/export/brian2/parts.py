@@ -17,16 +17,16 @@ from plastic.runs.folder import versions
 def title(run: FinishedRun, name: str, data: str) -> str:
     """The script's docstring: what it repeats, how it is called, whom to cite."""
     rule, streams, stimuli = run.ensemble.settings.rule, run.ensemble.settings.batch, run.config.training.steps or 0
-    some, citation = max(1, stimuli // 10), f"\n{rule.citation}\n" if rule.citation else ""
+    some, citation = max(1, stimuli // 10), f"\n{rule.about.citation}\n" if rule.about.citation else ""
     repeats = (
         f"Repeats the run {run.path.name}, which plastic {versions()['plastic']} made on the backend "
         f"{run.config.backend}, without plastic: from the same initial weights and input spikes ({data}) come the same "
         "spikes and weights. At the end it prints how far its weights are from those of the run, relative to how far "
         f"they moved there; status 1 where that exceeds {tolerance(run)}."
     )
-    return f'''r"""{rule.name}: {rule.title}, in Brian2.
+    return f'''r"""{rule.name}: {rule.about.title}, in Brian2.
 
-    {rule.equation}
+    {rule.about.equation}
 
 {textwrap.fill(repeats, 118)}
 

@@ -62,7 +62,7 @@ def _refuse(run: FinishedRun) -> None:
     reason = refusal(rule, "brian2", streams, "batch" if traces is None else "traces")
     if reason is not None:
         raise PlasticError(f"{name} {reason}")
-    if rule.sides == "both" and "above_before" in rule.reads:
+    if rule.sides == "both" and "above_before" in rule.reads.signals:
         raise PlasticError(
             f"{name} with sides=both rule {rule.name!r} sends credit for the stimulus before down all layers, which a "
             "script does not; train with sides=current."

@@ -46,7 +46,7 @@ def learn(run: FinishedRun, circuits: Sequence[ThirdFactorSource], names: Sequen
     names: of the functions of the third factors, by layer.
     """
     rule, adam = run.ensemble.settings.rule, run.config.training.optimizer == "adam"
-    if not (rule.learns or needs_readout(rule) or any(circuit.learned for circuit in circuits)):
+    if not (rule.acts.learn or needs_readout(rule) or any(circuit.learned for circuit in circuits)):
         return 'def learn(layers, stimulus):\n    """No weight changes."""'
     readout = '"readout.weight": -error.T @ features' if needs_readout(rule) else ""
     lines = [*_signals(run, circuits), f"updates = {{{readout}}}"]
@@ -73,7 +73,7 @@ def _signals(run: FinishedRun, circuits: Sequence[ThirdFactorSource]) -> list[st
     if "z" in used or reads_context(circuits):
         mean, flat = ".mean(1)", ".reshape(STREAMS, -1)"
         lines.append(f"z = [layer.activity(){flat if rule.summary == 'flat' else mean} for layer in layers]")
-    if rule.reads & {"error", "target"}:
+    if rule.reads.signals & {"error", "target"}:
         lines.append(f'target = np.eye({network.classes})[data["labels"][stimulus]]')
     if needs_readout(rule):
         lines.append("features = layers[-1].activity().reshape(STREAMS, -1)")
@@ -86,14 +86,14 @@ def _signals(run: FinishedRun, circuits: Sequence[ThirdFactorSource]) -> list[st
 def _layer(run: FinishedRun, circuits: Sequence[ThirdFactorSource], names: Sequence[str], index: int) -> list[str]:
     """Statements for the third factor of one layer and for the updates that come of it."""
     rule, learned = run.ensemble.settings.rule, circuits[index].learned
-    if not rule.learns and not any(circuit.learned for circuit in circuits):
+    if not rule.acts.learn and not any(circuit.learned for circuit in circuits):
         return []  # but the readout
     lines = _chain(rule, circuits, index)
     arguments = [f"{name}={_source(name, index, circuits)}" for name in circuits[index].inputs]
     returned = ["m"] + ["m_before"] * circuits[index].both + ["learned"] * bool(learned)
     returned += [_source(STATE, index, circuits)] * bool(circuits[index].state)
     lines += _call(f"{', '.join(returned)} = {names[index]}", arguments)
-    if rule.learns:
+    if rule.acts.learn:
         lines += _update(run, circuits, index)
     if learned:
         lines.append(f'updates |= circuit_updates("layer{index + 1}", learned)')

@@ -130,7 +130,7 @@ def test_the_rule_travels_as_metadata(run: Path, tmp_path: Path) -> None:
     told = json.loads(graph.metadata["plastic"])
     rule = finished.ensemble.settings.rule
     assert told["rule"]["name"] == rule.name
-    assert told["rule"]["equation"] == rule.equation
+    assert told["rule"]["equation"] == rule.about.equation
     assert told["rule"]["options"]["mask"] == "sample"
     assert told["learning_rate"] == 0.05
     assert told["step"]["membrane_decay"] == finished.step.membrane_decay

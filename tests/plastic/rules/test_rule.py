@@ -32,12 +32,13 @@ from plastic.rules.rule import LayerShape, Modulator, Product, Signals, ThirdFac
 @pytest.mark.parametrize("rule", BUILT_IN, ids=lambda r: r.name)
 def test_a_rule_declares_everything(rule: type[Rule]) -> None:
     assert dataclasses.is_dataclass(rule)
-    for part in (rule.name, rule.title, rule.equation, rule.third, rule.family, rule.defaults_source):
+    about = rule.about
+    for part in (rule.name, about.title, about.equation, about.third, about.family, about.defaults_source):
         assert part.strip()
-    assert re.match(r"@(article|inproceedings)\{\w+,\n(  .+\n| {10,}.+\n)+\}$", rule.citation)
+    assert re.match(r"@(article|inproceedings)\{\w+,\n(  .+\n| {10,}.+\n)+\}$", rule.about.citation)
     assert rule.modulator in ("none", "scalar", "broadcast")
-    assert rule.reads <= READABLE
-    assert "family" in vars(rule) or rule.__mro__[1] is not Rule
+    assert rule.reads.signals <= READABLE
+    assert about.family != About().family
     module = __import__(rule.__module__, fromlist=["x"])
     assert "ΔW" in module.__doc__
 
@@ -121,7 +122,7 @@ def test_numbers_are_refused_from_their_edge_on(rule: type[Rule], option: str, l
 def test_streams_and_memory_that_negatives_take(name: str) -> None:
     batch = load_rule(name)
     assert (batch.smallest_batch, batch.memory_slots) == (2, 0)
-    alone = load_rule(name, dict(batch.one_stream))
+    alone = load_rule(name, dict(batch.reads.one_stream))
     assert alone.smallest_batch == 1
     assert alone.memory_slots == (0 if name == "clapp++" else 16)
 

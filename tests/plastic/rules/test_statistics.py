@@ -50,8 +50,8 @@ class Own:
         signals = Signals(*given, begun=float(context is not None), statistics_decay=self.decay)
         before = {name: np.array(np.asarray(value)) for name, value in self.state.items()}
         found: dict[str, Any] = {}
-        if self.rule.averages is not None:
-            found["statistics"], after = self.rule.averages.follow(signals, self.state)
+        if self.rule.reads.averages is not None:
+            found["statistics"], after = self.rule.reads.averages.follow(signals, self.state)
         else:
             keys, allowed, after = Memory(self.rule.memory_slots).keys(signals, self.state)
             assert np.array_equal(keys[:, 0], held)
@@ -101,7 +101,7 @@ def test_slow_traces_are_weighted_moments(rule: Rule, decay: float, streams: int
     covariances: list[float] = []
     for n, found in enumerate(told(rule, decay, streams)):
         for b in range(streams if n > 0 else 0):
-            if rule.averages is not None and (rule.averages.over == "stimuli" or fixation[n, b] > 0):
+            if rule.reads.averages is not None and (rule.reads.averages.over == "stimuli" or fixation[n, b] > 0):
                 seen.append((n, responses[n, b], responses[n - 1, b]))
         for told_by in found:
             now, past = plain(told_by["statistics"].activity), plain(told_by["statistics"].context)
@@ -286,11 +286,11 @@ def test_statistics_of_the_held_stimulus_are_those_of_the_context(rule: str, mon
     third_factor, follow = type(settings.rule).third_factor, Moments.follow
 
     def watched(self: Any, signals: Any, state: Any, weights: Any) -> Any:
-        known, after = self.averages.follow(signals, state)
+        known, after = self.reads.averages.follow(signals, state)
         seen.append((signals, known))
-        monkeypatch.setattr(type(self.averages), "follow", lambda *given: (known, after))
+        monkeypatch.setattr(type(self.reads.averages), "follow", lambda *given: (known, after))
         third = third_factor(self, signals, state, weights)
-        monkeypatch.setattr(type(self.averages), "follow", follow)
+        monkeypatch.setattr(type(self.reads.averages), "follow", follow)
         return third
 
     one, two, again = (Ensemble(settings, [case_task(0)], [0], [0.05]) for _ in range(3))
@@ -324,11 +324,11 @@ def test_one_stream_takes_traces_and_several_their_batch() -> None:
         Ensemble(replace(case, batch=1, statistics="batch"), [case_task(0)], [0], [0.1])
 
 
-@pytest.mark.parametrize("rule", [rule for rule in all_rules().values() if rule.one_stream])
+@pytest.mark.parametrize("rule", [rule for rule in all_rules().values() if rule.reads.one_stream])
 def test_the_way_to_one_stream_that_a_refusal_names_leads_there(rule: type[Rule]) -> None:
-    named = " ".join(f"{k}={v}" for k, v in rule.one_stream.items())
+    named = " ".join(f"{k}={v}" for k, v in rule.reads.one_stream.items())
     assert f"--rule-options {named}" in (refusal(rule(), "brian2", 1) or "")
-    assert refusal(load_rule(rule.name, dict(rule.one_stream)), "brian2", 1) is None
+    assert refusal(load_rule(rule.name, dict(rule.reads.one_stream)), "brian2", 1) is None
 
 
 def test_simsiam_keeps_only_means_online() -> None:
@@ -338,7 +338,7 @@ def test_simsiam_keeps_only_means_online() -> None:
     ensemble.train(2)
     assert any(k.endswith(".activity.mean") for k in ensemble.learner.state)
     assert not any("activity.activity" in k or "activity.context" in k for k in ensemble.learner.state)
-    assert SimSiam.averages == Moments()
+    assert SimSiam.reads.averages == Moments()
 
 
 @pytest.mark.parametrize("rule", ["lpl", "vicreg", "barlow", "simsiam"])
