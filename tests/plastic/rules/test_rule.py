@@ -15,6 +15,7 @@ from plastic.rules import (
     BUILT_IN,
     CLAPP,
     READABLE,
+    About,
     CLAPPpp,
     EProp,
     ForwardForward,
