@@ -12,7 +12,7 @@ GREY = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 
 
 def view(pixels: Tensor, how: Tensor, side: int, channels: int, full: float) -> Tensor:
-    """Pixels (n, side² · channels) from 0 to `full`, seen as `how` (n, 8; see plastic.stimuli.views) says.
+    """Pixels (n, side² · channels) from 0 to `full`, viewed as `how` (n, 8; see plastic.stimuli.views) says.
 
     The crop is sampled bilinearly at pixel centres, pixels beyond the border repeat it.
     """

@@ -90,14 +90,14 @@ class PlainTorch:
         x = self.table[torch.as_tensor(stimulus.inputs[0].astype("int64"))].flatten(1)
         y = torch.as_tensor(stimulus.fixation[0]).float() * 2 - 1
         local = self.config.rule in LOCAL
-        shown, layers = x, []
+        activity, layers = x, []
         if local and getattr(self.rule, "sides", "current") == "both":  # the view before, with the present weights
-            shown = torch.cat([x, self.before[0]]) if self.before else torch.cat([x, x])
+            activity = torch.cat([x, self.before[0]]) if self.before else torch.cat([x, x])
         for k in range(3):
             weight = self.weights[f"layer{k + 1}.weight"]
-            below = shown if self.config.rule == "bp" else shown.detach()
-            shown = relu(below.reshape(len(below), -1, weight.shape[1]) @ weight.T).flatten(1)
-            layers.append(shown)
+            below = activity if self.config.rule == "bp" else activity.detach()
+            activity = relu(below.reshape(len(below), -1, weight.shape[1]) @ weight.T).flatten(1)
+            layers.append(activity)
         loss = self._local(layers, y) if local else self._supervised(layers, torch.as_tensor(stimulus.labels[0]))
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -38,21 +38,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", [_of(name, False, name) for name in asked])
 
 
-def _of(backend: str, slow: bool, shown: str, *values: object) -> object:
+def _of(backend: str, slow: bool, label: str, *values: object) -> object:
     """A parameter of a test, skipped where what the backend stands on is missing."""
     package = backends()[backend].package
     marks = [pytest.mark.slow] if slow else []
     if not package.installed:
         marks.append(pytest.mark.skip(f"{package.name} is missing: {package.remedy}"))
-    return pytest.param(backend, *values, id=f"{backend}-{shown}" if values else backend, marks=marks)
+    return pytest.param(backend, *values, id=f"{backend}-{label}" if values else backend, marks=marks)
 
 
 def test_it_does_what_the_reference_does(backend: str, cell: Cell) -> None:
     if (reason := refused(cell.case, backend)) is not None:
-        with pytest.raises(PlasticError) as told:
+        with pytest.raises(PlasticError) as raised:
             made(cell.case, backend)
-        assert str(told.value).endswith(".")
-        assert "\n" not in str(told.value)
+        assert str(raised.value).endswith(".")
+        assert "\n" not in str(raised.value)
         pytest.skip(reason)
     found = compare(cell.case, backend)
     assert found.vacuous == ""

@@ -59,8 +59,8 @@ def draw(content: Content) -> Figure:
         if arm in content["adam"]:
             axes[1, 0].axhline(np.mean(content["adam"][arm]), color=color(arm, number), ls="--", lw=1)
     axes[1, 0].set(xlabel="learning rate of SGD", title="SGD (dashed: Adam)", xscale="log")
-    shown = sorted({float(rate) for rates in content["sgd"].values() for rate in rates})
-    axes[1, 0].set_xticks(shown, [f"{rate:g}" for rate in shown])
+    ticks = sorted({float(rate) for rates in content["sgd"].values() for rate in rates})
+    axes[1, 0].set_xticks(ticks, [f"{rate:g}" for rate in ticks])
     axes[1, 0].minorticks_off()
     for number, (arm, curves) in enumerate(content["long"].items()):
         mean = np.mean(np.array(curves), axis=0)

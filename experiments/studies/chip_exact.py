@@ -102,10 +102,10 @@ def chip_case(
     ensemble = Ensemble(given, [task(seed)], [seed], [rate])
     spikes, fixation, target = [], [], []
     for k in range(stimuli):
-        shown = ensemble.stream.next()
-        spikes.append(ensemble.encode(shown.inputs, "spikes", k)[0, :, 0].numpy())
-        fixation.append(np.where(shown.fixation[0, 0], 1, -1))
-        target.append(np.eye(ensemble.network.classes, dtype=np.int64)[shown.labels[0, 0]])
+        stimulus = ensemble.stream.next()
+        spikes.append(ensemble.encode(stimulus.inputs, "spikes", k)[0, :, 0].numpy())
+        fixation.append(np.where(stimulus.fixation[0, 0], 1, -1))
+        target.append(np.eye(ensemble.network.classes, dtype=np.int64)[stimulus.labels[0, 0]])
     return ChipCase(quantised_of(ensemble).program, np.stack(spikes), np.array(fixation), np.stack(target))
 
 
@@ -118,7 +118,7 @@ def compare_fixed(
     emulator = Emulator(case.program, [seed])
     start = emulator.weights
     differing = dict.fromkeys(("spikes", "modulators", "tags", "weights"), 0)
-    spikes, largest_tag, largest_modulator, rates, told = 0, 0, 0, [], []
+    spikes, largest_tag, largest_modulator, rates, not_zero = 0, 0, 0, [], []
     run = run_fixed(case.program, case.spikes, case.fixation, case.target, seed=seed, tags=True)
     for k, observed in enumerate(run):
         one = slice(k, k + 1)
@@ -135,13 +135,13 @@ def compare_fixed(
         spikes += int(own.sum())
         rates.append([float(layer.mean()) for layer in done.spikes])
         largest_tag = max(largest_tag, *(int(tag.max()) for tag in tags))
-        told.append(float((sent != 0).mean()))
+        not_zero.append(float((sent != 0).mean()))
         largest_modulator = max(largest_modulator, int(np.abs(sent).max()))
     moved = [float((a != b).mean()) for a, b in zip(start, emulator.weights, strict=True)]
     return {
         "rule": rule, "rounding": rounding, "seed": seed, "stimuli": stimuli, "differing": differing, "spikes": spikes,
         "rates": np.mean(rates, axis=0).tolist(), "weights_moved": moved, "largest_tag": largest_tag,
-        "largest_modulator": largest_modulator, "modulators_not_zero": float(np.mean(told)),
+        "largest_modulator": largest_modulator, "modulators_not_zero": float(np.mean(not_zero)),
     }  # fmt: skip
 
 

@@ -131,8 +131,8 @@ def float_stimulus(
         ]
     traces = {}
     for index in range(len(network.layers)):
-        shown = [vars(one[index]) for one in steps]
-        traces[index] = [LayerTrace(**{k: _tensor(np.stack([s[k] for s in shown]))[None] for k in shown[0]})]
+        signals = [vars(one[index]) for one in steps]
+        traces[index] = [LayerTrace(**{k: _tensor(np.stack([s[k] for s in signals]))[None] for k in signals[0]})]
     return eligibilities, traces
 
 

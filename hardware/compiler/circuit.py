@@ -36,7 +36,7 @@ class CompiledRule:
 
     circuit: Circuit
     states: dict[str, Shape]
-    early: bool  # whether all modulators are known before the stimulus: no response to it enters them
+    known_before: bool  # whether all modulators are known before the stimulus: no response to it enters them
     steps: Circuit | None = None  # of a rule that weighs every step: the circuit of one
 
 
@@ -142,8 +142,8 @@ def compile_circuit(
             work.learn(f"{name}.{one}", product)
         value = third.current.value if rule.acts.learn else fixation * 0.0
         dendrite = _routed(rule, layer, third.current.dendrite)
-        shown = [third.current.gate, third.loss, dendrite]
-        modulated.append((_routed(rule, layer, value), shown, dict(third.signals)))
+        displayed = [third.current.gate, third.loss, dendrite]
+        modulated.append((_routed(rule, layer, value), displayed, dict(third.signals)))
     return _finish(work, modulated, steps)
 
 
@@ -228,22 +228,24 @@ def _finish(work: _Work, modulated: list[tuple[Any, ...]], steps: Steps) -> Comp
             f"--backend {first(batched)}, or a rule whose modulator comes from the layer itself or a broadcast."
         )
     sent = graph.needed(wanted, valued=True)
-    early = all(graph.nodes[i].name in KNOWN_BEFORE for i in sent if graph.nodes[i].op == "input")
-    shown = [[_shown(graph, one) for one in three] for _, three, _ in modulated]
-    own = [[(name, _shown(graph, value)) for name, value in signals.items()] for _, _, signals in modulated]
-    wanted += [i for some in shown for i in some if i >= 0] + [i for some in own for _, i in some if i >= 0]
+    known_before = all(graph.nodes[i].name in KNOWN_BEFORE for i in sent if graph.nodes[i].op == "input")
+    displayed = [[_displayed(graph, one) for one in three] for _, three, _ in modulated]
+    own = [[(name, _displayed(graph, value)) for name, value in signals.items()] for _, _, signals in modulated]
+    wanted += [i for some in displayed for i in some if i >= 0] + [i for some in own for _, i in some if i >= 0]
     learned, kept = _alive(work, graph, wanted + of_steps)  # only where something reads it, now or later
     wanted += [graph.place[x] for _, post, pre in learned for x in (post, pre)] + [graph.place[x] for _, x in kept]
     nodes, place = graph.pruned(wanted)
     place[-1] = -1
     layers = [
         Modulated(place[graph.place[m]], place[g], place[lo], place[d], tuple((k, place[i]) for k, i in more if i >= 0))
-        for (m, *_), (g, lo, d), more in zip(modulated, shown, own, strict=True)
+        for (m, *_), (g, lo, d), more in zip(modulated, displayed, own, strict=True)
     ]
     circuit = Circuit(nodes, tuple(layers), *_becomes(graph, place, learned, kept))
     of_step = _step_circuit(graph, steps) if steps.modulators else None
     read = {node.name for node in (*nodes, *(of_step.nodes if of_step else ())) if node.op == "state"}
-    return CompiledRule(circuit, {name: shape for name, shape in work.states.items() if name in read}, early, of_step)
+    return CompiledRule(
+        circuit, {name: shape for name, shape in work.states.items() if name in read}, known_before, of_step
+    )
 
 
 def _all(work: _Work, modulated: list[tuple[Any, ...]], steps: Steps) -> list[Traced]:
@@ -269,8 +271,8 @@ def _becomes(
     )
 
 
-def _shown(graph: Graph, value: Any) -> int:
-    """Gate, loss and dendrite are only shown: where the circuit can compute them."""
+def _displayed(graph: Graph, value: Any) -> int:
+    """Gate, loss and dendrite are only displayed: where the circuit can compute them."""
     possible = isinstance(value, Traced) and graph.why_not([graph.place[value]]) is None
     return graph.place[value] if possible else -1
 

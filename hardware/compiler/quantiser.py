@@ -43,8 +43,8 @@ from plastic.hardware.program.spec import (
     Factor,
     Neurons,
     Plasticity,
-    Product,
     Program,
+    Term,
 )
 from plastic.models.backends.reference.step import POST_FACTOR
 from plastic.models.network.layer import Layer, Network
@@ -96,12 +96,12 @@ def quantise(
 
 def _check_eligibility(rule: Rule, chip: Chip, compiled: CompiledRule) -> None:
     """PlasticError where the eligibility cannot wait, or need not."""
-    if chip.eligibility == "none" and compiled.steps is None and not compiled.early:
+    if chip.eligibility == "none" and compiled.steps is None and not compiled.known_before:
         raise PlasticError(
             f"the modulator of rule {rule.name!r} depends on the response to the stimulus itself, so that the "
             "eligibility has to wait for it in the tag; take --eligibility tag."
         )
-    if compiled.steps is not None and not compiled.early:
+    if compiled.steps is not None and not compiled.known_before:
         raise PlasticError(
             f"rule {rule.name!r} weighs every step, and its modulator depends on the response to the whole stimulus, "
             f"which is not there yet in a step; take --backend {first(batched)}."
@@ -259,9 +259,9 @@ def _plasticity(
     exponent = max(EXPONENTS[0], math.ceil(math.log2(needed * max(ranges.modulator, 1e-12) / LEVELS)))
     if exponent > EXPONENTS[1]:
         raise _too_fast(source, index, exponent)
-    dw = Product((Factor("t"), Factor("y1", -64)), MANTISSA, exponent)
-    dt = Product((Factor("x1"), Factor("y2")), tag_mantissa, tag_exponent)
-    clear = Product((Factor("t"), Factor("y3")), -1, -1)
+    dw = Term((Factor("t"), Factor("y1", -64)), MANTISSA, exponent)
+    dt = Term((Factor("x1"), Factor("y2")), tag_mantissa, tag_exponent)
+    clear = Term((Factor("t"), Factor("y3")), -1, -1)
     forgets = leak(filtered(source.rule)) if source.rule.stepwise else ()
     plasticity = Plasticity((dw,), (dt, *forgets, clear), impulse, tau, chip.seed + SEED_STEP * index)
     return plasticity, {"trace": impulse, "post_factor": post_scale, "tag": tag, "modulator": needed / 2.0**exponent}
@@ -277,7 +277,7 @@ def _untagged_plasticity(
     exponent = max(EXPONENTS[0], math.ceil(math.log2(needed * max(ranges.modulator, 1e-12) / UNTAGGED_MODULATOR)))
     if exponent > EXPONENTS[1]:
         raise _too_fast(source, index, exponent)
-    dw = Product((Factor("x1"), Factor("y2", -64)), -MANTISSA, exponent)
+    dw = Term((Factor("x1"), Factor("y2", -64)), -MANTISSA, exponent)
     plasticity = Plasticity((dw,), (), impulse, tau, chip.seed + SEED_STEP * index)
     return plasticity, {"trace": impulse, "post_factor": post_scale, "tag": 1.0, "modulator": needed / 2.0**exponent}
 

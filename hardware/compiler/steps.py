@@ -63,9 +63,9 @@ def write_steps(
     spikes = [given("input", f"spike{i}", (1, layer.units)) for i, layer in enumerate(network.layers, 1)]
     error = _error(work, steps, rule, spikes[-1], target, rate, readout) if "error" in rule.reads.signals else None
     for index, layer in enumerate(network.layers):
-        seen, memory = summarised(rule, layer, spikes[index]), dict[str, Any]()
+        response, memory = summarised(rule, layer, spikes[index]), dict[str, Any]()
         arriving = given("input", f"arriving{index + 1}", (1, 1))
-        now = Moment(seen, arriving, held[index], fixation, error, above[index])
+        now = Moment(response, arriving, held[index], fixation, error, above[index])
         g = traced(rule, now, memory, weights[index])
         if memory:
             raise PlasticError(
@@ -95,9 +95,9 @@ def _error(work: Writing, steps: Steps, rule: Rule, top: Traced, target: Traced,
     """softmax(y) − target of y ← κ y + W_out s, and the readout's delta rule −Σ_t e[t] (κ * s)[t]."""
     weight = work.state("readout.weight", readout)
     output = _leaking(work, steps, "output", rule.readout_decay, through(weight, top))
-    seen = _leaking(work, steps, "seen", rule.readout_decay, top)
+    trace = _leaking(work, steps, "seen", rule.readout_decay, top)
     error = softmax(output) - target
-    steps.learned.append(("readout.weight", error * -rate, seen))
+    steps.learned.append(("readout.weight", error * -rate, trace))
     steps.kept.append((SUMMED_ERROR, work.state(SUMMED_ERROR, error.shape) + error))
     return error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plastic.hardware.program.spec import CLEAR, EXPONENTS, Factor, Product
+from plastic.hardware.program.spec import CLEAR, EXPONENTS, Factor, Term
 from plastic.rules.rule import Rule
 
 
@@ -32,12 +32,12 @@ def tag_decay(decay: float) -> float:
     return 1 - round(64 * (1 - decay)) / 64
 
 
-def leak(decay: float) -> tuple[Product, ...]:
+def leak(decay: float) -> tuple[Term, ...]:
     """t · (y3 − 64) · Σ gains = −(1 − κ) t in every step, to 1/64 of t and without rounding, and 0 where y3 clears."""
-    rest, found = round(64 * (1 - tag_decay(decay))), list[Product]()
+    rest, found = round(64 * (1 - tag_decay(decay))), list[Term]()
     while rest:
         shift = max(0, rest.bit_length() - 3)
         mantissa = rest >> shift  # three bits
-        found.append(Product((Factor("t"), Factor("y3", -CLEAR)), mantissa, shift + EXPONENTS[0]))
+        found.append(Term((Factor("t"), Factor("y3", -CLEAR)), mantissa, shift + EXPONENTS[0]))
         rest -= mantissa << shift
     return tuple(found)

@@ -160,16 +160,16 @@ class Graph:
     def needed(self, wanted: list[int], valued: bool = False) -> list[int]:
         """Indices of the wanted nodes and all that they depend on, in order; valued: in value, not in shape alone, as
         what is multiplied with 0 is."""
-        open_, seen = list(wanted), set(wanted)
+        open_, reached = list(wanted), set(wanted)
         while open_:
             node = self.nodes[open_.pop()]
             factors = [self.nodes[arg] for arg in node.args] if node.op == "multiply" else []
             nothing = valued and any(factor.op == "constant" and factor.value == 0 for factor in factors)
             for arg in () if nothing else node.args:
-                if arg not in seen:
-                    seen.add(arg)
+                if arg not in reached:
+                    reached.add(arg)
                     open_.append(arg)
-        return sorted(seen)
+        return sorted(reached)
 
     def why_not(self, wanted: list[int]) -> str | None:
         """What is not possible about the wanted nodes, in a few words; None if all is."""

@@ -46,7 +46,7 @@ class Stimulated:
     # (2, chips, time, units)
 
 
-class Stream:
+class RandomStream:
     """One of Lava's random streams: a first number goes unused, then the last of `per_step` is used in each step."""
 
     def __init__(self, seed: int, per_step: int, skipped: int = 0) -> None:
@@ -171,9 +171,9 @@ class Emulator:
         return layers
 
 
-def stream(program: Program, seed: int, per_step: int, skipped: int) -> Stream | Halves:
+def stream(program: Program, seed: int, per_step: int, skipped: int) -> RandomStream | Halves:
     """The random numbers of a program, or none of them."""
-    return Halves() if program.rounding == "nearest" else Stream(seed, per_step, skipped)
+    return Halves() if program.rounding == "nearest" else RandomStream(seed, per_step, skipped)
 
 
 NO_PLASTICITY = Plasticity((), (), 0, 1, 0)

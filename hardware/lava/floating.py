@@ -22,15 +22,15 @@ from plastic.hardware.lava.shim import load_lava
 from plastic.hardware.program.arithmetic import Floating
 from plastic.hardware.program.circuit import Circuit
 from plastic.hardware.program.running import Circuits, RunningCircuit
-from plastic.hardware.program.spec import Factor, Product
+from plastic.hardware.program.spec import Factor, Term
 from plastic.models.backends.reference.step import POST_FACTOR
 from plastic.models.network.layer import Network
 from plastic.models.neuron.constants import SpikingStep
 
 # in floating point a product has 2^shift more gain, so these are 1, 1 and 1/64
-CHANGE = Product((Factor("t"), Factor("y1", -64)), 1, 0)
-ELIGIBILITY = Product((Factor("x1"), Factor("y2")), 1, 0)
-CLEAR = Product((Factor("t"), Factor("y3")), -1, -6)
+CHANGE = Term((Factor("t"), Factor("y1", -64)), 1, 0)
+ELIGIBILITY = Term((Factor("x1"), Factor("y2")), 1, 0)
+CLEAR = Term((Factor("t"), Factor("y3")), -1, -6)
 
 
 @dataclass(frozen=True)

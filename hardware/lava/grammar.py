@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..program.spec import Product
+from ..program.spec import Term
 
 
-def rule_string(products: Sequence[Product]) -> str | None:
+def rule_string(products: Sequence[Term]) -> str | None:
     """A sum of products of every step ("u0"); None if there are none."""
     return " + ".join(_product(product) for product in products) or None
 
 
-def _product(product: Product) -> str:
+def _product(product: Term) -> str:
     factors = (
         f.variable if f.constant == 0 else f"({f.variable}{'+' if f.constant > 0 else '-'}{abs(f.constant)})"
         for f in product.factors

@@ -58,7 +58,7 @@ class Factor:
 
 
 @dataclass(frozen=True)
-class Product:
+class Term:
     """mantissa · 2^exponent · Π factors, added in every step to a weight or a tag.
 
     In integers: Π factors · mantissa, shifted right by `shift` (floor), then left by exponent + 7,
@@ -97,8 +97,8 @@ class Product:
 class Plasticity:
     """A learning rule: sums of products for weight and tag, and the presynaptic trace x1."""
 
-    weight_change: tuple[Product, ...]  # dw
-    tag_change: tuple[Product, ...]  # dt; empty: no tag
+    weight_change: tuple[Term, ...]  # dw
+    tag_change: tuple[Term, ...]  # dt; empty: no tag
     trace_impulse: int  # x1 += impulse at a presynaptic spike, up to 127
     trace_tau: int  # x1 ← x1 · exp(−1/tau) per step
     seed: int  # of the random numbers that round traces
@@ -223,6 +223,6 @@ def _layer(index: int, data: Mapping[str, Any], arrays: Mapping[str, NDArray[Any
     return layer
 
 
-def _product(data: Mapping[str, Any]) -> Product:
+def _product(data: Mapping[str, Any]) -> Term:
     factors = tuple(Factor(**one) for one in data["factors"])
-    return Product(factors, data["mantissa"], data["exponent"])
+    return Term(factors, data["mantissa"], data["exponent"])

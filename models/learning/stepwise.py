@@ -48,9 +48,9 @@ class Stepper:
         error = self._error(spikes[-1].flatten(2)) if "error" in self.rule.reads.signals else None
         found = []
         for index, (layer, spike) in enumerate(zip(self.network.layers, spikes, strict=True)):
-            seen = layer.summarise(spike, self.rule.summary)
+            response = layer.summarise(spike, self.rule.summary)
             now = Moment(
-                seen, arriving[index][..., None], self.contexts[index], self.fixation, error, self._above[index]
+                response, arriving[index][..., None], self.contexts[index], self.fixation, error, self._above[index]
             )
             g, after = step_of(self.rule, now, self.states[index], self._circuits[index])
             self.states[index] = {**self.states[index], **after}

@@ -44,8 +44,8 @@ class Verify:
         console.print(report(bundle, found["emulator"], found["float"]), soft_wrap=True, highlight=False, markup=False)
         stored = "as the bundle says" if found["stored_is_emulator"] else "NOT what the bundle says"
         code = "as this plastic writes it" if found["code_is_ours"] else "of another plastic, or changed"
-        told = f"tags: {found['tags_differing']} differ; emulator run anew: {stored}; code in the bundle: {code}"
-        console.print(told, soft_wrap=True, highlight=False)
+        summary = f"tags: {found['tags_differing']} differ; emulator run anew: {stored}; code in the bundle: {code}"
+        console.print(summary, soft_wrap=True, highlight=False)
         if self.json:
             print(json.dumps(found))
         return 0 if found["agrees"] else 1

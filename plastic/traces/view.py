@@ -96,9 +96,9 @@ def typical_window(run: Run, most: int = 6, other: Run | None = None) -> tuple[i
     fifth of it, or the last before with a modulator in the top layer."""
     steps, stretches = run.config.training.steps or 0, bouts(run, other)
     last = stretches[-1][1]
-    early = [(a, b) for a, b in stretches if b <= steps // 5]
-    late = [(max(a, steps // 5 + 1), b) for a, b in stretches if b > steps // 5]
-    windows = [(a, min(b, a + most - 1, last)) for a, b in (late[:1] + early[::-1] or stretches)]
+    before = [(a, b) for a, b in stretches if b <= steps // 5]
+    after = [(max(a, steps // 5 + 1), b) for a, b in stretches if b > steps // 5]
+    windows = [(a, min(b, a + most - 1, last)) for a, b in (after[:1] + before[::-1] or stretches)]
     return next((window for window in windows if _at_work(run, window)), windows[0])
 
 
@@ -227,8 +227,8 @@ def _active(run: Run, name: str, layer: int, window: tuple[int, int], neurons: A
     for array in run.signals(name, layer):
         if side not in array.dims:
             continue
-        seen = _sum(array, window).values > 0
-        alive = set(array.coords[side].values[seen].tolist())
+        active = _sum(array, window).values > 0
+        alive = set(array.coords[side].values[active].tolist())
         return np.array([int(n) in alive for n in neurons]).reshape(shape)
     return np.ones((1, 1), dtype=np.bool_)
 

@@ -351,8 +351,8 @@ def test_a_step_that_remembers_is_refused() -> None:
 
 def test_what_is_known_before_a_stimulus_is_read_from_values_not_shapes() -> None:
     network = tree(4, 8, 2, (6, 5), 8, shared=False)
-    assert circuit_of(load_rule("eprop", OPTIONS["eprop"]), network, 0.1).early  # activity · 0 + 1
-    assert not circuit_of(Afterwards(), network, 0.1).early
+    assert circuit_of(load_rule("eprop", OPTIONS["eprop"]), network, 0.1).known_before  # activity · 0 + 1
+    assert not circuit_of(Afterwards(), network, 0.1).known_before
     given = replace(settings("espp", "loihi", OPTIONS["espp"]), rule=Afterwards())
     with pytest.raises(PlasticError, match="depends on the response to the whole stimulus"):
         Ensemble(replace(given, options=Hardware(calibration=(2, 2))), [task(0)], [0], [0.1])

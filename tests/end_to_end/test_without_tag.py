@@ -54,7 +54,7 @@ def stimuli(made: Ensemble, count: int) -> tuple[np.ndarray, np.ndarray, np.ndar
 def test_which_rules_know_their_modulator_before_is_read_from_their_declaration() -> None:
     network = tree(4, 8, 2, (6, 5), 8, shared=False)
     fitting = {n: load_rule(n, o) for n in all_rules() if (o := chip_options(n)) is not None}
-    early = {name for name, rule in fitting.items() if rule.acts.learn and circuit_of(rule, network, 0.1).early}
+    early = {name for name, rule in fitting.items() if rule.acts.learn and circuit_of(rule, network, 0.1).known_before}
     assert early == {RULE}
 
 

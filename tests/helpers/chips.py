@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from plastic.hardware.emulator.emulator import Emulator
 from plastic.hardware.lava.fixed import run_fixed
 from plastic.hardware.program.circuit import Circuit, Kept, Modulated, Node
-from plastic.hardware.program.spec import ChipLayer, Factor, Neurons, Plasticity, Product, Program, Rounding
+from plastic.hardware.program.spec import ChipLayer, Factor, Neurons, Plasticity, Program, Rounding, Term
 
-WEIGHT = (Product((Factor("t"), Factor("y1", -64)), 3, -7),)
-TAG = (Product((Factor("x1"), Factor("y2")), 3, -7), Product((Factor("t"), Factor("y3")), -1, -1))
+WEIGHT = (Term((Factor("t"), Factor("y1", -64)), 3, -7),)
+TAG = (Term((Factor("x1"), Factor("y2")), 3, -7), Term((Factor("t"), Factor("y3")), -1, -1))
 SURROGATE = np.round(127 / (1 + np.arange(256) / 32) ** 2).astype(np.int32)
 
 

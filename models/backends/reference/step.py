@@ -205,17 +205,17 @@ class Reference:
 
     def signals(self, index: int, response: LayerResponse, fixation: Array, given: dict[str, Any]) -> Signals:
         """What one layer's circuit reads."""
-        seen, context = self.summary(response.activity), self.context(index, response)
+        z, context = self.summary(response.activity), self.context(index, response)
         known = None if self.held[index] is None else context
         past = recalled(
-            self.rule, f"layer{index + 1}", seen, known, fixation, self.statistics_decay, self.state
+            self.rule, f"layer{index + 1}", z, known, fixation, self.statistics_decay, self.state
         )  # fmt: skip
         more: dict[str, Any] = (
             {"input_activity": response.input_activity} if "input_activity" in self.rule.reads.signals else {}
         )
         last, begun = index == len(self.network.layers) - 1, float(known is not None)
         return Signals(
-            seen, context, fixation, last=last, begun=begun, statistics_decay=self.statistics_decay, recalled=past,
+            z, context, fixation, last=last, begun=begun, statistics_decay=self.statistics_decay, recalled=past,
             **given, **more,
         )  # fmt: skip
 

@@ -54,17 +54,17 @@ class Stepwise:
         self.eligibilities = [np.zeros(shape) for shape in shapes]
         filters = [[np.zeros(shape) for _ in self.rule.eligibility_decays] for shape in shapes]
         ways = self.ways_up() if "above" in self.rule.reads.signals else [None] * len(layers)
-        output, seen, errors = np.zeros_like(self.target), 0.0, []
+        output, trace, errors = np.zeros_like(self.target), 0.0, []
         for t in range(len(layers_in_steps[0].spikes)):
             error = None
             if "error" in self.rule.reads.signals:
                 top = layers_in_steps[-1].spikes[t].reshape(batch, -1)
                 output = self.rule.readout_decay * output + top @ self.weights["readout.weight"].T
-                seen = self.rule.readout_decay * seen + top
+                trace = self.rule.readout_decay * trace + top
                 error = np.exp(output - output.max(1, keepdims=True))
                 error = error / error.sum(1, keepdims=True) - self.target
                 errors.append(error)
-                change = -np.einsum("bi,bj->ij", error, seen)
+                change = -np.einsum("bi,bj->ij", error, trace)
                 self.readout_update = change if self.readout_update is None else self.readout_update + change
             for index, steps in enumerate(layers_in_steps):
                 z = steps.spikes[t].mean(1) if self.rule.summary == "mean" else steps.spikes[t].reshape(batch, -1)

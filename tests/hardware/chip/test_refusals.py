@@ -13,7 +13,7 @@ from plastic.errors import PlasticError
 from plastic.hardware.chip.options import circuit_of
 from plastic.hardware.lava.grammar import rule_string
 from plastic.hardware.lava.shim import load_lava
-from plastic.hardware.program.spec import Factor, Product
+from plastic.hardware.program.spec import Factor, Term
 from plastic.models.backends.refusals import usual_refusal
 from plastic.models.network.layer import dense, tree
 from plastic.rules import all_rules, load_rule
@@ -25,19 +25,19 @@ def test_strings_say_what_the_products_are() -> None:
     from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
 
     products = [
-        Product((Factor("t"), Factor("y1", -64)), -4, -7),
-        Product((Factor("t"), Factor("y3")), -1, -1),
-        Product((Factor("x1"), Factor("y2")), 7, 8),
-        Product((Factor("x1", 3), Factor("y1", -64), Factor("y2")), 5, -6),
-        Product((Factor("w"), Factor("y2", 2)), -3, 0),
-        Product((Factor("x1"),), 1, 2),
+        Term((Factor("t"), Factor("y1", -64)), -4, -7),
+        Term((Factor("t"), Factor("y3")), -1, -1),
+        Term((Factor("x1"), Factor("y2")), 7, 8),
+        Term((Factor("x1", 3), Factor("y1", -64), Factor("y2")), 5, -6),
+        Term((Factor("w"), Factor("y2", 2)), -3, 0),
+        Term((Factor("x1"),), 1, 2),
     ]
     for several in ([one] for one in products):
         read_back(Loihi3FLearningRule, several)
     read_back(Loihi3FLearningRule, products)
 
 
-def read_back(parser: type, products: list[Product]) -> None:
+def read_back(parser: type, products: list[Term]) -> None:
     rule = parser(dw=rule_string(products), x1_impulse=1, x1_tau=1, rng_seed=0)
     found = rule.active_product_series["dw"].products
     for product, read in zip(products, found, strict=True):

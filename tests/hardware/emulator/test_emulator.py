@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from chips import TAG, WEIGHT, Agreement, compare, stimuli, two_layers
 
-from plastic.hardware.program.spec import Factor, Plasticity, Product
+from plastic.hardware.program.spec import Factor, Plasticity, Term
 
 CASES: dict[str, dict[str, Any]] = {
     "stochastic": {"rounding": "stochastic"},
@@ -19,21 +19,21 @@ CASES: dict[str, dict[str, Any]] = {
         # without a tag, with a modulator of 0 in every step but the last, and weights that decay
         "rounding": "stochastic",
         "plasticity": Plasticity(
-            (Product((Factor("x1"), Factor("y1", -64)), -3, -6), Product((Factor("w"), Factor("y2", -3)), -1, -6)),
+            (Term((Factor("x1"), Factor("y1", -64)), -3, -6), Term((Factor("w"), Factor("y2", -3)), -1, -6)),
             (), 20, 7, 0,
         ),
     },
     "negative-tags": {
         "rounding": "stochastic",
-        "plasticity": Plasticity(WEIGHT, (Product((Factor("x1", -40), Factor("y2")), 5, -6), TAG[1]), 30, 5, 0),
+        "plasticity": Plasticity(WEIGHT, (Term((Factor("x1", -40), Factor("y2")), 5, -6), TAG[1]), 30, 5, 0),
     },
 }  # fmt: skip
-LOUD = (Product((Factor("t"), Factor("y1", -64)), 7, 1),)  # up to the ends of a weight
-SHARE = Product((Factor("y3"),), -7, -6)  # 7 in the learning step, where each of the three below adds about as much
+LOUD = (Term((Factor("t"), Factor("y1", -64)), 7, 1),)  # up to the ends of a weight
+SHARE = Term((Factor("y3"),), -7, -6)  # 7 in the learning step, where each of the three below adds about as much
 ENDS: dict[str, dict[str, Any]] = {
-    "tags": {"plasticity": Plasticity(WEIGHT, (Product((Factor("x1"), Factor("y2")), 7, -3), TAG[1]), 30, 10, 3)},
+    "tags": {"plasticity": Plasticity(WEIGHT, (Term((Factor("x1"), Factor("y2")), 7, -3), TAG[1]), 30, 10, 3)},
     "tags-of-both-signs": {
-        "plasticity": Plasticity(WEIGHT, (Product((Factor("x1", -40), Factor("y2")), 7, -2), TAG[1]), 30, 5, 0),
+        "plasticity": Plasticity(WEIGHT, (Term((Factor("x1", -40), Factor("y2")), 7, -2), TAG[1]), 30, 5, 0),
     },
     "weights": {"plasticity": Plasticity(LOUD, TAG, 30, 10, 3)},
     "weights-of-six-bits": {"bits": 6, "plasticity": Plasticity(LOUD, TAG, 30, 10, 3)},
@@ -41,14 +41,14 @@ ENDS: dict[str, dict[str, Any]] = {
     "currents-to-the-right": {"exponent": -2, "threshold": 12},
     "accumulators": {
         "plasticity": Plasticity(
-            (Product((Factor("t"), Factor("y1", -64)), 7, 3), Product((Factor("y3"),), -7, -3)), TAG, 12, 10, 3
+            (Term((Factor("t"), Factor("y1", -64)), 7, 3), Term((Factor("y3"),), -7, -3)), TAG, 12, 10, 3
         ),
     },
     "factors": {
         "plasticity": Plasticity(
             (
-                *WEIGHT, Product((Factor("y1", 60), Factor("y3")), 1, -7),
-                Product((Factor("t", 480), Factor("y3")), 1, -7), Product((Factor("x1", 110), Factor("y3")), 1, -7),
+                *WEIGHT, Term((Factor("y1", 60), Factor("y3")), 1, -7),
+                Term((Factor("t", 480), Factor("y3")), 1, -7), Term((Factor("x1", 110), Factor("y3")), 1, -7),
                 SHARE, SHARE, SHARE,
             ),
             TAG, 30, 10, 3,

@@ -10,7 +10,7 @@ import pytest
 from plastic.errors import PlasticError
 from plastic.hardware.program.arithmetic import ONE, FixedPoint, Floating
 from plastic.hardware.program.circuit import Circuit, Kept, Learned, Modulated, Node, evaluate
-from plastic.hardware.program.spec import ChipLayer, Factor, Neurons, Plasticity, Product, Program
+from plastic.hardware.program.spec import ChipLayer, Factor, Neurons, Plasticity, Program, Term
 
 
 def program() -> Program:
@@ -21,8 +21,8 @@ def program() -> Program:
     )  # fmt: skip
     circuit = Circuit(nodes, (Modulated(4),), (Learned("B", 3, 0),), (Kept("held", 0),))
     plasticity = Plasticity(
-        (Product((Factor("t"), Factor("y1", -64)), 3, -7),),
-        (Product((Factor("x1"), Factor("y2")), 3, -7), Product((Factor("t"), Factor("y3")), -1, -1)),
+        (Term((Factor("t"), Factor("y1", -64)), 3, -7),),
+        (Term((Factor("x1"), Factor("y2")), 3, -7), Term((Factor("t"), Factor("y3")), -1, -1)),
         12, 10, 0,
     )  # fmt: skip
     layer = ChipLayer(
@@ -70,18 +70,18 @@ def test_a_missing_array_is_refused() -> None:
 @pytest.mark.parametrize(("mantissa", "exponent"), [(8, 0), (-8, 0), (1, 9), (1, -8)])
 def test_a_scale_beyond_the_learning_engine_is_refused(mantissa: int, exponent: int) -> None:
     with pytest.raises(PlasticError, match="fits"):
-        Product((Factor("x1"), Factor("y2")), mantissa, exponent)
+        Term((Factor("x1"), Factor("y2")), mantissa, exponent)
 
 
 def test_a_factor_that_the_engine_has_not_is_refused() -> None:
     with pytest.raises(PlasticError, match="'z'"):
-        Product((Factor("z"),), 1, 0)
+        Term((Factor("z"),), 1, 0)
 
 
 def test_shifts_are_those_of_the_learning_engine() -> None:
     """0 for one trace, 3 for two, 10 for three, 5 for a tag and a trace: seen in Lava."""
     for names, shift in (("x1", 0), ("x1 y2", 3), ("x1 y1 y2", 10), ("t y1", 5), ("w y1", 5)):
-        product = Product(tuple(Factor(name) for name in names.split()), 1, 0)
+        product = Term(tuple(Factor(name) for name in names.split()), 1, 0)
         assert product.shift == shift
         assert product.gain == 2.0**-shift
 
