@@ -1,5 +1,7 @@
 """What recording costs: time beside the same run without it, memory and disk over a long run, the page in a browser.
 
+On snntorch and rate.
+
 python -m plastic.experiments.benchmarks.recording overhead   # 3 minutes
 python -m plastic.experiments.benchmarks.recording long       # 4 minutes
 python -m plastic.experiments.benchmarks.recording page   # draws the pictures of docs/inspecting.md, of runs/demo

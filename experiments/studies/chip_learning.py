@@ -4,7 +4,7 @@
     python -m plastic.experiments.studies.chip_learning --seeds 0               # in parts, which are put together:
     python -m plastic.experiments.studies.chip_learning --seeds 1 --bits 8 6 --add
 
-One chip sees one stream; for one seed (grammar, data, weights, spikes) the network, the initial weights and
+One chip (`loihi`) sees one stream; for one seed (grammar, data, weights, spikes) the network, the initial weights and
 the spikes are the same for all. Beside them: the same network in float on snnTorch with its default
 training, and untrained.
 """

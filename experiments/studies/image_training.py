@@ -21,6 +21,7 @@ import torch
 import tyro
 from matplotlib.figure import Figure
 
+from plastic.backends import first, rates
 from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.experiments.sweeps.averages import command_of, write_result
@@ -57,7 +58,7 @@ def train(pairing: str, arguments: Arguments, steps: int) -> dict[str, Any]:
     training = Training(steps=steps, learning_rate=RATES[pairing])
     stimuli, network = Stimuli(data="mnist5000", pairing=pairing), Architecture(width=arguments.width)
     config = Config(
-        rule=arguments.rule, backend="rate", stimuli=stimuli, network=network, training=training, device="cpu"
+        rule=arguments.rule, backend=first(rates), stimuli=stimuli, network=network, training=training, device="cpu"
     )
     config = resolve(config)
     ensemble, metrics = make_ensemble(config), dict[str, list[float | None]]()

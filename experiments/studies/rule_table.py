@@ -26,6 +26,7 @@ from typing import Any, TypeAlias
 import torch
 import tyro
 
+from plastic.backends import first, rates
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.averages import command_of, write_result
 from plastic.files import write_file
@@ -165,7 +166,7 @@ def complete(known: dict[str, Any], arguments: Arguments) -> Iterator[dict[str, 
 
 
 def on_rates(rule: str) -> bool:
-    return refusal(load_rule(rule), "rate", 128) is None
+    return refusal(load_rule(rule), first(rates), 128) is None
 
 
 def main(words: list[str] | None = None) -> None:
@@ -187,7 +188,7 @@ def main(words: list[str] | None = None) -> None:
     if missing := [rule for rule, row in rows.items() if not {"rhm", "digits"} <= row.keys()]:
         print(f"{arguments.page} stays as it is until these are measured: {', '.join(missing)}", file=sys.stderr)
         return
-    reasons = [refusal(rule(), "rate", 128) for rule in all_rules().values()]
+    reasons = [refusal(rule(), first(rates), 128) for rule in all_rules().values()]
     apart = "".join(f"\n\nNot in the table: {reason}" for reason in reasons if reason)
     replace_table(arguments.page, f"{table(rows, known['errors'])}{apart}\n\n{factors()}")
 
