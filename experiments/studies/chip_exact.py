@@ -1,4 +1,4 @@
-"""Are the emulator (`loihi`) and Lava's fixed point the same, and Lava's float and the reference? On L = 2 RHM networks.
+"""Are the emulator (`loihi`) and Lava's fixed point the same, and Lava's float and the reference? On RHM with L = 2.
 
     python -m plastic.experiments.studies.chip_exact
 

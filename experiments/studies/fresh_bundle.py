@@ -2,9 +2,9 @@
 
     python -m plastic.experiments.studies.fresh_bundle --python python3.10
 
-Trains a spiking network on snntorch by each of four rules, and by three whose weights change in every step on the chip, exports
-each as a bundle, makes a new virtual environment, installs lava-nc there, and runs the bundles in it. Needs a
-network or a package mirror.
+Trains a spiking network on snntorch by each of four rules, and by three whose weights change in every step on the chip,
+exports each as a bundle, makes a new virtual environment, installs lava-nc there, and runs the bundles in it. Needs
+a network or a package mirror.
 """
 
 from __future__ import annotations
