@@ -63,6 +63,7 @@ VARIANTS |= {
         "lpl-spiking", {"summary": "mean", "pull_at": "fixations", "priming": "100"}, {"shared": False},
     ),
 }  # fmt: skip
+VARIANTS["hybrid-clapp-scalar"] = ("hybrid", {"self": "clapp", "sides": "current", "broadcast": "scalar"}, {})
 VARIANTS["streams-4"] = ("clapp", {}, {"streams": 4})
 VARIANTS["traces-of-4-streams"] = ("lpl", {}, {"streams": 4, "statistics": "traces"})
 # a layer of several positions above another: what comes down from it goes to the positions that it reads

@@ -42,7 +42,8 @@ from plastic.stimuli.task import Task
 
 SATURATING = ("sdfa", "drtp")  # their targets never come to rest: tanh units, as in their papers
 Errors: TypeAlias = dict[str, dict[str, dict[str, Any]]]  # by kind and rule: largest, comparisons
-TESTS = tuple(f"tests/gradients/test_{name}.py" for name in ("family_a", "family_b", "clapp_bp_dfa", "images"))
+GRADIENTS = ("family_a", "family_b", "clapp_bp_dfa", "images", "hybrid")
+TESTS = tuple(f"tests/gradients/test_{name}.py" for name in GRADIENTS)
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 

@@ -32,6 +32,7 @@ from plastic.rules.eprop import EProp
 from plastic.rules.espp import ESPP
 from plastic.rules.fa import FA
 from plastic.rules.ff import ForwardForward
+from plastic.rules.hybrid import Hybrid
 from plastic.rules.infonce import InfoNCE
 from plastic.rules.last_layer import LastLayer
 from plastic.rules.lpl import LPL
@@ -76,6 +77,7 @@ __all__ = [
     "DFAProduct",
     "EProp",
     "ForwardForward",
+    "Hybrid",
     "InfoNCE",
     "LastLayer",
     "LayerShape",
@@ -105,7 +107,7 @@ __all__ = [
 
 BUILT_IN: tuple[type[Rule], ...] = (
     *(CLAPP, CLAPPpp, InfoNCE, SimCLR, LPL, VICReg, BarlowTwins, SimSiam, ESPP, SpikingLPL, SCFF, ForwardForward),
-    *(DFA, SDFA, DRTP, EProp, FA, USF, DFAProduct, BP, BPCLAPPpp, BPInfoNCE),
+    *(DFA, SDFA, DRTP, EProp, FA, USF, DFAProduct, Hybrid, BP, BPCLAPPpp, BPInfoNCE),
     *(NoLearning, LastLayer),
 )
 

@@ -5,6 +5,7 @@ The forward pass here is written apart from the simulators, with torch's autogra
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -220,7 +221,7 @@ class Recorder:
             calls.append((signals, given, returned[0] if keeps_state(rule) else returned))
             return returned
 
-        recorded = type(rule)(**vars(rule))
+        recorded = dataclasses.replace(rule)
         object.__setattr__(recorded, "third_factor", functools.partial(third_factor, recorded))
         return recorded
 

@@ -19,6 +19,7 @@ from plastic.rules import (
     CLAPPpp,
     EProp,
     ForwardForward,
+    Hybrid,
     InfoNCE,
     Rule,
     SimCLR,
@@ -73,6 +74,7 @@ CIRCUITS: dict[str, Circuit] = {
     "simsiam": {"P": ((25, 25), 1 / 5, True)},
     "fa": {"B": ((8, 50), 1 / 5, False)},
 } | {name: {"B": ((25, 4), 1 / 2, False)} for name in ("dfa", "sdfa", "drtp", "eprop")}
+CIRCUITS["hybrid"] = {"B_error": CIRCUITS["dfa"]["B"]}
 OPTIONS = [
     (CLAPP(sides="both"), CIRCUITS["clapp"]),
     (CLAPP(symmetric=False), CIRCUITS["clapp"]),
@@ -82,6 +84,10 @@ OPTIONS = [
     (InfoNCE(negatives_from="memory"), CIRCUITS["infonce"]),
     (SimSiam(sides="current"), CIRCUITS["simsiam"]),
     (EProp(feedback="symmetric"), {}),
+    (
+        Hybrid(self="clapp", broadcast="scalar"),
+        CIRCUITS["clapp"] | CIRCUITS["hybrid"] | {"a_error": ((1, 4), 1 / 2, False)},
+    ),
     (EProp(feedback="learned"), {"B": ((25, 4), 1 / 2, True)}),
 ]
 
