@@ -216,7 +216,7 @@ simulate(read_config(Path(sys.argv[1])), Path(sys.argv[2]), report)
 @pytest.mark.parametrize(
     ("backend", "options"),
     [
-        ("rate", ["--rule-options", "sides=both", "--pairing", "latent:1"]),  # holds eligibility, draws views
+        ("rate", ["--rule-options", "sides=both", "--pairing", "latent:1+fresh"]),  # holds eligibility, draws views
         ("rate", ["--context", "recomputed"]),
         ("snntorch", ["--pairing", "within", "--weights", "local"]),  # the view remembers which half it showed
     ],
