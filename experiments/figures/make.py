@@ -29,6 +29,7 @@ NAMES = {  # figure → module, sweep file
     "depth": ("depth", "depth.toml"),
     "masking": ("masking", "masking.toml"),
     "pairings": ("pairings", "pairings.toml"),
+    "latents": ("latents", "latents.toml"),
     "spiking": ("spiking", "spiking.toml"),
     "all-valid": ("valid", "all_valid.toml"),
     "robustness": ("robustness", "robustness.toml"),

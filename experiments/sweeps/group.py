@@ -56,12 +56,14 @@ def run_group(group: Group) -> list[Row]:
                     except PlasticError as error:
                         failed[index] = str(error)
         each = round((time.perf_counter() - started) / len(group), 3)
+    presentations = (config.training.steps or 0) * (config.training.batch or 1)
     rows: list[Row] = []
     for index, member in enumerate(group):
         outcome: Row = {"failed": failed[index]} if index in failed else {"course": curves[index]}
         settings = {"rule": member.config.rule, "backend": member.config.backend, **changed_settings(member.config)}
         settings["seed"] = member.config.seed
         seconds = {"all": each, "training": round(training_seconds / len(group), 3)}
+        outcome["distinct_shown_at_most"] = ensemble.tasks[index].shown_at_most(presentations)
         rows.append({"key": member.key, "arm": member.arm, "settings": settings, **outcome, "seconds": seconds})
     return rows
 

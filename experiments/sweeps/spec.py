@@ -77,6 +77,8 @@ class Member:
     def key(self) -> str:
         """The same for the same arm, settings and measures; what the file leaves to the defaults does not enter."""
         content = [self.arm, dict(self.said), self.measures]
+        if self.config.stimuli.pairing.startswith("latent:"):
+            content.append("one law for fixation and saccade")  # results of the law before are not taken for these
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @property

@@ -20,13 +20,16 @@ def write_end(
     ensemble: Ensemble, config: Config, folder: RunFolder, untrained: Probes, trained: Probes, seconds: float
 ) -> dict[str, Any]:
     """Weights, state, picture, and last the result, which is returned: a folder with a result is whole."""
+    task = ensemble.tasks[0]
     result = {
         "rule": ensemble.settings.rule.name,
         "backend": config.backend,
         "seed": config.seed,
         **probe_row(trained),
         "untrained_accuracy": [p["class"] for p in untrained],
-        "chance": ensemble.tasks[0].chance,
+        "chance": task.chance,
+        "train_size": len(task.train),
+        "distinct_shown_at_most": task.shown_at_most((config.training.steps or 0) * ensemble.settings.batch),
         "wall_seconds": round(seconds, 2),
         "run": str(folder.path),
         "latents": {"trained": trained, "untrained": untrained},

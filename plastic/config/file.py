@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 Table = dict[str, Any]
-VERSION = 2  # of the file; the first one did not say its version
+VERSION = 3  # of the file; the first one did not say its version
 SECTIONS: dict[str, Any] = {k: v for k, v in get_type_hints(Config).items() if dataclasses.is_dataclass(v)}
 
 
@@ -65,7 +65,26 @@ def converted(table: Table) -> Table:
             f"the config has version {version}, newer than {VERSION}, which this plastic reads; install the plastic "
             "that wrote it."
         )
-    return settings  # 1 and 2 differ in the version alone
+    return settings if version == VERSION else _with_the_law_of_then(settings, "version" in table)
+
+
+def _with_the_law_of_then(settings: Table, said: bool) -> Table:
+    """Of versions 1 and 2, which differ in the version alone: latent:K is named as what it was.
+
+    PlasticError where no version is `said`, as in a file that was written by hand: then either law may be meant.
+    """
+    stimuli = settings.get("stimuli")
+    if not isinstance(stimuli, dict):
+        return settings
+    pairing = str(stimuli.get("pairing"))
+    if "+" in pairing or not pairing.startswith("latent:"):
+        return settings
+    if not said:
+        raise PlasticError(
+            f"the config has pairing {pairing!r} and says no version, and what that shows has changed; put "
+            f"'version = {VERSION}' above it for today's, 'version = 2' for a run made before."
+        )
+    return settings | {"stimuli": stimuli | {"pairing": f"{pairing}+fresh-fixations"}}
 
 
 def read_config(path: Path) -> Config:

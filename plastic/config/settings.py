@@ -56,8 +56,9 @@ class Stimuli:
     branching: int = 2
     """RHM: symbols s per tuple; a string has s^L symbols."""
     pairing: str = "class"
-    """What counts as the same object: class, latent:K (top K levels stay) or within (halves of one string, two views
-    of one image); class alone for events."""
+    """What counts as the same object: class, latent:K (another training string with the same latents in the top K
+    levels), latent:K+fresh (the top K levels stay, the rest of every string shown is drawn again, beyond the training
+    set) or within (halves of one string, two views of one image); class alone for events."""
     input_format: InputFormat = "whitened"
     """RHM on rate backends: (x − 1/v)/√(1 − 1/v), or one-hot."""
     train_size: Annotated[Count, Unit("examples")] | None = None

@@ -4,7 +4,13 @@ Each of `batch` independent streams presents one stimulus after the other. With 
 `fixation_probability` the gaze stays: y = +1 and the next stimulus is of the same object (another
 training example of it, or the same where there is no other; or another view, as the task's pairing
 says). Otherwise it moves: y = −1 and the next stimulus is a training example of a different object,
-uniformly drawn.
+uniformly drawn, and shown as after a fixation.
+
+A stimulus alone says nothing of y, whatever the pairing. Of N examples, n of an object, a saccade leaves the object for
+another one n′ with probability n′ / (N − n), so the share of stimuli that are of an object comes to rest at
+n (N − n) / Σ n (N − n); a fixation does not change it, and within an object all examples are equally likely after
+both. The first stimulus is uniform over the examples; where objects differ in size that is not yet the share at rest,
+which the first few stimuli approach.
 """
 
 from __future__ import annotations

@@ -56,6 +56,7 @@ class Task:
     views: Views | None = None  # random views of images, made on the device
     recorded_steps: int = 0  # 0: inputs are values, which a coding makes spikes of
     most_spikes: int | None = None  # of recordings: input neurons that spike in one step, in any of them
+    distinct: int | None = None  # different examples that a stream can show, views aside; None: those to train on
     made: str = field(default="", init=False)  # the call that made it, less what has its default; empty: none did
     settings: Mapping[str, Any] = field(default_factory=dict, init=False)  # that call by the names of --help
 
@@ -77,6 +78,10 @@ class Task:
     def chance(self) -> float:
         """Accuracy of always answering the commonest test class."""
         return float(np.bincount(self.test.labels).max() / len(self.test))
+
+    def shown_at_most(self, presentations: int) -> int:
+        """An upper bound of how many different examples so many presentations show, views of one counted once."""
+        return min(len(self.train) if self.distinct is None else self.distinct, presentations)
 
     @property
     def symbolic(self) -> bool:

@@ -58,7 +58,9 @@ def rhm(
     Inputs: (n, branching ** levels) integers below `symbols`, which are to rates one-hot or `whitened`,
     (x − 1/v)/√(1 − 1/v), with v = symbols, and to spikes one-hot. Latents: "class" (n, 1), "level k"
     (n, branching ** k). `pairing`, what counts as the same object: "class", another training string of the class;
-    "latent:k", another string with the same latents in the top k levels; "within", the other half of the string.
+    "latent:k", another training string with the same latents in the top k levels, or the same where there is none;
+    "latent:k+fresh", a string with these latents and all below drawn again, in the training set or not, but for test
+    strings; "within", the other half of the string. The first string of another object is drawn as they are.
     `train` is 4096 strings, or three quarters of all if there are fewer; `test` 4000, or what is left. They share none.
 
     Raises PlasticError where there is no such grammar, where it has too few strings, for an unknown pairing or input

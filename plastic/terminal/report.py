@@ -81,7 +81,9 @@ def result_table(result: dict[str, Any], config: Config) -> Table:
     optimizer = OPTIMIZERS[config.training.optimizer]
     table = Table(
         title="Linear probes, test accuracy",
-        caption=f"{result['rule']} on {result['backend']}, optimizer {optimizer}, {result['wall_seconds']:.0f} s",
+        caption=f"{result['rule']} on {result['backend']}, optimizer {optimizer}, {result['wall_seconds']:.0f} s\n"
+        f"pairing {config.stimuli.pairing}, P = {result['train_size']}, "
+        f"at most {result['distinct_shown_at_most']} different ones shown",
     )
     levels = list(result["latents"]["trained"][0])
     table.add_column("layer", justify="right")

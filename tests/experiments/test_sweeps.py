@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -90,6 +91,33 @@ def test_every_arm_meets_every_grid_that_does_not_leave_it_out(tiny: Path) -> No
     assert len({m.key for m in members}) == len(members)
     assert {m.arm for m in members if m.config.stimuli.pairing == "latent:1"} == {"clapp"}
     assert members[0].config.training.optimizer == "adam", "defaults are filled in"
+
+
+def test_results_of_latent_pairings_of_earlier_versions_are_not_taken_for_todays() -> None:
+    """Nothing that a sweep file says has changed, so the keys must; those of other pairings must not."""
+
+    def keys(pairing: str) -> tuple[str, str]:
+        said = {"rule": "clapp", "backend": "rate", "train_size": 64, "pairing": pairing}
+        before = json.dumps(["clapp", said, ["probe"]], sort_keys=True)
+        return Member.of("clapp", said, ("probe",)).key, hashlib.sha256(before.encode()).hexdigest()[:16]
+
+    assert keys("class")[0] == keys("class")[1]
+    assert keys("latent:2")[0] != keys("latent:2")[1]
+
+
+def test_a_sweep_says_how_many_different_strings_were_shown() -> None:
+    said = {
+        "rule": "none",
+        "backend": "rate",
+        "levels": 2,
+        "synonyms": 2,
+        "train_size": 30,
+        "test_size": 20,
+        "steps": 3,
+    }
+    for pairing, most in (("class", 30), ("latent:1+fresh", 8 * 2**3 - 20)):  # all but those to test on
+        (row,) = run_group((Member.of("none", {**said, "pairing": pairing}, ("probe",)),))
+        assert row["distinct_shown_at_most"] == most
 
 
 def test_packs_hold_every_member_once_and_share_what_an_ensemble_shares(tiny: Path) -> None:

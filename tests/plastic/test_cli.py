@@ -135,6 +135,10 @@ def test_simulate_writes_a_run_and_prints_its_result(
     }
     config = read_config(run / "config.toml")
     assert resolve(config) == config
+    whole = json.loads((run / "result.json").read_text())
+    presentations = (config.training.steps or 0) * (config.training.batch or 0)
+    assert whole["train_size"] == config.stimuli.train_size
+    assert whole["distinct_shown_at_most"] == min(whole["train_size"], presentations)
     assert (config.rule, config.backend, config.stimuli.data, config.seed) == (rule, backend, data, 3)
     painted = request.node.get_closest_marker("painted") is not None
     assert (run / "picture.png").read_bytes().startswith(b"\x89PNG") == painted
@@ -217,7 +221,7 @@ simulate(read_config(Path(sys.argv[1])), Path(sys.argv[2]), report)
 @pytest.mark.parametrize(
     ("backend", "options"),
     [
-        ("rate", ["--rule-options", "sides=both", "--pairing", "latent:1"]),  # holds eligibility, draws views
+        ("rate", ["--rule-options", "sides=both", "--pairing", "latent:1+fresh"]),  # holds eligibility, draws views
         ("rate", ["--context", "recomputed"]),
         ("snntorch", ["--pairing", "within", "--weights", "local"]),  # the view remembers which half it showed
     ],

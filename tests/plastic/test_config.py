@@ -232,16 +232,16 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
 def test_a_file_says_its_version_and_the_first_one_said_none() -> None:
     text = to_toml(Config(seed=3))
     first, rest = text.split("\n", 1)
-    assert first == "version = 2"
+    assert first == "version = 3"
     assert "version" not in rest
-    for older in (rest, f"version = 1\n{rest}"):
+    for older in (rest, f"version = 1\n{rest}", f"version = 2\n{rest}"):
         assert from_toml(older) == from_toml(text) == Config(seed=3)
 
 
 @pytest.mark.parametrize(
     ("version", "named"),
     [
-        ("3", "has version 3, newer than 2, which this plastic reads; install the plastic that wrote it"),
+        ("4", "has version 4, newer than 3, which this plastic reads; install the plastic that wrote it"),
         ("0", "'version' in config is 0; it must be a whole number"),
         ("'2'", "'version' in config is '2'"),
         ("true", "'version' in config is True"),
@@ -251,6 +251,23 @@ def test_a_file_says_its_version_and_the_first_one_said_none() -> None:
 def test_a_version_that_is_not_known_is_refused(version: str, named: str) -> None:
     with pytest.raises(PlasticError, match=named):
         from_toml(f"version = {version}\nseed = 3\n")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_latent_pairings_of_earlier_versions_keep_their_law(version: int) -> None:
+    def read(pairing: str, version: int = version) -> str:
+        return from_toml(f'version = {version}\n[stimuli]\npairing = "{pairing}"\nlevels = 3\n').stimuli.pairing
+
+    assert read("latent:2") == "latent:2+fresh-fixations"
+    assert [read(other) for other in ("class", "within")] == ["class", "within"]
+    assert [read(today, 3) for today in ("latent:2", "latent:2+fresh")] == ["latent:2", "latent:2+fresh"]
+
+
+def test_a_latent_pairing_without_a_version_is_not_guessed() -> None:
+    """A file that was written by hand may mean today's law, one of the first version does not."""
+    with pytest.raises(PlasticError, match="'version = 3' above it for today's, 'version = 2' for a run made before"):
+        from_toml('[stimuli]\npairing = "latent:2"\n')
+    assert from_toml('[stimuli]\npairing = "latent:2+fresh"\n').stimuli.pairing == "latent:2+fresh"
 
 
 SECTIONS = {"stimuli": Stimuli, "network": Architecture, "spiking": Spiking, "training": Training}

@@ -10,6 +10,8 @@ import pytest
 from plastic.cli import main
 from plastic.experiments.figures.depth import analyse as analyse_depth
 from plastic.experiments.figures.depth import draw as draw_depth
+from plastic.experiments.figures.latents import analyse as analyse_latents
+from plastic.experiments.figures.latents import draw as draw_latents
 from plastic.experiments.figures.make import FOLDER, NAMES
 from plastic.experiments.figures.shallow import analyse
 from plastic.experiments.sweeps.spec import read_sweep
@@ -131,6 +133,23 @@ def test_each_level_multiplies_p_star_as_the_rows_say() -> None:
     titles = [axis.get_title() for axis in picture.axes]
     assert sum("n_c m^L" in title for title in titles) == 4
     assert len(picture.axes) == 6
+
+
+def test_latents_are_compared_seed_by_seed() -> None:
+    """Differences of 0.1, 0.2 and 0.3: mean 0.2 ± 4.303 · 0.1 / √3 (Student's t of two degrees of freedom, tables)."""
+    rows = [
+        {"arm": "clapp", "settings": {"pairing": pairing, "seed": seed}, "distinct_shown_at_most": 512,
+         "course": [{"probe": [{"class": accuracy}]}]}
+        for pairing, accuracies in (("latent:2", (0.2, 0.3, 0.4)), ("latent:1", (0.7, 0.4, 0.4)))
+        for seed, accuracy in zip((0, 1, 2) if pairing == "latent:2" else (2, 0, 1), accuracies, strict=True)
+    ]  # fmt: skip
+    found = analyse_latents(rows)
+    assert found["accuracy"] == {"clapp": {"latent:2": [0.2, 0.3, 0.4], "latent:1": [0.7, 0.4, 0.4]}}
+    better = found["better_by"]["clapp"]
+    assert list(better) == ["latent:1 − latent:2"]
+    assert better["latent:1 − latent:2"]["mean"] == pytest.approx(0.2)
+    assert better["latent:1 − latent:2"]["interval"] == pytest.approx([0.2 - 0.2484, 0.2 + 0.2484], abs=1e-3)
+    assert len(draw_latents(found).axes[0].patches) == 2
 
 
 PROBES_ONLY = str(FOLDER / "shallow.toml")

@@ -141,6 +141,29 @@ def test_a_setting_that_has_come_since_does_not_change_an_old_run(whole: Path) -
         RunFolder.open(killed)
 
 
+def test_a_run_of_the_latent_pairing_of_earlier_versions_goes_on_by_its_law(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose strings tests/conformance/test_one_law.py writes out; without a version it must be said which is meant."""
+    older = OLD_CONFIG.replace('"class"', '"latent:1"')
+    Path("old.toml").write_text(f"version = 2\n{older}")
+    assert main(["simulate", "--config", "old.toml", "--out", "run"]) == 0
+    fingerprint = hashlib.sha256(older.encode()).digest()
+    killed = half_done(Path("run"), older, fingerprint)
+    capsys.readouterr()
+    assert main(["simulate", "--resume", "killed"]) == 2
+    assert "put 'version = 3' above it for today's, 'version = 2' for a run made before" in capsys.readouterr().err
+    (killed / "config.toml").write_text(f"version = 2\n{older}")
+    assert main(["simulate", "--resume", "killed"]) == 0
+    for name in ("weights.safetensors", "metrics.jsonl"):
+        assert (killed / name).read_bytes() == Path("run", name).read_bytes()
+    Path("new.toml").write_text(f"version = 3\n{older}")
+    assert main(["simulate", "--config", "new.toml", "--out", "new"]) == 0
+    assert Path("new/weights.safetensors").read_bytes() != Path("run/weights.safetensors").read_bytes()
+    shown = [read_result(Path(name))["distinct_shown_at_most"] for name in ("run", "new")]  # type: ignore[index]
+    assert shown == [24, 24]  # of 32 strings 8 are to test on
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"\0" * 40])
 def test_a_result_that_cannot_be_read_is_none(content: bytes, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = json.loads((whole / "result.json").read_text())

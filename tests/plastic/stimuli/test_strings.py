@@ -26,7 +26,7 @@ def strings(examples: Examples) -> list[tuple[int, ...]]:
     return [tuple(row) for row in examples.inputs.tolist()]
 
 
-@given(train_size=st.integers(2, 500), seed=st.integers(0, 2**32), pairing=st.sampled_from(["class", "latent:2"]))
+@given(train_size=st.integers(2, 500), seed=st.integers(0, 2**32), pairing=st.sampled_from(["class", "latent:2+fresh"]))
 @settings(max_examples=40, deadline=None)
 def test_train_and_test_have_no_string_in_common(train_size: int, seed: int, pairing: str) -> None:
     task = rhm_task(MEDIUM, train_size, pairing, seed)
@@ -77,7 +77,7 @@ def test_latent_pairing_makes_an_object_of_the_top_levels(level: int) -> None:
 
 
 def test_latent_pairing_never_shows_a_test_string() -> None:
-    task = rhm_task(SMALL, 12, "latent:1", test_size=6)
+    task = rhm_task(SMALL, 12, "latent:1+fresh", test_size=6)
     train, test = set(strings(task.train)), set(strings(task.test))
     assert task.view is not None
     index = np.tile(np.arange(12), (300, 1))
@@ -98,26 +98,16 @@ def test_latent_pairing_never_shows_a_test_string() -> None:
 
 def test_latent_pairing_bans_test_strings_whose_keys_are_bytes() -> None:
     """Strings of 32 symbols: redrawing only the lowest level gives 4^16 of them, so the test set is planted."""
-    task = rhm_task(LARGE, 4, "latent:5", test_size=8)
+    task = rhm_task(LARGE, 4, "latent:5+fresh", test_size=8)
     view = task.view
     assert view is not None
-    index, fixation = np.zeros((1, 64), dtype=np.int64), np.ones((1, 64), dtype=bool)
+    index, fixation = np.zeros((1, 64), dtype=np.int64), np.arange(64)[None] % 3 == 0
     free = view(index, fixation, generator(0, "stream"))[0]
     assert len({tuple(s) for s in free.tolist()}) == 64
     planted = type(view)(LARGE, view.train, 5, np.sort(LARGE.code(free[::2])))  # type: ignore[attr-defined, call-arg]
     again = planted(index, fixation, generator(0, "stream"))[0]
     assert np.array_equal(again[1::2], free[1::2])
     assert np.array_equal(again[::2], np.repeat(task.train.inputs[:1], 32, axis=0))
-
-
-def test_latent_pairing_shows_the_training_string_after_a_saccade() -> None:
-    task = rhm_task(MEDIUM, 60, "latent:1", test_size=37)
-    assert task.view is not None
-    index = generator(0, "any").integers(60, size=(20, 5))
-    fixation = generator(1, "any").random((20, 5)) < 0.5
-    shown = task.view(index, fixation, generator(0, "stream"))
-    assert np.array_equal(shown[~fixation], task.train.inputs[index[~fixation]])
-    assert (shown[fixation] != task.train.inputs[index[fixation]]).any(1).mean() > 0.5
 
 
 @pytest.mark.parametrize("branching", [2, 3, 4])
@@ -157,18 +147,6 @@ def test_within_is_refused_where_it_carries_no_information(v: int, s: int) -> No
     with pytest.raises(PlasticError, match="'within' carries no information"):
         rhm_task(model, 3, "within")
     rhm_task(model, 3, "class")  # the same sizes are right for another pairing
-
-
-@pytest.mark.parametrize("pairing", ["halves", "latent", "latent:", "latent:x", "latent:-1", "label:1", "latent:²", ""])
-def test_unknown_pairings_are_refused(pairing: str) -> None:
-    with pytest.raises(PlasticError, match=r"unknown pairing .*class, latent:K .* or within"):
-        rhm_task(MEDIUM, 100, pairing)
-
-
-@pytest.mark.parametrize("pairing", ["latent:0", "latent:4"])
-def test_levels_that_the_grammar_has_not_are_refused(pairing: str) -> None:
-    with pytest.raises(PlasticError, match="choose latent:1 … latent:3"):
-        rhm_task(MEDIUM, 100, pairing)
 
 
 @pytest.mark.parametrize(
