@@ -33,6 +33,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(outside: Path, cwd: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    (cwd / "brian_preferences").write_text("codegen.target = 'numpy'\n")  # without a compiler
     path = os.pathsep.join([str(outside), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     return subprocess.run(
         [sys.executable, "-m", *command], cwd=cwd, env={**os.environ, "PYTHONPATH": path}, capture_output=True,

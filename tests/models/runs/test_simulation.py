@@ -21,8 +21,8 @@ def made(backend: str = "snntorch", **settings: Any) -> Simulation:
     """That of the issue: two layers of 32 on strings of two levels."""
     task = plastic.stimuli.rhm(levels=2, train=384, seed=1)
     net = plastic.tree(task, widths=(32, 32), shared=backend != "loihi")
-    rule = plastic.rules.CLAPP(margin=1.0)
-    return plastic.Simulation(net, task, rule=rule, backend=backend, learning_rate=0.05, **({"seed": 0} | settings))
+    rule, usual = plastic.rules.CLAPP(margin=1.0), {"seed": 0} | ({"calibration": 50} if backend == "loihi" else {})
+    return plastic.Simulation(net, task, rule=rule, backend=backend, learning_rate=0.05, **(usual | settings))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
