@@ -60,7 +60,7 @@ class LPL(Rule):
         "the authors' code: coefficients 1, 1, 10, ε = 1e-4, constants as in the erratum; not pooled: ours"
     )
     probeable: ClassVar[tuple[str, ...]] = ("variance",)
-    averages: ClassVar[Moments] = Moments(covariance=True)
+    averages: ClassVar[Moments] = Moments(covariance=True, pairs=True)
     citation: ClassVar[str] = """@article{halvagal2023combination,
   title = {The combination of {Hebbian} and predictive plasticity learns invariant object representations in
            deep sensory networks},
@@ -88,12 +88,13 @@ class LPL(Rule):
         del weights
         z, c, here = signals.activity, signals.context, is_positive(signals.fixation)
         known, state = self.averages.follow(signals, state)
-        now, before = known.activity, known.context
+        assert known.per_pair is not None
+        now, before, pairs = known.activity, known.context, here * known.per_pair  # the mean over pairs, not stimuli
         units, batch, apart = z.shape[-1], z.shape[-2], z - c
-        pull = 2 * self.pull / (units * batch) * here * apart
+        pull = 2 * self.pull / (units * batch) * pairs * apart
         current = Modulator(1.0, self.outwards(now) - pull)
         context = Modulator(1.0, self.outwards(before) + pull) if self.sides == "both" else None
-        distance = self.pull / units * here * dot(apart, apart)
+        distance = self.pull / units * pairs * dot(apart, apart)
         loss = distance + (self.spread(now) + self.spread(before)) / 2
         return ThirdFactor(current, context, {}, loss, {"variance": now.variance}), state
 

@@ -27,6 +27,7 @@ LEARNING_AS_RATES = [n for n, rule in all_rules().items() if n != "none" and ref
 SPIKING_ALONE = {"lpl-spiking": {"priming": "1"}}  # begins to learn at once
 NON_CONTRASTIVE = ("lpl", "vicreg", "barlow", "simsiam")
 SATURATING = ("sdfa", "drtp")  # their targets never come to rest: tanh units, as in the paper
+FOR_24 = {"espp": {"c_fixation": "0.02", "c_saccade": "0.01"}}  # its thresholds are those of 450 neurons
 MARGIN = 0.08
 
 
@@ -181,7 +182,7 @@ def digits() -> Task:
 
 def network_of_digits(name: str) -> Ensemble:
     activation = "tanh" if name in SATURATING else "relu"
-    settings = Settings(load_rule(name), (24, 24), topology="dense", activation=activation, batch=64)
+    settings = Settings(load_rule(name, FOR_24.get(name)), (24, 24), topology="dense", activation=activation, batch=64)
     return Ensemble(settings, [digits()], [0], [2e-3])
 
 

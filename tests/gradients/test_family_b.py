@@ -233,19 +233,26 @@ def test_simsiam(sides: str, centred: bool, summary: str, similarity: str, topol
 @pytest.mark.parametrize("topology", LATERAL)
 @pytest.mark.parametrize("summary", ["flat", "mean"])
 def test_espp(summary: str, topology: str) -> None:
-    rule = ESPP(summary=summary, threshold_fixation=0.9, threshold_saccade=0.9, input_threshold=0.4)
+    def make(seed: int) -> Case:
+        """Thresholds per neuron are those of the smaller layers: all layers' overlaps are brought to 0.05 per neuron."""
+        case = Case(rule, LATERAL[topology], "relu", seed)
+        for index in range(case.depth):
+            z, c = (x.detach() for x in case.responses(case.weights())[index])
+            overlap = (z * c / c.sum(1, keepdim=True)).sum(1).median()
+            case.parameters[f"layer{index + 1}.weight"] *= 0.05 * z.shape[1] / overlap
+        return case
+
+    rule = ESPP(summary=summary, c_fixation=0.055, c_saccade=0.045)
 
     def gates(case: Case) -> list[Tensor]:
         return [o.third.current.gate for o in case.updates()[1]]
 
-    case = first_mixed(lambda seed: Case(rule, LATERAL[topology], "relu", seed), gates)
+    case = first_mixed(make, gates)
     found, seen = case.updates()
     weights, y = case.weights(), case.fixation[:, 0]
-    outputs = forward(case.network, case.layers(weights), case.inputs, torch.relu, cut=True)
-    below = [case.inputs, *(z.detach().flatten(1) for z in outputs)]
 
     def loss(z: Tensor, c: Tensor, index: int) -> Tensor:
-        total, gate = losses.espp(z, c, y, below[index], 0.9, 0.4)
+        total, gate = losses.espp(z, c, y, 0.055, 0.045)
         assert_mixed(gate)
         assert torch.equal(gate.double(), seen[index].third.current.gate[0, :, 0].abs())
         return total
@@ -524,9 +531,14 @@ def test_one_synapse_of_the_references_by_hand() -> None:
 
 
 def test_one_synapse_of_espp_by_hand() -> None:
-    found, v = two_streams(ESPP())  # one neuron: its echo is 1; z < 2 x, so both gates are open
-    assert v["z0"] < 2 * 1.0
-    assert_by_hand(found["layer1.weight"], 1.0 + 3.0)
+    """One neuron, whose echo is 1: at a fixation z = .5 and 1.5 are below c N = .6 and above, at a saccade too."""
+    rule = ESPP(c_fixation=0.6, c_saccade=0.6)
+    case = Case(rule, dense(1, (1,), 2), "linear", batch=4)
+    case.parameters["layer1.weight"][0] = 0.5
+    case.before = torch.tensor([[2.0], [4.0], [2.0], [4.0]], dtype=torch.float64)
+    case.inputs = torch.tensor([[1.0], [3.0], [1.0], [3.0]], dtype=torch.float64)
+    case.fixation = torch.tensor([[1.0], [1.0], [-1.0], [-1.0]], dtype=torch.float64)
+    assert_by_hand(case.updates()[0]["layer1.weight"], 1.0 - 3.0)  # the second and the third have passed
 
 
 @pytest.mark.parametrize("memory", [False, True])

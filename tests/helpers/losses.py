@@ -66,7 +66,7 @@ def off_diagonal(matrix: Tensor) -> Tensor:
 def lpl(z: Tensor, c: Tensor, y: Tensor, pull=1.0, push=1.0, decorrelation=10.0, epsilon=1e-4) -> Tensor:
     """Halvagal & Zenke 2023 as in their code: MSE at fixations, log variance, squared covariance."""
     units = z.shape[1]
-    total = pull * ((z - c) ** 2).mean(1)[y > 0].sum() / len(z)
+    total = pull * F.mse_loss(z[y > 0], c[y > 0])
     for view in (z, c):
         total = total - push * torch.log(view.var(0) + epsilon).mean() / 2
         total = total + decorrelation * (off_diagonal(torch.cov(view.T)) ** 2).sum() / (units**2 - units) / 2
@@ -75,7 +75,7 @@ def lpl(z: Tensor, c: Tensor, y: Tensor, pull=1.0, push=1.0, decorrelation=10.0,
 
 def vicreg(z: Tensor, c: Tensor, y: Tensor, pull=25.0, push=25.0, decorrelation=1.0, epsilon=1e-4) -> Tensor:
     """Bardes et al. 2022 as in their code."""
-    total = pull * ((z - c) ** 2).mean(1)[y > 0].sum() / len(z)
+    total = pull * F.mse_loss(z[y > 0], c[y > 0])
     for view in (z, c):
         total = total + push * F.relu(1 - torch.sqrt(view.var(0) + epsilon)).mean() / 2
         total = total + decorrelation * (off_diagonal(torch.cov(view.T)) ** 2).sum() / view.shape[1]
@@ -110,12 +110,12 @@ def simsiam(z: Tensor, c: Tensor, y: Tensor, predictor: Tensor, similarity: str,
     return (one(z, c) + (one(c, z) if both else 0))[y > 0].sum()
 
 
-def espp(z: Tensor, c: Tensor, y: Tensor, inputs: Tensor, kappa: float, least: float) -> tuple[Tensor, Tensor]:
-    """Graf et al. 2024: −y Σ z E while above its threshold; also gives the gates."""
+def espp(z: Tensor, c: Tensor, y: Tensor, c_fixation: float, c_saccade: float) -> tuple[Tensor, Tensor]:
+    """Graf et al. 2024, offline, as in their code (EchoSpike_layer.reset): a sample's loss −y Σ s E, to which c_y T N
+    is added, c_y < 0 at a saccade, and which counts while the sum is above 0; here T = 1. Also gives the gates."""
     echo = (c / c.sum(1, keepdim=True)).detach()
     loss = -y * (z * echo).sum(1)
-    mean = inputs.abs().mean(1)
-    gate = (loss + y * kappa * mean > 0) & (mean > least)
+    gate = loss + torch.where(y > 0, c_fixation, -c_saccade) * z.shape[1] > 0
     return (loss * gate).sum(), gate
 
 
