@@ -199,7 +199,7 @@ class Rule:
     reads: ClassVar[frozenset[str]] = frozenset()  # the optional signals it needs, of READABLE
     averages: ClassVar[Moments | None] = None  # what it averages over stimuli
     presentation: ClassVar[Presentation] = "single"  # what the network is shown, see below
-    normalised_input: ClassVar[bool] = False  # layers read x / RMS(x), so only its direction
+    normalised_input: ClassVar[bool] = False  # layers read x / RMS(x), so only its direction; the first that of a pair
     learns: ClassVar[bool] = True  # False: the layers' weights stay as they are
     learning_layers: ClassVar[Literal["all", "last"]] = "all"  # for checks that what should learn did
     sides_supported: ClassVar[tuple[Sides, ...]] = ("current",)

@@ -263,15 +263,25 @@ def test_espp(summary: str, topology: str) -> None:
 @pytest.mark.parametrize("topology", LATERAL)
 @pytest.mark.parametrize("summary", ["flat", "mean"])
 @pytest.mark.parametrize("temperature", [0.1, 1.0])
-@pytest.mark.parametrize("rule", [ForwardForward, SCFF])
-def test_forward_forward(rule, temperature: float, summary: str, topology: str) -> None:
-    case = Case(rule(summary=summary, threshold=0.8, temperature=temperature), LATERAL[topology], "relu")
+@pytest.mark.parametrize("name", ["ff", "scff"])
+def test_forward_forward(name: str, temperature: float, summary: str, topology: str) -> None:
+    rule: Rule = ForwardForward(summary=summary, threshold=0.8, temperature=temperature)
+    if name == "scff":
+        numbers = {"threshold_fixation": 1.1, "threshold_saccade": 0.7, "goodness_cost": 0.3}
+        rule = SCFF(summary=summary, temperature=temperature, **numbers)
+    case = Case(rule, LATERAL[topology], "relu")
     found, seen = case.updates()
     weights, y = case.weights(), case.fixation[:, 0]
-    total = total_loss(case, weights, lambda z, c, _: losses.forward_forward(z, y, 0.8, temperature))
+
+    def loss(z: Tensor, c: Tensor, index: int) -> Tensor:
+        if name == "scff":
+            return losses.scff(z, y, 1.1, 0.7, temperature, 0.3)
+        return losses.forward_forward(z, y, 0.8, temperature)
+
+    total = total_loss(case, weights, loss)
     assert_equal_to_gradient(found, total, weights)
     torch.testing.assert_close(shown(seen).sum(), total.detach())
-    for observation in seen:  # the layers read a direction: every patch has a root mean square of 1
+    for observation in seen[name == "scff" :]:  # the layers read a direction: every patch has a root mean square of 1
         pre = observation.response.eligibility.pre
         mean = pre.square().mean((-1, -2) if topology.startswith("convolution") else -1)
         torch.testing.assert_close(mean, torch.ones_like(mean))
@@ -484,17 +494,19 @@ def test_one_synapse_of_simsiam_and_goodness_by_hand() -> None:
 
 
 def test_one_synapse_of_scff_by_hand() -> None:
-    """A pair of different objects, (3, 0) and (1, 2): their sum (4, 2), scaled to a root mean square of 1."""
-    case = Case(SCFF(threshold=0.1, temperature=0.5), dense(2, (1,), 2), "relu", batch=1)
+    """What two inputs add up to, (4, 2), as a pair of one object and of two."""
+    rule = SCFF(threshold_fixation=3.0, threshold_saccade=0.1, temperature=0.5, goodness_cost=0.3)
+    case = Case(rule, dense(2, (1,), 2), "relu", batch=1)
     case.parameters["layer1.weight"][0] = torch.tensor([[0.5, -0.25]])
-    case.inputs = torch.tensor([[3.0 + 1.0, 0.0 + 2.0]], dtype=torch.float64)
-    case.fixation[:] = -1
-    found, _ = case.updates()
-    rms = math.sqrt((4**2 + 2**2) / 2)
-    z = (0.5 * 4 - 0.25 * 2) / rms
-    wrong = 1 / (1 + math.exp(-(z**2 - 0.1) / 0.5))  # how active it is for a pair that does not belong together
-    for index, x in enumerate((4 / rms, 2 / rms)):
-        assert_by_hand(found["layer1.weight"][0, index], -wrong * 2 * z / 0.5 * x)
+    case.inputs = torch.tensor([[4.0, 2.0]], dtype=torch.float64)
+    z = 0.5 * 4 - 0.25 * 2  # G = 2.25
+    right = 1 / (1 + math.exp((2.25 - 3.0) / 0.5)) / 0.5 - 0.3  # how much activity a pair that belongs together lacks
+    wrong = 1 / (1 + math.exp(-(2.25 - 0.1) / 0.5)) / 0.5  # how active it is for one that does not
+    for y, gate in ((1, right), (-1, -wrong)):
+        case.fixation[:] = y
+        found, _ = case.updates()
+        for index, x in enumerate((4.0, 2.0)):
+            assert_by_hand(found["layer1.weight"][0, index], gate * 2 * z * x)
 
 
 def two_layers(rule: Rule) -> tuple[dict[str, Tensor], dict[str, float]]:

@@ -123,3 +123,10 @@ def forward_forward(z: Tensor, y: Tensor, threshold: float, temperature: float) 
     """Hinton 2022: is it right data? Cross-entropy of a logistic in the goodness."""
     evidence = ((z**2).mean(1) - threshold) / temperature
     return F.binary_cross_entropy_with_logits(evidence, (y > 0).to(z.dtype), reduction="sum")
+
+
+def scff(z: Tensor, y: Tensor, right: float, wrong: float, temperature: float, cost: float) -> Tensor:
+    """Chen et al. 2025 as in their code (SCFF_MNIST.py, train), their a = b = 1/T."""
+    goodness = z.pow(2).mean(1)
+    found = torch.log(1 + torch.exp((right - goodness[y > 0]) / temperature)).sum() + cost * goodness[y > 0].sum()
+    return found + torch.log(1 + torch.exp((goodness[y < 0] - wrong) / temperature)).sum()
