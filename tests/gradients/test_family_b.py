@@ -23,7 +23,6 @@ from harness import (
     assert_mixed,
     assert_same_on_numpy,
     first_mixed,
-    forward,
 )
 from torch import Tensor
 
@@ -234,7 +233,7 @@ def test_simsiam(sides: str, centred: bool, summary: str, similarity: str, topol
 @pytest.mark.parametrize("summary", ["flat", "mean"])
 def test_espp(summary: str, topology: str) -> None:
     def make(seed: int) -> Case:
-        """Thresholds per neuron are those of the smaller layers: all layers' overlaps are brought to 0.05 per neuron."""
+        """With the overlaps of every layer brought to about 0.05 per neuron."""
         case = Case(rule, LATERAL[topology], "relu", seed)
         for index in range(case.depth):
             z, c = (x.detach() for x in case.responses(case.weights())[index])
