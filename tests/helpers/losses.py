@@ -1,5 +1,8 @@
 """The published layerwise losses, written with torch from the papers' equations; none of `plastic` here.
 
+Where each is printed stands in tests/gradients/worked_examples.toml (`loss`), with an example in numbers that holds
+these transcriptions and the rules alike to it.
+
 Each takes one layer's activity z and context c (batch, units), fixations y = ±1 (batch,), the weights
 of the layer's circuit, and the rule's options, and gives the loss that the rule's update is minus the
 gradient of. Losses that are a mean over stimuli in print are summed, as updates are; losses made of
@@ -64,7 +67,7 @@ def off_diagonal(matrix: Tensor) -> Tensor:
 
 
 def lpl(z: Tensor, c: Tensor, y: Tensor, pull=1.0, push=1.0, decorrelation=10.0, epsilon=1e-4) -> Tensor:
-    """Halvagal & Zenke 2023 as in their code: MSE at fixations, log variance, squared covariance."""
+    """Halvagal & Zenke 2023 as in their code: MSE of the pairs (fixations), log variance, squared covariance."""
     units = z.shape[1]
     total = pull * F.mse_loss(z[y > 0], c[y > 0])
     for view in (z, c):
