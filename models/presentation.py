@@ -88,7 +88,7 @@ class Presentation:
     def examples(self, member: int, inputs: Inputs, purpose: str, count: int) -> Tensor:
         """Examples of one member as its network is probed on them, no label likelier than another: (1, …)."""
         if self.settings.spiking is None:
-            return self._unlabelled(self._as_rates(inputs[None], slice(member, member + 1)))
+            return self._probed(self._as_rates(inputs[None], slice(member, member + 1)))
         return self._as_spikes([(self.tasks[member], self.seeds[member], inputs)], purpose, count)
 
     def _image(self) -> tuple[tuple[int, int], float]:
@@ -102,7 +102,7 @@ class Presentation:
         kind, before = self.settings.rule.reads.presentation, self.before
         if kind == "pair":
             self.before = inputs
-            return inputs if before is None else inputs + before
+            return self._paired(inputs, torch.zeros_like(inputs) if before is None else before)
         if kind == "labelled":
             self.before = target
             return self._with_label(inputs, torch.zeros_like(target) if before is None else before)
@@ -114,8 +114,21 @@ class Presentation:
         patches = inputs.reshape(*inputs.shape[:2], sites, -1)
         return torch.cat([patches, label[:, :, None].expand(-1, -1, sites, -1)], dim=3).flatten(2)
 
-    def _unlabelled(self, inputs: Tensor) -> Tensor:
-        if self.settings.rule.reads.presentation != "labelled":
+    def _paired(self, inputs: Tensor, before: Tensor) -> Tensor:
+        """Both added up; where the rule's inputs are normalised, each patch of the pair before, as one."""
+        if not self.settings.rule.reads.normalised_input:
+            return inputs + before
+        layer = self.network.layers[0]
+        pair = layer.normalise(torch.cat([layer.patches(inputs), layer.patches(before)], dim=-1))
+        first, second = pair.chunk(2, dim=-1)
+        return (first + second).reshape(inputs.shape)
+
+    def _probed(self, inputs: Tensor) -> Tensor:
+        """A stimulus without another: paired with itself, beside a label that says nothing, or alone."""
+        rule = self.settings.rule
+        if rule.reads.presentation == "pair" and rule.reads.normalised_input:
+            return self._paired(inputs, inputs)
+        if rule.reads.presentation != "labelled":
             return inputs
         shape = (*inputs.shape[:-1], self.network.classes)
         return self._with_label(inputs, inputs.new_full(shape, 1 / self.network.classes))

@@ -14,7 +14,9 @@ from plastic.models.neuron.constants import SpikingStep
 from plastic.models.studies.case import Case
 from plastic.rules import all_rules, load_rule, rule_class
 
-OWN_RULE = f"{Path(__file__).with_name('own_rule.py')}:LearnedFeedback"
+OWN_RULE, OWN_INPUT = (
+    f"{Path(__file__).with_name('own_rule.py')}:{name}" for name in ("LearnedFeedback", "InputGated")
+)
 REPRESENTATIVES = ("clapp", "dfa", "bp")  # third factor from the layer itself, broadcast, chained
 
 TOPOLOGIES = {
@@ -51,6 +53,7 @@ VARIANTS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
     "own-rule": (OWN_RULE, {}, {}),
     "own-rule-dense": (OWN_RULE, {}, {"topology": "dense"}),
     "own-rule-local": (OWN_RULE, {}, {"shared": False}),
+    "own-input": (OWN_INPUT, {}, {"shared": False}),
     **{name: ("dfa", {}, {"step": SpikingStep(surrogate=name)}) for name in ("superspike", "triangular", "atan")},
 }  # fmt: skip
 EVERY_STEP = {"step": SpikingStep(trace_timing="emitted", learning_period=2)}  # the clock of published spiking forms

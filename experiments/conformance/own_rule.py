@@ -1,4 +1,5 @@
-"""A user's rule in one file: a chain of feedback through plastic weights of its own, with two signals read."""
+"""A user's rules in one file: a chain of feedback through plastic weights of its own, with two signals read, and
+one that no built-in rule reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,3 +29,18 @@ class LearnedFeedback(Rule):
         dendrite = signals.above.down(weights["B"]) - 0.1 * through(weights["C"], signals.activity)
         learn = {"C": Product(signals.fixation, signals.activity, signals.context)}
         return ThirdFactor(Modulator(1.0, dendrite), learn=learn)
+
+
+@dataclass(frozen=True)
+class InputGated(Rule):
+    """Towards the held response or away from it, the more the more input there is."""
+
+    name = "own-input"
+    modulator = "scalar"
+    reads = Reads(frozenset({"input_activity"}))
+
+    summary: Summary = "flat"
+
+    def third_factor(self, signals: Signals, weights: Mapping[str, Any]) -> ThirdFactor:
+        del weights
+        return ThirdFactor(Modulator(signals.fixation * signals.input_activity, signals.context))

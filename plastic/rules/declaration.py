@@ -71,7 +71,7 @@ class Reads:
     signals: frozenset[str] = frozenset()  # the optional ones, of READABLE
     averages: Moments | None = None  # what it averages over stimuli
     presentation: Presentation = "single"
-    normalised_input: bool = False  # layers read x / RMS(x), so only its direction
+    normalised_input: bool = False  # layers read x / RMS(x), so only its direction; the first that of a pair
     one_stream: Mapping[str, str] = field(default_factory=dict)  # options with which a rule that compares streams
     # makes do with one
 

@@ -1,13 +1,15 @@
 """LPL: latent predictive learning, a predictive, a Hebbian and a decorrelating term.
 
-    L     = ‖z − c‖²/M − (1/M) Σ_i log(σ_i² + ε) + λ/(M² − M) Σ_{i≠k} C_ik²
+    L     = π‖z − c‖²/M − (α/M) Σ_i log(σ_i² + ε) + λ/(M² − M) Σ_{i≠k} C_ik²
     ΔW_ij = η · m_i · ψ(u_i) · x̄_j
-    m_i   = −2/(MB) (z_i − c_i) + α/(M(B−1)) (z_i − z̄_i)/(σ_i² + ε) − 2λ/((B−1)(M²−M)) Σ_{k≠i} C_ik (z_k − z̄_k)
+    m_i   = −2π/(MF) (z_i − c_i) + α/(M(B−1)) (z_i − z̄_i)/(σ_i² + ε) − 2λ/((B−1)(M²−M)) Σ_{k≠i} C_ik (z_k − z̄_k)
 
-M neurons, B stimuli; z̄, σ² and C are the mean, variance and covariance of z over the stimuli. The
-pull towards the held response acts at fixations, the two other terms at every stimulus. No global
-signal: online, z̄ and σ² are slow traces of the neuron and C those of lateral synapses. With
-`sides = both` (default) the stimulus before is credited by the same three terms with z and c
+M neurons, B stimuli, F fixations among them; z̄, σ² and C are the mean, variance and covariance of z
+over the stimuli. The pull towards the held response acts at fixations and is a mean over these, the
+pairs of views, and the two other terms act at every stimulus: so π, α, λ = 1, 1, 10 mean what they do
+in print, where every stimulus has its pair, however often the gaze moves. No signal of other layers:
+online, z̄ and σ² are slow traces of the neuron, C those of lateral synapses, and F/B that of y⁺, one
+number for all. With `sides = both` (default) the stimulus before is credited by the same three terms with z and c
 exchanged, as the published loss differentiates both views. Constants as corrected in the erratum.
 
 M. S. Halvagal, F. Zenke, "The combination of Hebbian and predictive plasticity learns invariant
@@ -40,10 +42,10 @@ class LPL(Rule):
         equation="ΔW_ij = η · [−(z − c)_i + (z − z̄)_i/σ_i² − λ Σ_k C_ik (z − z̄)_k] · ψ(u_i) · x̄_j",
         third="−(z − c)_i + (z − z̄)_i/σ_i² − λ Σ_k C_ik (z − z̄)_k",
         ledger=Ledger(
-            layer_scalars="y (saccade): the pull acts at fixations",
+            layer_scalars="y (saccade): the pull acts at fixations, and is divided by their share",
             memory="c held for one stimulus; with sides=both also ψ and x̄",
             batch_statistics="z̄ and σ² per neuron; C, a matrix of lateral weights",
-            stored_traces="3 per neuron and C per pair, online",
+            stored_traces="3 per neuron, C per pair and the share of fixations, online",
         ),
         defaults_source=(
             "the authors' code: coefficients 1, 1, 10, ε = 1e-4, constants as in the erratum; not pooled: ours"
@@ -59,14 +61,14 @@ class LPL(Rule):
   year = {2023}
 }""",
     )
-    reads = Reads(averages=Moments(covariance=True))
+    reads = Reads(averages=Moments(covariance=True, pairs=True))
     acts = Acts(sides=("current", "both"))
 
     sides: Sides = "both"
     summary: Summary = "flat"  # every position of every neuron by itself; mean: pooled, as published
-    pull: float = 1.0
-    push: float = 1.0
-    decorrelation: float = 10.0
+    pull: float = 1.0  # π, of the mean over pairs
+    push: float = 1.0  # α
+    decorrelation: float = 10.0  # λ
     epsilon: float = 1e-4
 
     def state(self, layer: LayerShape) -> dict[str, Shape]:
@@ -78,12 +80,13 @@ class LPL(Rule):
         del weights
         z, c, here = signals.activity, signals.context, is_positive(signals.fixation)
         known, state = self.averages.follow(signals, state)
-        now, before = known.activity, known.context
+        assert known.per_pair is not None
+        now, before, pairs = known.activity, known.context, here * known.per_pair  # the mean over pairs, not stimuli
         units, batch, apart = z.shape[-1], z.shape[-2], z - c
-        pull = 2 * self.pull / (units * batch) * here * apart
+        pull = 2 * self.pull / (units * batch) * pairs * apart
         current = Modulator(1.0, self.outwards(now) - pull)
         context = Modulator(1.0, self.outwards(before) + pull) if self.sides == "both" else None
-        distance = self.pull / units * here * dot(apart, apart)
+        distance = self.pull / units * pairs * dot(apart, apart)
         loss = distance + (self.spread(now) + self.spread(before)) / 2
         return ThirdFactor(current, context, {}, loss, {"variance": now.variance}), state
 

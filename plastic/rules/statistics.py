@@ -62,6 +62,7 @@ class Known:
     activity: Statistics
     context: Statistics
     cross_covariance: Array | None = None  # activity × context: (..., units, units), if it was asked for
+    per_pair: Array | None = None  # stimuli per fixation among them: (..., 1, 1), if it was asked for
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Moments:
     covariance: bool = False  # of the activity and of the context
     cross: bool = False  # the covariance between them
     over: Literal["stimuli", "fixations"] = "stimuli"  # what is counted: all, or those at a fixation
+    pairs: bool = False  # how many stimuli there are per fixation: what makes a mean over all one over fixations
 
     def state(self, layer: LayerShape) -> dict[str, Shape]:
         """The slow traces of one layer; none where statistics are of the batch."""
@@ -82,6 +84,7 @@ class Moments:
             shapes |= {f"{view}.mean": (1, n), f"{view}.scatter": (1, n)}
             shapes |= {f"{view}.{view}": (n, n)} if self.covariance else {}
         shapes |= {"activity.context": (n, n)} if self.cross else {}
+        shapes |= {"pairs": (1, 1)} if self.pairs else {}
         return {f"statistics.{name}": shape for name, shape in shapes.items()}
 
     def follow(self, signals: Signals, state: State) -> tuple[Known, State]:
@@ -97,7 +100,8 @@ class Moments:
         if before is None or before.responses is not c:
             before = batch_statistics(c, weight, self.covariance)
         cross = cross_covariance(z, c, weight) if self.cross else None
-        return Known(now, before, cross), {LATEST: now} if weight is None else {}
+        per_pair = z.shape[-2] / at_least_one(over_batch(is_positive(signals.fixation))) if self.pairs else None
+        return Known(now, before, cross, per_pair), {LATEST: now} if weight is None else {}
 
     def _slow(self, signals: Signals, state: State) -> tuple[Known, State]:
         """Weighted running moments of activity and context, this stimulus included."""
@@ -137,7 +141,12 @@ class Moments:
             return Statistics(count, means[view], variance, views[view], joint)
 
         now, before = statistics("activity"), statistics("context")
-        return Known(now, before, covariance("activity", "context") if self.cross else None), taken
+        cross, per_pair = covariance("activity", "context") if self.cross else None, None
+        if self.pairs:
+            pairs = over_batch(is_positive(signals.fixation) * signals.begun)
+            taken["statistics.pairs"] = decay * state["statistics.pairs"] + pairs
+            per_pair = total / or_one(taken["statistics.pairs"])
+        return Known(now, before, cross, per_pair), taken
 
 
 def batch_statistics(x: Array, weight: Array | None, with_covariance: bool) -> Statistics:

@@ -1,11 +1,12 @@
 """VICReg, layer by layer and without an expander: invariance, variance, covariance.
 
-    L     = λ ‖z − c‖²/(MB) + (μ/2M) Σ_i max(0, 1 − σ_i) + (ν/M) Σ_{i≠k} C_ik²      (σ, C of both views)
+    L     = λ ‖z − c‖²/(MF) + (μ/2M) Σ_i max(0, 1 − σ_i) + (ν/M) Σ_{i≠k} C_ik²      (σ, C of both views)
     ΔW_ij = η · m_i · ψ(u_i) · x̄_j
-    m_i   = −2λ/(MB) (z_i − c_i) + μ/(2M(B−1)) 1[σ_i < 1] (z_i − z̄_i)/σ_i − 4ν/(M(B−1)) Σ_{k≠i} C_ik (z_k − z̄_k)
+    m_i   = −2λ/(MF) (z_i − c_i) + μ/(2M(B−1)) 1[σ_i < 1] (z_i − z̄_i)/σ_i − 4ν/(M(B−1)) Σ_{k≠i} C_ik (z_k − z̄_k)
 
-M neurons, B stimuli, σ_i² = var z_i + ε. As in `lpl` the pull acts at fixations, the other terms at
-every stimulus; `sides = both` (default) credits both views.
+M neurons, B stimuli, F fixations among them, σ_i² = var z_i + ε. As in `lpl` the pull acts at
+fixations and is a mean over these, and the other terms act at every stimulus, so that λ, μ, ν mean
+what they do in print; `sides = both` (default) credits both views.
 
 A. Bardes, J. Ponce, Y. LeCun, "VICReg: variance-invariance-covariance regularization for
 self-supervised learning", ICLR 2022.

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from plastic.errors import PlasticError
+from plastic.experiments.conformance.cells import OWN_INPUT
 from plastic.experiments.studies.chip_exact import FLOAT, RULES, compare_fixed, float_case
 from plastic.hardware.chip.refusals import chip_options
 from plastic.hardware.compiler.tag_leak import float_refusal
@@ -94,6 +95,12 @@ def test_lava_float_is_the_reference_for_200_stimuli(
 ) -> None:
     del number
     floating(rule, options, seed, LONG, FLOAT)
+
+
+def test_what_arrives_is_counted_alike() -> None:
+    """By a rule that reads the mean input, which no built-in one does."""
+    fixed(OWN_INPUT, {}, "nearest", 0, SHORT)
+    floating(OWN_INPUT, {}, 0, SHORT_FLOAT)
 
 
 def test_most_kinds_of_rules_fit() -> None:

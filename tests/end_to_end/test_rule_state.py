@@ -35,7 +35,7 @@ EXAMPLE = f"{Path(__file__).parents[2] / 'docs' / 'examples' / 'sliding_threshol
 def numbers(known: Known) -> list[np.ndarray]:
     """All that is known, in a fixed order."""
     parts = [x for one in (known.activity, known.context) for x in (one.count, one.mean, one.variance, one.covariance)]
-    return [np.asarray(x) for x in (*parts, known.cross_covariance) if x is not None]
+    return [np.asarray(x) for x in (*parts, known.cross_covariance, known.per_pair) if x is not None]
 
 
 @settings(deadline=None, max_examples=60)
@@ -73,14 +73,14 @@ def test_moments_are_those_of_the_reference(data: st.DataObject) -> None:
 def test_a_circuit_follows_moments_as_numpy_does(over: Any, time_constant: float) -> None:
     """The same lines as a circuit, for 300 stimuli: in floating point to the last digits; in fixed point what is
     counted passes 2^7, whose square would saturate, and all is right to 1e-3."""
-    asked, decay, units = Moments(covariance=True, cross=True, over=over), decay_per_stimulus(time_constant), 3
+    asked, decay, units = Moments(True, True, over, pairs=True), decay_per_stimulus(time_constant), 3
     shape = LayerShape(units, 1, (1, units), statistics_decay=decay)
     names = {"z": (1, units), "c": (1, units), "y": (1, 1), "begun": (1, 1)}
     traced = [chip_input("input", name, size) for name, size in names.items()]
     kept = {k: chip_input("state", k, s) for k, s in asked.state(shape).items()}
     known, after = asked.follow(Signals(*traced[:3], begun=traced[3], statistics_decay=decay), kept)
     views = [x for one in (known.activity, known.context) for x in (one.count, one.mean, one.variance, one.covariance)]
-    wanted: list[Any] = [*views, known.cross_covariance]
+    wanted: list[Any] = [*views, known.cross_covariance, known.per_pair]
     graph = Graph.of([*wanted, *after.values()])
     assert graph.why_not([graph.place[x] for x in wanted]) is None
 

@@ -1,7 +1,8 @@
 """Direct feedback: each rule is the gradient of what it descends, by autograd written apart from it.
 
 FA and uSF are autograd through layers with another way back; DFA's relatives descend Σ ⟨B s, z⟩ with
-the broadcast s held fixed; the product forms are gradients of networks whose masks are taken out.
+the broadcast s held fixed; the product forms are gradients of networks whose masks are taken out. Where each update
+is printed stands in worked_examples.toml (`loss`).
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from harness import (
     assert_mixed,
     assert_same_on_numpy,
     first_mixed,
-    forward,
 )
 from torch import Tensor
 
@@ -233,19 +232,26 @@ def test_simsiam(sides: str, centred: bool, summary: str, similarity: str, topol
 @pytest.mark.parametrize("topology", LATERAL)
 @pytest.mark.parametrize("summary", ["flat", "mean"])
 def test_espp(summary: str, topology: str) -> None:
-    rule = ESPP(summary=summary, threshold_fixation=0.9, threshold_saccade=0.9, input_threshold=0.4)
+    def make(seed: int) -> Case:
+        """With the overlaps of every layer brought to about 0.05 per neuron."""
+        case = Case(rule, LATERAL[topology], "relu", seed)
+        for index in range(case.depth):
+            z, c = (x.detach() for x in case.responses(case.weights())[index])
+            overlap = (z * c / c.sum(1, keepdim=True)).sum(1).median()
+            case.parameters[f"layer{index + 1}.weight"] *= 0.05 * z.shape[1] / overlap
+        return case
+
+    rule = ESPP(summary=summary, c_fixation=0.055, c_saccade=0.045)
 
     def gates(case: Case) -> list[Tensor]:
         return [o.third.current.gate for o in case.updates()[1]]
 
-    case = first_mixed(lambda seed: Case(rule, LATERAL[topology], "relu", seed), gates)
+    case = first_mixed(make, gates)
     found, seen = case.updates()
     weights, y = case.weights(), case.fixation[:, 0]
-    outputs = forward(case.network, case.layers(weights), case.inputs, torch.relu, cut=True)
-    below = [case.inputs, *(z.detach().flatten(1) for z in outputs)]
 
     def loss(z: Tensor, c: Tensor, index: int) -> Tensor:
-        total, gate = losses.espp(z, c, y, below[index], 0.9, 0.4)
+        total, gate = losses.espp(z, c, y, 0.055, 0.045)
         assert_mixed(gate)
         assert torch.equal(gate.double(), seen[index].third.current.gate[0, :, 0].abs())
         return total
@@ -256,15 +262,25 @@ def test_espp(summary: str, topology: str) -> None:
 @pytest.mark.parametrize("topology", LATERAL)
 @pytest.mark.parametrize("summary", ["flat", "mean"])
 @pytest.mark.parametrize("temperature", [0.1, 1.0])
-@pytest.mark.parametrize("rule", [ForwardForward, SCFF])
-def test_forward_forward(rule, temperature: float, summary: str, topology: str) -> None:
-    case = Case(rule(summary=summary, threshold=0.8, temperature=temperature), LATERAL[topology], "relu")
+@pytest.mark.parametrize("name", ["ff", "scff"])
+def test_forward_forward(name: str, temperature: float, summary: str, topology: str) -> None:
+    rule: Rule = ForwardForward(summary=summary, threshold=0.8, temperature=temperature)
+    if name == "scff":
+        numbers = {"threshold_fixation": 1.1, "threshold_saccade": 0.7, "goodness_cost": 0.3}
+        rule = SCFF(summary=summary, temperature=temperature, **numbers)
+    case = Case(rule, LATERAL[topology], "relu")
     found, seen = case.updates()
     weights, y = case.weights(), case.fixation[:, 0]
-    total = total_loss(case, weights, lambda z, c, _: losses.forward_forward(z, y, 0.8, temperature))
+
+    def loss(z: Tensor, c: Tensor, index: int) -> Tensor:
+        if name == "scff":
+            return losses.scff(z, y, 1.1, 0.7, temperature, 0.3)
+        return losses.forward_forward(z, y, 0.8, temperature)
+
+    total = total_loss(case, weights, loss)
     assert_equal_to_gradient(found, total, weights)
     torch.testing.assert_close(shown(seen).sum(), total.detach())
-    for observation in seen:  # the layers read a direction: every patch has a root mean square of 1
+    for observation in seen[name == "scff" :]:  # the layers read a direction: every patch has a root mean square of 1
         pre = observation.response.eligibility.pre
         mean = pre.square().mean((-1, -2) if topology.startswith("convolution") else -1)
         torch.testing.assert_close(mean, torch.ones_like(mean))
@@ -477,17 +493,19 @@ def test_one_synapse_of_simsiam_and_goodness_by_hand() -> None:
 
 
 def test_one_synapse_of_scff_by_hand() -> None:
-    """A pair of different objects, (3, 0) and (1, 2): their sum (4, 2), scaled to a root mean square of 1."""
-    case = Case(SCFF(threshold=0.1, temperature=0.5), dense(2, (1,), 2), "relu", batch=1)
+    """What two inputs add up to, (4, 2), as a pair of one object and of two."""
+    rule = SCFF(threshold_fixation=3.0, threshold_saccade=0.1, temperature=0.5, goodness_cost=0.3)
+    case = Case(rule, dense(2, (1,), 2), "relu", batch=1)
     case.parameters["layer1.weight"][0] = torch.tensor([[0.5, -0.25]])
-    case.inputs = torch.tensor([[3.0 + 1.0, 0.0 + 2.0]], dtype=torch.float64)
-    case.fixation[:] = -1
-    found, _ = case.updates()
-    rms = math.sqrt((4**2 + 2**2) / 2)
-    z = (0.5 * 4 - 0.25 * 2) / rms
-    wrong = 1 / (1 + math.exp(-(z**2 - 0.1) / 0.5))  # how active it is for a pair that does not belong together
-    for index, x in enumerate((4 / rms, 2 / rms)):
-        assert_by_hand(found["layer1.weight"][0, index], -wrong * 2 * z / 0.5 * x)
+    case.inputs = torch.tensor([[4.0, 2.0]], dtype=torch.float64)
+    z = 0.5 * 4 - 0.25 * 2  # G = 2.25
+    right = 1 / (1 + math.exp((2.25 - 3.0) / 0.5)) / 0.5 - 0.3  # how much activity a pair that belongs together lacks
+    wrong = 1 / (1 + math.exp(-(2.25 - 0.1) / 0.5)) / 0.5  # how active it is for one that does not
+    for y, gate in ((1, right), (-1, -wrong)):
+        case.fixation[:] = y
+        found, _ = case.updates()
+        for index, x in enumerate((4.0, 2.0)):
+            assert_by_hand(found["layer1.weight"][0, index], gate * 2 * z * x)
 
 
 def two_layers(rule: Rule) -> tuple[dict[str, Tensor], dict[str, float]]:
@@ -524,9 +542,14 @@ def test_one_synapse_of_the_references_by_hand() -> None:
 
 
 def test_one_synapse_of_espp_by_hand() -> None:
-    found, v = two_streams(ESPP())  # one neuron: its echo is 1; z < 2 x, so both gates are open
-    assert v["z0"] < 2 * 1.0
-    assert_by_hand(found["layer1.weight"], 1.0 + 3.0)
+    """One neuron, whose echo is 1: at a fixation z = .5 and 1.5 are below c N = .6 and above, at a saccade too."""
+    rule = ESPP(c_fixation=0.6, c_saccade=0.6)
+    case = Case(rule, dense(1, (1,), 2), "linear", batch=4)
+    case.parameters["layer1.weight"][0] = 0.5
+    case.before = torch.tensor([[2.0], [4.0], [2.0], [4.0]], dtype=torch.float64)
+    case.inputs = torch.tensor([[1.0], [3.0], [1.0], [3.0]], dtype=torch.float64)
+    case.fixation = torch.tensor([[1.0], [1.0], [-1.0], [-1.0]], dtype=torch.float64)
+    assert_by_hand(case.updates()[0]["layer1.weight"], 1.0 - 3.0)  # the second and the third have passed
 
 
 @pytest.mark.parametrize("memory", [False, True])

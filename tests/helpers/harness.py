@@ -96,12 +96,15 @@ def summary_of(layer, z: Tensor, kind: str) -> Tensor:
     return z.flatten(1)
 
 
-def forward(network: Network, weights: list[Tensor], x: Tensor, rho, cut: bool, unit_rms: bool = False) -> list:
-    """Layer outputs (batch, positions, neurons) for one member; `cut` detaches every layer's input."""
-    outputs = []
+def forward(
+    network: Network, weights: list[Tensor], x: Tensor, rho, cut: bool, unit_rms: bool = False, pairs: bool = False
+) -> list:
+    """Layer outputs (batch, positions, neurons) for one member; `cut` detaches every layer's input. Inputs that are
+    `pairs` were normalised before they were added up."""
+    outputs: list[Tensor] = []
     for layer, weight in zip(network.layers, weights, strict=True):
         below = (x.detach() if cut else x).flatten(1)
-        if unit_rms:  # of every patch; of the whole map in convolutions
+        if unit_rms and not (pairs and not outputs):  # of every patch; of the whole map in convolutions
             below = below if isinstance(layer, Convolution) else below.reshape(len(x), layer.positions, layer.fan_in)
             below = below / below.norm(dim=-1, keepdim=True) * below.shape[-1] ** 0.5
         x = rho(project(layer, weight, below))
@@ -139,7 +142,8 @@ class Case:
         """Activity and context per layer as the circuit sees them: (batch, units) each."""
         rho = rho or ACTIVATIONS[self.activation]
         run = functools.partial(forward, self.network, self.layers(weights), rho=rho, cut=cut)
-        now, past = (run(x=x, unit_rms=self.rule.reads.normalised_input) for x in (self.inputs, self.before))
+        shown = {"unit_rms": self.rule.reads.normalised_input, "pairs": self.rule.reads.presentation == "pair"}
+        now, past = (run(x=x, **shown) for x in (self.inputs, self.before))
         layers = [*self.network.layers, *self.network.layers]
         seen = [summary_of(n, x, self.rule.summary) for n, x in zip(layers, (*now, *past), strict=True)]
         return list(zip(seen[: self.depth], seen[self.depth :], strict=True))

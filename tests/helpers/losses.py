@@ -1,5 +1,8 @@
 """The published layerwise losses, written with torch from the papers' equations; none of `plastic` here.
 
+Where each is printed stands in tests/gradients/worked_examples.toml (`loss`), with an example in numbers that holds
+these transcriptions and the rules alike to it.
+
 Each takes one layer's activity z and context c (batch, units), fixations y = ±1 (batch,), the weights
 of the layer's circuit, and the rule's options, and gives the loss that the rule's update is minus the
 gradient of. Losses that are a mean over stimuli in print are summed, as updates are; losses made of
@@ -64,9 +67,9 @@ def off_diagonal(matrix: Tensor) -> Tensor:
 
 
 def lpl(z: Tensor, c: Tensor, y: Tensor, pull=1.0, push=1.0, decorrelation=10.0, epsilon=1e-4) -> Tensor:
-    """Halvagal & Zenke 2023 as in their code: MSE at fixations, log variance, squared covariance."""
+    """Halvagal & Zenke 2023 as in their code: MSE of the pairs (fixations), log variance, squared covariance."""
     units = z.shape[1]
-    total = pull * ((z - c) ** 2).mean(1)[y > 0].sum() / len(z)
+    total = pull * F.mse_loss(z[y > 0], c[y > 0])
     for view in (z, c):
         total = total - push * torch.log(view.var(0) + epsilon).mean() / 2
         total = total + decorrelation * (off_diagonal(torch.cov(view.T)) ** 2).sum() / (units**2 - units) / 2
@@ -75,7 +78,7 @@ def lpl(z: Tensor, c: Tensor, y: Tensor, pull=1.0, push=1.0, decorrelation=10.0,
 
 def vicreg(z: Tensor, c: Tensor, y: Tensor, pull=25.0, push=25.0, decorrelation=1.0, epsilon=1e-4) -> Tensor:
     """Bardes et al. 2022 as in their code."""
-    total = pull * ((z - c) ** 2).mean(1)[y > 0].sum() / len(z)
+    total = pull * F.mse_loss(z[y > 0], c[y > 0])
     for view in (z, c):
         total = total + push * F.relu(1 - torch.sqrt(view.var(0) + epsilon)).mean() / 2
         total = total + decorrelation * (off_diagonal(torch.cov(view.T)) ** 2).sum() / view.shape[1]
@@ -110,12 +113,12 @@ def simsiam(z: Tensor, c: Tensor, y: Tensor, predictor: Tensor, similarity: str,
     return (one(z, c) + (one(c, z) if both else 0))[y > 0].sum()
 
 
-def espp(z: Tensor, c: Tensor, y: Tensor, inputs: Tensor, kappa: float, least: float) -> tuple[Tensor, Tensor]:
-    """Graf et al. 2024: −y Σ z E while above its threshold; also gives the gates."""
+def espp(z: Tensor, c: Tensor, y: Tensor, c_fixation: float, c_saccade: float) -> tuple[Tensor, Tensor]:
+    """Graf et al. 2024, offline, as in their code (EchoSpike_layer.reset): a sample's loss −y Σ s E, to which c_y T N
+    is added, c_y < 0 at a saccade, and which counts while the sum is above 0; here T = 1. Also gives the gates."""
     echo = (c / c.sum(1, keepdim=True)).detach()
     loss = -y * (z * echo).sum(1)
-    mean = inputs.abs().mean(1)
-    gate = (loss + y * kappa * mean > 0) & (mean > least)
+    gate = loss + torch.where(y > 0, c_fixation, -c_saccade) * z.shape[1] > 0
     return (loss * gate).sum(), gate
 
 
@@ -123,3 +126,10 @@ def forward_forward(z: Tensor, y: Tensor, threshold: float, temperature: float) 
     """Hinton 2022: is it right data? Cross-entropy of a logistic in the goodness."""
     evidence = ((z**2).mean(1) - threshold) / temperature
     return F.binary_cross_entropy_with_logits(evidence, (y > 0).to(z.dtype), reduction="sum")
+
+
+def scff(z: Tensor, y: Tensor, right: float, wrong: float, temperature: float, cost: float) -> Tensor:
+    """Chen et al. 2025 as in their code (SCFF_MNIST.py, train), their a = b = 1/T."""
+    goodness = z.pow(2).mean(1)
+    found = torch.log(1 + torch.exp((right - goodness[y > 0]) / temperature)).sum() + cost * goodness[y > 0].sum()
+    return found + torch.log(1 + torch.exp((goodness[y < 0] - wrong) / temperature)).sum()

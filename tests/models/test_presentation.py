@@ -40,15 +40,21 @@ def test_what_is_shown_is_put_together_from_this_stimulus_and_the_one_before(
     assert len(shown) == STIMULI
 
     stream, codes = Stream([task], [SEED], BATCH), Ensemble(given, [task], [SEED], [0.01])
-    before_label, before, wrong = np.zeros((BATCH, CLASSES)), 0.0, 0
+    before_label, before, wrong = np.zeros((BATCH, CLASSES)), np.zeros((BATCH, 24)), 0
     for count, found in enumerate(shown):
         stimulus = stream.next()
         alone = codes.encode(stimulus.inputs, "spikes", count)[0].double().numpy()
         label = np.zeros((BATCH, CLASSES))
         for one, k in enumerate(stimulus.labels[0]):
             label[one, k] = 1
-        wanted = {"ff": None, "scff": alone + before, "clapp": alone}[rule]
-        if wanted is None:
+        wanted = alone
+        if rule == "scff":
+            wanted = np.zeros_like(alone)
+            for row, patch in np.ndindex(BATCH, 2):
+                own = slice(12 * patch, 12 * patch + 12)
+                pair = [*alone[row, own], *before[row, own]]
+                wanted[row, own] = (alone + before)[row, own] / (sum(x * x for x in pair) / 24) ** 0.5
+        if rule == "ff":
             sites = codes.network.layers[0].positions
             assert sites == 2
             patches = np.split(alone, sites, axis=-1)

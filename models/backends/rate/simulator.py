@@ -35,7 +35,7 @@ class RateSimulator:
     def respond(
         self, parameters: Parameters, inputs: Tensor, before: Tensor | None = None, traces: Traces | None = None
     ) -> Iterator[Response]:
-        """Responses of the layers, bottom up, to inputs (members, batch, input neurons).
+        """Responses of the layers, bottom up, to inputs (members, batch, input neurons), of pairs normalised already.
 
         With `before`, the inputs of the stimulus before, its responses are computed again with the
         present weights instead of being held: no memory per layer, twice the work. `traces`, where given,
@@ -46,7 +46,7 @@ class RateSimulator:
         x = inputs if before is None else torch.cat([inputs, before], dim=1)
         for index, layer in enumerate(self.network.layers):
             pre = layer.patches(x)
-            if self.rule.reads.normalised_input:
+            if self.rule.reads.normalised_input and not (index == 0 and self.rule.reads.presentation == "pair"):
                 pre = layer.normalise(pre)
             drive, winner = layer.compete(parameters[f"{layer_name(index)}.weight"], pre)
             activity = rho(drive)

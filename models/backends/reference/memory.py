@@ -7,7 +7,7 @@ plastic.rules.memory), which run everywhere else, are tested against it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,11 @@ def recalled(
             counted = np.full(len(fixation), False)
         # a batch's own statistics are traces that remember nothing
         kept = {} if decay is None else state
-        found["statistics"] = _moments(averages, f"{name}.statistics", activity, held, counted, decay or 0.0, kept)
+        own = f"{name}.statistics"
+        known = _moments(averages, own, activity, held, counted, decay or 0.0, kept)
+        if averages.pairs:
+            known = replace(known, per_pair=_per_pair(own, fixation[:, 0] > 0, counted, decay or 0.0, kept))
+        found["statistics"] = known
     if rule.memory_slots:
         leaves = (fixation[:, 0] < 0) & (context is not None)
         found["memory"] = _remember(rule.memory_slots, f"{name}.memory", held, leaves, state)
@@ -111,6 +115,15 @@ def _moments(
 
     now, past = slice(0, units), slice(units, None)
     return Known(known(now), known(past), covariance[now, past] if asked.cross else None)
+
+
+def _per_pair(
+    name: str, here: NDArray[np.bool_], counted: NDArray[np.bool_], decay: float, state: State
+) -> Array:  # fmt: skip
+    """Stimuli per fixation among those that were counted, the older the less: (1, 1)."""
+    pairs = decay * float(state.get(f"{name}.pairs", np.zeros(()))) + float((here & counted).sum())
+    state[f"{name}.pairs"] = np.array(pairs)
+    return np.array([[float(state[f"{name}.weight"]) / (pairs or 1.0)]])
 
 
 def _remember(slots: int, name: str, left: Array, leaves: NDArray[np.bool_], state: State) -> tuple[Array, Array]:

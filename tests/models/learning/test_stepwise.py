@@ -270,6 +270,8 @@ def test_rates_have_no_steps(rule: Rule) -> None:
         (lambda: EProp(learning_signal="step", feedback="learned"), "learning_signal=end"),
         (lambda: EProp(leak=1.0), "below 1"),
         (lambda: ESPP(gate="sometimes"), "offline, online"),
+        (lambda: ESPP(threshold_saccade=1.5), "threshold_saccade with gate=online only; gate=offline has c_fixation"),
+        (lambda: ESPP(gate="online", c_fixation=1e-4), "c_fixation with gate=offline only; gate=online has threshold_"),
         (lambda: SpikingLPL(pull_at="noon"), "always, fixations"),
         (lambda: SpikingLPL(xi=0.0), "above 0"),
     ],

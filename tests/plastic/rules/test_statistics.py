@@ -17,7 +17,7 @@ from plastic.models.backends.reference.memory import recalled as recalled_by_ref
 from plastic.models.backends.refusals import refusal
 from plastic.models.studies.case import Case, case_task
 from plastic.models.training.ensemble import Ensemble
-from plastic.rules import LPL, BarlowTwins, InfoNCE, Rule, Signals, SimCLR, SimSiam, all_rules, load_rule
+from plastic.rules import LPL, BarlowTwins, InfoNCE, Rule, Signals, SimCLR, SimSiam, VICReg, all_rules, load_rule
 from plastic.rules.memory import Memory
 from plastic.rules.rule import LayerShape
 from plastic.rules.statistics import Moments, batch_statistics, cross_covariance, decay_per_stimulus
@@ -130,6 +130,43 @@ def test_slow_traces_are_weighted_moments(rule: Rule, decay: float, streams: int
         covariances.append(covariance)
     assert 1.5 < max(counts) < len(responses) * streams
     assert max(np.abs(covariances)) > 0.01
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+@pytest.mark.parametrize("decay", [0.6, 0.97, 1.0])
+def test_the_share_of_fixations_is_a_weighted_mean(decay: float, streams: int) -> None:
+    """By its definition: weights of all stimuli that had one before them, over the weights of the fixations."""
+    _, fixation = course(streams)
+    shares = []
+    for n, found in enumerate(told(LPL(), decay, streams)):
+        weights = [decay ** (n - m) for m in range(1, n + 1) for _ in range(streams)]
+        here = [fixation[m, b] > 0 for m in range(1, n + 1) for b in range(streams)]
+        paired = sum(w for w, one in zip(weights, here, strict=True) if one)
+        for told_by in found:
+            ratio = np.asarray(told_by["statistics"].per_pair).item()
+            assert ratio == pytest.approx(sum(weights) / (paired or 1.0), rel=1e-12)
+        shares.append(paired / sum(weights) if weights else 0.0)
+    assert max(shares) - min(shares[2:]) > 0.1
+
+
+@pytest.mark.parametrize("rule", [LPL(), VICReg()], ids=["lpl", "vicreg"])
+@pytest.mark.parametrize("decay", [None, 0.9])
+def test_the_pull_is_as_strong_however_often_the_gaze_moves(rule: Rule, decay: float | None) -> None:
+    """Summed over stimuli, for views whose distance is the same in every stimulus: of 6 fixations in 8 as of 2."""
+    draw = np.random.default_rng(0)
+    z, c = draw.random((2, 8, UNITS))
+    c = z + np.sign(c - 0.5)  # ‖z − c‖² = 3 everywhere
+    units = LayerShape(UNITS, 1, (1, UNITS), streams=8, statistics_decay=decay)
+    zeros = {k: np.zeros(shape) for k, shape in rule.state(units).items()}
+    losses = []
+    for fixations in (2, 6, 8):
+        y = np.where(np.arange(8) < fixations, 1.0, -1.0)[:, None]
+        terms = [
+            replace(rule, pull=pull).third_factor(Signals(z, c, y, statistics_decay=decay), zeros, {})[0].loss.sum()
+            for pull in (0.0, 1.0)
+        ]
+        losses.append((terms[1] - terms[0]) / 8)
+    assert losses == pytest.approx([1.0, 1.0, 1.0])  # the mean over pairs of ‖z − c‖²/M
 
 
 def test_without_memory_a_trace_is_the_statistic_of_the_batch() -> None:
