@@ -106,11 +106,11 @@ def over_grammars(found: Sequence[Crossing | None]) -> PStar:
     beyond, below = sum(one.side > 0 for one in known), sum(one.side < 0 for one in known)
     logs = np.array([math.log(one.size) for one in known])
     if beyond or below or len(known) < n:
-        value, low, high = _of_some([one and one.side for one in found], logs)
+        ends = _of_some([one.side for one in known], logs) if len(known) == n else (None, None, None)
     else:
-        value, low, high = _of_all(logs)
-    ends = [None if end is None else math.exp(end) for end in (value, low, high)]
-    return PStar(*ends, n, beyond, below)
+        ends = _of_all(logs)
+    value, low, high = (None if end is None else math.exp(end) for end in ends)
+    return PStar(value, low, high, n, beyond, below)
 
 
 Ends = tuple[float | None, float | None, float | None]  # logarithms of estimate, lower and upper bound
@@ -125,13 +125,11 @@ def _of_all(logs: NDArray[Any]) -> Ends:
     return mean, mean - half, mean + half
 
 
-def _of_some(sides: Sequence[int | None], logs: NDArray[Any]) -> Ends:
+def _of_some(sides: Sequence[int], logs: NDArray[Any]) -> Ends:
     """Median, which need not know how far beyond the range the others lie, and its bound away from them.
 
-    Open at every end beyond which a grammar lies; at both, where nothing is known of a grammar.
+    Open at every end beyond which a grammar lies.
     """
-    if None in sides:
-        return None, None, None
     middle = statistics.median(log if side == 0 else math.inf * side for log, side in zip(logs, sides, strict=True))
     low = None if -1 in sides else _bound(logs)
     high = None if 1 in sides else _bound(-logs)
