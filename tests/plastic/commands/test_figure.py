@@ -52,20 +52,18 @@ def test_the_sweeps_that_come_with_plastic_can_be_read(file: str) -> None:
 
 
 def test_the_efficiency_sweep_has_what_was_asked() -> None:
-    """Eight rules, six sizes, five seeds at L = 3."""
-    members = [
-        m
-        for m in read_sweep(FOLDER / "rhm_efficiency.toml").members()
-        if (m.config.stimuli.levels, m.config.stimuli.synonyms) == (3, 4)
-    ]
+    """Eight rules, five sizes and those that are added around P*, ten grammars at L = 3."""
+    sweep = read_sweep(FOLDER / "rhm_efficiency.toml")
+    members = [m for m in sweep.members() if (m.config.stimuli.levels, m.config.stimuli.synonyms) == (3, 4)]
+    assert all(grid.refine for grid in sweep.grids)
     assert {(m.config.stimuli.symbols, m.config.stimuli.classes, m.config.stimuli.branching) for m in members} == {
         (8, 8, 2)
     }
     assert {"bp", "clapp", "dfa", "vicreg", "none"} <= {m.arm for m in members}
     sizes = {m.config.stimuli.train_size for m in members}
     seeds = {m.config.seed for m in members}
-    assert (len({m.arm for m in members}), len(sizes), len(seeds)) == (8, 6, 5)
-    assert len(members) == 240
+    assert (len({m.arm for m in members}), len(sizes), len(seeds)) == (8, 5, 10)
+    assert len(members) == 400
     assert not seeds & {100, 101}, "those were tuned on"
 
 
