@@ -27,7 +27,7 @@ import operator
 import re
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -42,8 +42,13 @@ COMMENT = re.compile(r"<!-- numbers: *([\w+-]*)\n(.*?)-->", re.S)
 LINE = re.compile(r"^ *(\S.*?) ([=<>]) (.*\S) *$")
 DECIMAL = re.compile(r"(?<![\w.=-])\d+(?:\.\d+(?:e-?\d+)?|e-?\d+)(?![\w.]*\d)")
 HIDDEN = re.compile(r"```.*?```|`[^`]*`|\]\([^)]*\)|https?://\S+|<!--.*?-->", re.S)  # code, links, comments
-OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
-OF_MANY = {"max": max, "min": min, "sum": sum, "median": statistics.median}
+OPERATORS: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
+OF_MANY: dict[str, Callable[[list[float]], float]] = {"max": max, "min": min, "sum": sum, "median": statistics.median}
 
 
 @dataclass(frozen=True)
