@@ -46,7 +46,8 @@ def variance_loss(rule: Any, z: Tensor, c: Tensor, y: Tensor, lateral: Tensor | 
     """VICReg or LPL, which differ in the push."""
     del lateral
     batch, units = z.shape
-    total = rule.pull * ((z - c).square() * (y > 0)[:, None]).sum() / (units * batch)
+    here = (y > 0).to(z)
+    total = rule.pull * ((z - c).square() * here[:, None]).sum() / (units * here.sum().clamp(min=1))
     for view in (z, c):
         centred = view - view.mean(0)
         covariance = centred.T @ centred / (batch - 1)

@@ -13,11 +13,13 @@ from plastic.experiments.figures.efficiency import (
     SYMBOLS,
     THRESHOLD,
     Curves,
+    curves_again,
+    curves_of,
     draw_errors,
-    ratios_to_bp,
+    grammars,
     thresholds,
 )
-from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.make import Content
 from plastic.experiments.figures.palette import color, line, mark
 from plastic.experiments.sweeps.p_star import exponent
 from plastic.experiments.sweeps.store import Row
@@ -25,16 +27,20 @@ from plastic.experiments.sweeps.store import Row
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Per depth and arm: errors, P* and its interval, P* over that of bp; per arm, the factor of each further level."""
-    curves: Curves = {}
-    for row in sorted(rows, key=lambda row: int(row["settings"]["levels"])):
-        s = row["settings"]
-        sizes = curves.setdefault(f"L={s['levels']}", {}).setdefault(row["arm"], {})
-        sizes.setdefault(s["train_size"], []).append(round(top_error(row), 6))
-    found, synonyms = thresholds(curves), rows[0]["settings"]["synonyms"]
+    ordered = sorted(rows, key=lambda row: int(row["settings"]["levels"]))
+    return _of_curves(curves_of(ordered, lambda s: f"L={s['levels']}"), rows[0]["settings"]["synonyms"])
+
+
+def again(content: Content) -> Content:
+    """The same from the points that were written."""
+    return _of_curves(curves_again(content["points"]), content["synonyms"])
+
+
+def _of_curves(curves: Curves, synonyms: int) -> Content:
+    found = thresholds(curves)
     return {
         "synonyms": synonyms,
         **found,
-        "p_star_over_bp": {task: ratios_to_bp(stars) for task, stars in found["p_star"].items()},
         "p_star_theory": {task: CLASSES * synonyms ** _levels(task) for task in curves},
         "factor_per_level": _factors(found["p_star"]),
     }
@@ -86,7 +92,8 @@ def _errors(axis: Axes, content: Content, task: str) -> None:
     ticks = [p for p in sizes if p & (p - 1) == 0]
     axis.set_xticks(ticks, [str(p) for p in ticks], fontsize=8)
     axis.minorticks_off()
-    axis.set_title(f"{task} (dotted: n_c m^L = {content['p_star_theory'][task]})", fontsize=10)
+    theory = f"dotted: n_c m^L = {content['p_star_theory'][task]}"
+    axis.set_title(f"{task} ({theory})\nbands: standard deviation, {grammars(content, [task])}", fontsize=9)
     if task == next(iter(content["points"])):
         axis.legend(fontsize=8)
 
@@ -95,38 +102,49 @@ def _arms(content: Content) -> list[str]:
     return [arm for arm in dict.fromkeys(arm for own in content["p_star"].values() for arm in own) if arm != "none"]
 
 
+def _bars(axis: Axes, values: Content, intervals: Content, arm: str, name: str, number: int) -> None:
+    """An arm's numbers against depth with their intervals; an open end is an arrow."""
+    found = _reached(values, arm)
+    ends = [intervals[f"L={levels}"][arm] for levels in found]
+    below = [0.25 * value if low is None else value - low for value, (low, _) in zip(found.values(), ends, strict=True)]
+    above = [0.25 * value if up is None else up - value for value, (_, up) in zip(found.values(), ends, strict=True)]
+    style: dict[str, Any] = {
+        "ls": line(arm),
+        "color": color(arm, number),
+        "marker": mark(arm),
+        "ms": 5,
+        "capsize": 3,
+    }
+    if found:
+        _, _, bars = axis.errorbar(list(found), list(found.values()), [below, above], label=name, **style)
+        for bar in bars:
+            bar.set_linestyle("-")
+        for (levels, value), (low, high) in zip(found.items(), ends, strict=True):
+            for end, factor, shape in ((low, 0.75, "v"), (high, 1.25, "^")):
+                if end is None:
+                    axis.plot(levels, factor * value, shape, ms=6, color=color(arm, number))
+
+
 def _stars(axis: Axes, content: Content) -> None:
     for number, arm in enumerate(_arms(content)):
-        reached, intervals = _reached(content["p_star"], arm), content["p_star_interval"]
-        if not reached:
-            continue
-        ends = [intervals[f"L={levels}"][arm] for levels in reached]
-        spread = [
-            [star - (low or star) for star, (low, _) in zip(reached.values(), ends, strict=True)],
-            [(high or star) - star for star, (_, high) in zip(reached.values(), ends, strict=True)],
-        ]
         factor = content["factor_per_level"].get(arm)
         name = arm if factor is None else f"{arm}: × {factor['factor']:.2f} per level"
-        axis.errorbar(
-            list(reached), list(reached.values()), spread, ls=line(arm), color=color(arm, number), marker=mark(arm),
-            ms=5, capsize=3, label=name,
-        )  # fmt: skip
+        _bars(axis, content["p_star"], content["p_star_interval"], arm, name, number)
     theory = {_levels(task): star for task, star in content["p_star_theory"].items()}
     label = f"n_c m^L: × {content['synonyms']} per level"
     axis.plot(list(theory), list(theory.values()), ":", color="#777777", label=label)
     axis.set(yscale="log", xlabel="levels L", ylabel="P*")
-    axis.set_title("P* with its 95 % interval, where it is reached", fontsize=10)
+    about = f"over {grammars(content, list(content['points']))}, where most reach it"
+    axis.set_title(f"P* with its 95 % t interval {about} (arrows: open, as some do not)", fontsize=9)
     axis.set_xticks(list(theory))
     axis.legend(fontsize=8)
 
 
 def _ratios(axis: Axes, content: Content) -> None:
     for number, arm in enumerate(_arms(content)):
-        found = _reached(content["p_star_over_bp"], arm)
-        axis.plot(
-            list(found), list(found.values()), ls=line(arm), color=color(arm, number), marker=mark(arm), ms=5, label=arm
-        )
+        _bars(axis, content["p_star_over_bp"], content["p_star_over_bp_interval"], arm, arm, number)
     axis.set(xlabel="levels L", ylabel="P* / P*(bp)", ylim=(0, None))
-    axis.set_title("How much data a rule needs beside backpropagation", fontsize=10)
+    about = f"95 % t interval over {grammars(content, list(content['points']))}"
+    axis.set_title(f"How much data a rule needs beside backpropagation ({about})", fontsize=9)
     axis.set_xticks([_levels(task) for task in content["points"]])
     axis.legend(fontsize=8)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from plastic.errors import PlasticError
 from plastic.experiments.figures.make import Content, top_error
 from plastic.experiments.figures.palette import color, line, mark
-from plastic.experiments.sweeps.p_star import exponent, p_star
+from plastic.experiments.sweeps.p_star import DEFINITION, PStar, exponent, p_star, p_star_ratio
 from plastic.experiments.sweeps.store import Row
 
 CLASSES, SYMBOLS = 8, 8
 CHANCE_ERROR = 1 - 1 / CLASSES
 THRESHOLD = CHANCE_ERROR / 10
 STANDARD = 4  # the m of the curves
-Curves = dict[str, dict[str, dict[int, list[float]]]]  # task → arm → P → error of each seed
+Errors = dict[int, list[float | None]]  # P → error of each grammar, None where it is missing
+Curves = dict[str, dict[str, Errors]]  # by task and arm
 
 
 def label(levels: int, synonyms: int) -> str:
@@ -27,34 +29,70 @@ def label(levels: int, synonyms: int) -> str:
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Points, P* with intervals, ratios to backpropagation, exponents."""
-    curves: Curves = {}
-    for row in rows:
-        s = row["settings"]
-        levels, synonyms = s.get("levels", 3), s.get("synonyms", STANDARD)
-        sizes = curves.setdefault(label(levels, synonyms), {}).setdefault(row["arm"], {})
-        sizes.setdefault(s["train_size"], []).append(round(top_error(row), 6))
+    return _of_curves(curves_of(rows, lambda s: label(s.get("levels", 3), s.get("synonyms", STANDARD))))
+
+
+def again(content: Content) -> Content:
+    """The same from the points that were written."""
+    return _of_curves(curves_again(content["points"]))
+
+
+def _of_curves(curves: Curves) -> Content:
     found = thresholds(curves)
     values = found["p_star"]
     return {
-        "definition": "P*: smallest P with a test error of the top layer's linear probe below a tenth of chance error "
-        f"({THRESHOLD}), interpolated in log P on the mean over seeds; interval: 95 % bootstrap over seeds, a bound of "
-        "null lies beyond the largest P",
         **found,
-        "p_star_over_bp": {task: ratios_to_bp(arms) for task, arms in values.items()},
         "p_star_theory": {task: CLASSES * m**levels for task in curves for levels, m in [_numbers(task)]},
         "scaling": _scaling(values),
     }
 
 
-def thresholds(curves: Curves) -> Content:
-    """P* with its interval for every task (or other label) and arm, and the errors that they are of, by P."""
-    stars = {task: {arm: p_star(sizes, THRESHOLD) for arm, sizes in arms.items()} for task, arms in curves.items()}
+def curves_of(rows: Sequence[Row], task: Callable[[Row], str], error: Callable[[Row], float] = top_error) -> Curves:
+    """Errors of the rows by task (of a row's settings), arm and P. All lists of a task go through the same grammars."""
+    found: dict[str, dict[str, dict[int, dict[int, float]]]] = {}
+    for row in rows:
+        s = row["settings"]
+        sizes = found.setdefault(task(s), {}).setdefault(row["arm"], {})
+        sizes.setdefault(s["train_size"], {})[s["seed"]] = round(error(row), 6)
+    return {name: _aligned(arms) for name, arms in found.items()}
+
+
+def _aligned(arms: dict[str, dict[int, dict[int, float]]]) -> dict[str, Errors]:
+    seeds = sorted({seed for sizes in arms.values() for own in sizes.values() for seed in own})
+    return {arm: {p: [sizes[p].get(seed) for seed in seeds] for p in sorted(sizes)} for arm, sizes in arms.items()}
+
+
+def curves_again(points: Content) -> Curves:
+    """The curves of written points; PlasticError where their lists cannot go through the same grammars."""
+    for task, arms in points.items():
+        if len({len(errors) for sizes in arms.values() for errors in sizes.values()}) > 1:
+            raise PlasticError(
+                f"the points of {task!r} are not of the same grammars; make the figure without --redraw."
+            )
     return {
-        "p_star": {task: {arm: _rounded(star.value) for arm, star in arms.items()} for task, arms in stars.items()},
-        "p_star_interval": {
-            task: {arm: [_rounded(star.low), _rounded(star.high)] for arm, star in arms.items()}
-            for task, arms in stars.items()
-        },
+        task: {arm: {int(p): errors for p, errors in sizes.items()} for arm, sizes in arms.items()}
+        for task, arms in points.items()
+    }
+
+
+def thresholds(curves: Curves) -> Content:
+    """P* and its ratio to that of bp, each with an interval, by task and arm, and the errors that they are of, by P."""
+    stars = {task: {arm: p_star(sizes, THRESHOLD) for arm, sizes in arms.items()} for task, arms in curves.items()}
+    ratios = {
+        task: {arm: p_star_ratio(sizes, arms.get(_base(arm), {}), THRESHOLD) for arm, sizes in arms.items()}
+        for task, arms in curves.items()
+    }
+    return {
+        "definition": f"threshold: a test error of the top layer's linear probe of {THRESHOLD}, a tenth of chance "
+        f"error. {DEFINITION}. p_star_over_bp: the same of P* over that of bp, grammar by grammar (of 'bp, X' for an "
+        "arm that is called 'NAME, X')",
+        "p_star": _each(stars, lambda star: _rounded(star.value)),
+        "p_star_interval": _each(stars, lambda star: [_rounded(star.low), _rounded(star.high)]),
+        "p_star_grammars": _each(
+            stars, lambda star: {"n": star.grammars, "beyond the largest P": star.beyond, "at or below": star.below}
+        ),
+        "p_star_over_bp": _each(ratios, lambda star: _rounded(star.value, 3)),
+        "p_star_over_bp_interval": _each(ratios, lambda star: [_rounded(star.low, 3), _rounded(star.high, 3)]),
         "points": {
             task: {arm: {str(p): sizes[p] for p in sorted(sizes)} for arm, sizes in arms.items()}
             for task, arms in curves.items()
@@ -62,14 +100,23 @@ def thresholds(curves: Curves) -> Content:
     }
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
+def _base(arm: str) -> str:
+    """The bp that an arm is compared with: "bp, 9000 stimuli" for "dfa, 9000 stimuli", which has the same budget."""
+    return ", ".join(["bp", *arm.split(", ")[1:]])
 
 
-def ratios_to_bp(stars: dict[str, float | None]) -> dict[str, float | None]:
-    """P* of every arm over that of bp; None where one of them is not reached."""
-    base = stars.get("bp")
-    return {arm: None if base is None or star is None else round(star / base, 3) for arm, star in stars.items()}
+def _each(stars: dict[str, dict[str, PStar]], value: Callable[[PStar], Any]) -> Content:
+    return {task: {arm: value(star) for arm, star in arms.items()} for task, arms in stars.items()}
+
+
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def grammars(content: Content, tasks: Sequence[str]) -> str:
+    """How many grammars the P* of these tasks are of, in words."""
+    counts = {one["n"] for task in tasks for one in content["p_star_grammars"].get(task, {}).values()}
+    return " to ".join(str(n) for n in sorted({min(counts, default=0), max(counts, default=0)})) + " grammars"
 
 
 def _numbers(task: str) -> tuple[int, int]:
@@ -118,12 +165,13 @@ def _shown(content: Content) -> list[str]:
     return standard if any(task in content["points"] for task in standard) else list(content["points"])[:2]
 
 
-def draw_errors(axis: Axes, arms: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+def draw_errors(axis: Axes, arms: Mapping[str, Mapping[str, Sequence[float | None]]]) -> None:
     """Mean and standard deviation of the errors of every arm against P."""
     for number, (arm, sizes) in enumerate(arms.items()):
         p = [int(size) for size in sizes]
-        mean = np.array([np.mean(errors) for errors in sizes.values()])
-        spread = np.array([np.std(errors, ddof=1) if len(errors) > 1 else 0.0 for errors in sizes.values()])
+        known = [[error for error in errors if error is not None] for errors in sizes.values()]
+        mean = np.array([np.mean(errors) for errors in known])
+        spread = np.array([np.std(errors, ddof=1) if len(errors) > 1 else 0.0 for errors in known])
         axis.plot(p, mean, line(arm), color=color(arm, number), marker=mark(arm), ms=4, label=arm)
         axis.fill_between(p, mean - spread, mean + spread, color=color(arm, number), alpha=0.15, lw=0)
 
@@ -144,7 +192,7 @@ def _curves(axis: Axes, content: Content, task: str) -> None:
     axis.set_xticks(sizes, [str(p) for p in sizes], fontsize=8)
     axis.minorticks_off()
     full = task if ", m=" in task else f"{task}, m={STANDARD}"
-    axis.set_title(f"{full}: mean and standard deviation over seeds", fontsize=10)
+    axis.set_title(f"{full}: mean and standard deviation over {grammars(content, [task])}", fontsize=10)
     if content["points"].get(task):
         axis.legend(fontsize=8, loc="upper right", ncols=2, bbox_to_anchor=(1, 0.95))
 
@@ -169,11 +217,15 @@ def _table(axis: Axes, content: Content) -> None:
             axis.plot(star / theory, y, marker="o", color=color(arm, number), fillstyle=filled)
             ends = [(low or star) / theory, (high or last[task]) / theory]
             axis.plot(ends, [y, y], color=color(arm, number), lw=1.5)
+            for end, at, shape in ((low, ends[0], "<"), (high, ends[1], ">")):
+                if end is None:
+                    axis.plot(at, y, shape, ms=5, color=color(arm, number))
     axis.set_yticks(range(len(arms)), arms)
     axis.axvline(1, color="#777777", lw=1, ls=":")
     axis.set(xscale="log", xlabel="P* / (n_c m^L)", ylim=(len(arms) - 0.5, -0.5))
     names = ", ".join(f"{kind}: {task}" for task, kind in zip(tasks, ("open", "filled"), strict=False))
-    axis.set_title(f"P* and 95 % interval; {names}; ▶ not reached by the largest P", fontsize=10)
+    about = f"P* and 95 % t interval over {grammars(content, tasks)} (arrow ends: open, as some do not reach it)"
+    axis.set_title(f"{about}\n{names}; ▶ not reached by most", fontsize=10)
 
 
 def _against_m(axis: Axes, content: Content) -> None:
@@ -184,7 +236,8 @@ def _against_m(axis: Axes, content: Content) -> None:
         for number, (arm, entry) in enumerate(arms.items()):
             m = np.array([float(x) for x in entry["points"]])
             star = list(entry["points"].values())
-            name = f"{arm}: exponent {entry['exponent']:.2f} ± {entry['standard_error']:.2f}"
+            error = f"{entry['standard_error']:.2f} (s.e. of the fit, n = {len(m)})"
+            name = f"{arm}: exponent {entry['exponent']:.2f} ± {error}"
             axis.plot(m, star, "-", marker=mark(arm), color=color(arm, number), label=name)
             drawn = True
         levels = int(key.split("L=")[1].split()[0])

@@ -14,10 +14,12 @@ from matplotlib.figure import Figure as Picture
 from plastic.config.flat import flattened
 from plastic.errors import PlasticError
 from plastic.experiments.sweeps.averages import write_result
-from plastic.experiments.sweeps.run import default_store, rows_of, run_sweep
+from plastic.experiments.sweeps.budget import budget_content
+from plastic.experiments.sweeps.refine import top_error as top_error  # what most figures are of
+from plastic.experiments.sweeps.run import default_store, run_sweep, with_second_pass
 from plastic.experiments.sweeps.spec import Sweep, read_sweep
 from plastic.experiments.sweeps.store import Row
-from plastic.files import write_figure
+from plastic.files import write_figure, write_json
 from plastic.terminal.progress import SweepProgress
 
 Content = dict[str, Any]
@@ -42,7 +44,7 @@ DRAWN = {  # measures beside the probe
 
 
 class Module(Protocol):
-    """What a figure's module offers."""
+    """What a figure's module offers; and `again(content)`, where P* is computed from errors that the content has."""
 
     def analyse(self, rows: Sequence[Row]) -> Content:
         """The numbers of the figure, as plain JSON data."""
@@ -64,6 +66,7 @@ class Order:
     workers: int = 1
     scheduler: str | None = None
     partial: bool = False  # draw what is there, train nothing
+    redraw: bool = False  # from NAME.json
 
     @property
     def file(self) -> Path:
@@ -83,6 +86,10 @@ def make_figure(order: Order, report: Callable[[SweepProgress], None] = lambda p
     if order.name not in NAMES:
         raise PlasticError(f"no figure {order.name!r}; choose one of: {', '.join(NAMES)}.")
     module = cast(Module, importlib.import_module(f"plastic.experiments.figures.{NAMES[order.name][0]}"))
+    path = order.out / f"{order.name}.json"
+    if order.redraw:
+        _redraw(module, path)
+        return path
     sweep = read_sweep(order.file)
     if lacking := [measure for measure in DRAWN.get(order.name, ()) if measure not in sweep.measures]:
         raise PlasticError(
@@ -91,7 +98,7 @@ def make_figure(order: Order, report: Callable[[SweepProgress], None] = lambda p
         )
     folder = order.store or default_store(sweep)
     if order.partial:
-        rows = rows_of(sweep, folder)
+        sweep, rows = with_second_pass(sweep, folder)
     else:
         sweep, rows = run_sweep(order.file, folder, order.workers, order.scheduler, resume=True, report=report)
     whole = [row for row in rows if "course" in row]
@@ -100,11 +107,28 @@ def make_figure(order: Order, report: Callable[[SweepProgress], None] = lambda p
             f"there is no result in {str(folder)!r} to draw; leave --partial out to train what is missing."
         )
     content = module.analyse(whole)
-    path = order.out / f"{order.name}.json"
     write_result(path, order.command, {"question": sweep.question, **content, **_whole(sweep, rows)})
-    figure = module.draw(json.loads(path.read_text(encoding="utf-8")))
-    write_figure(path.with_suffix(".png"), figure, dpi=110)
+    _draw(module, path)
     return path
+
+
+def _draw(module: Module, path: Path) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    figure = module.draw(content)
+    if content.get("unequal_budgets"):
+        figure.text(0.5, 0, "unequal budgets, see budgets.md", ha="center", va="bottom", color="#D55E00", fontsize=9)
+    write_figure(path.with_suffix(".png"), figure, dpi=110)
+
+
+def _redraw(module: Module, path: Path) -> None:
+    """P*, intervals and picture anew, from the errors that NAME.json has; what was trained stays as it is."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PlasticError(f"cannot read {str(path)!r} ({error}); leave --redraw out to make it.") from None
+    if hasattr(module, "again"):
+        write_json(path, {**content, **module.again(content)})
+    _draw(module, path)
 
 
 def _whole(sweep: Sweep, rows: Sequence[Row]) -> Content:
@@ -123,12 +147,8 @@ def _whole(sweep: Sweep, rows: Sequence[Row]) -> Content:
         "networks_in_all": len(members),
         "missing": missing,
         "failed": failed,
+        **budget_content(sweep),
         "settings": {"all": sweep.settings, "arms": {arm.name: arm.settings for arm in sweep.arms}},
         "training_seconds": round(sum(row["seconds"]["training"] for row in rows), 1),
         "seconds_in_all": round(sum(row["seconds"]["all"] for row in rows), 1),
     }
-
-
-def top_error(row: Row) -> float:
-    """Test error of the class probe on the top layer at the end of training."""
-    return 1 - float(row["course"][-1]["probe"][-1]["class"])

@@ -24,12 +24,13 @@ OTHERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C
 
 
 def color(arm: str, number: int = 0) -> str:
-    return COLORS.get(arm, OTHERS[number % len(OTHERS)])
+    """That of the rule where an addition to its name ("bp, batch 512") has none of its own."""
+    return COLORS.get(arm, COLORS.get(arm.split(", ")[0], OTHERS[number % len(OTHERS)]))
 
 
 def line(arm: str) -> str:
-    return LINES.get(arm, "-")
+    return LINES.get(arm, ":" if ", " in arm else "-")
 
 
 def mark(arm: str) -> str:
-    return MARKS.get(arm, "o")
+    return MARKS.get(arm, MARKS.get(arm.split(", ")[0], "o"))

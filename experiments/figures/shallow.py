@@ -14,10 +14,13 @@ from plastic.experiments.figures.efficiency import (
     SYMBOLS,
     THRESHOLD,
     Curves,
+    curves_again,
+    curves_of,
     draw_errors,
+    grammars,
     thresholds,
 )
-from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.make import Content
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.sweeps.store import Row
 
@@ -27,11 +30,15 @@ BEHIND = 2.5  # times P*(BP): where direct feedback was expected
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Per width and arm: errors, P* and its interval; per width, what 2.5 P*(BP) would be."""
-    curves: Curves = {}
-    for row in rows:
-        s = row["settings"]
-        sizes = curves.setdefault(str(s["width"]), {}).setdefault(row["arm"], {})
-        sizes.setdefault(s["train_size"], []).append(round(top_error(row), 6))
+    return _of_curves(curves_of(rows, lambda s: str(s["width"])))
+
+
+def again(content: Content) -> Content:
+    """The same from the points that were written."""
+    return _of_curves(curves_again(content["points"]))
+
+
+def _of_curves(curves: Curves) -> Content:
     found = thresholds(curves)
     of_bp = {width: arms.get("bp") for width, arms in found["p_star"].items()}
     behind = {width: None if star is None else round(BEHIND * star, 1) for width, star in of_bp.items()}
@@ -53,7 +60,8 @@ def draw(content: Content) -> Figure:
 def _errors(axis: Axes, content: Content, width: str) -> None:
     draw_errors(axis, content["points"][width])
     axis.axhline(THRESHOLD, color="#777777", lw=1, ls="--")
-    axis.set(title=f"width {width}", xlabel="training strings P", ylim=(0, 0.93), xlim=(90, 400))
+    axis.set_title(f"width {width} (bands: standard deviation, {grammars(content, [width])})", fontsize=9)
+    axis.set(xlabel="training strings P", ylim=(0, 0.93), xlim=(90, 400))
     axis.set_ylabel("test error (probe of the top layer)")
     axis.legend(fontsize=8)
 

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from plastic.backends import batched, first
-from plastic.experiments.figures.efficiency import THRESHOLD
-from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.efficiency import THRESHOLD, Curves, curves_again, curves_of
+from plastic.experiments.figures.make import Content
 from plastic.experiments.figures.palette import color, mark
-from plastic.experiments.sweeps.p_star import p_star
+from plastic.experiments.sweeps.p_star import DEFINITION, p_star
 from plastic.experiments.sweeps.store import Row
 
 THEORY = 8 * 4**2
@@ -20,20 +20,25 @@ THEORY = 8 * 4**2
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Error of every seed by backend, rule and P; P* of those with several sizes."""
-    found: dict[str, dict[str, dict[int, list[float]]]] = {}
-    for row in rows:
-        s = row["settings"]
-        backend, rule = s["backend"], s["rule"]
-        found.setdefault(backend, {}).setdefault(rule, {}).setdefault(s["train_size"], []).append(
-            round(top_error(row), 6)
-        )
+    by_rule = [{**row, "arm": row["settings"]["rule"]} for row in rows]
+    return _of_curves(curves_of(by_rule, lambda s: str(s["backend"])))
+
+
+def again(content: Content) -> Content:
+    """The same from the errors that were written."""
+    return _of_curves(curves_again(content["errors"]))
+
+
+def _of_curves(found: Curves) -> Content:
     curves = {rule: sizes for rule, sizes in found.get(first(batched), {}).items() if len(sizes) > 1}
     stars = {rule: p_star(sizes, THRESHOLD) for rule, sizes in curves.items()}
     return {
+        "definition": f"threshold: a test error of the top layer's linear probe of {THRESHOLD}. {DEFINITION}",
         "p_star": {rule: star.value and round(star.value, 1) for rule, star in stars.items()},
         "p_star_interval": {
             rule: [bound and round(bound, 1) for bound in (star.low, star.high)] for rule, star in stars.items()
         },
+        "p_star_grammars": {rule: {"n": star.grammars, "beyond": star.beyond} for rule, star in stars.items()},
         "errors": {
             backend: {rule: {str(p): sizes[p] for p in sorted(sizes)} for rule, sizes in rules.items()}
             for backend, rules in found.items()
@@ -50,7 +55,7 @@ def draw(content: Content) -> Figure:
         shape = None if backend == first(batched) else next(others)
         for number, (rule, sizes) in enumerate(rules.items()):
             p = [int(size) for size in sizes]
-            mean = [np.mean(errors) for errors in sizes.values()]
+            mean = [np.mean([error for error in errors if error is not None]) for errors in sizes.values()]
             name = rule if shape is None else f"{rule} on {backend}"
             style = "" if shape is not None else "--" if rule == "none" else "-"
             marker, size = shape or mark(rule), 12 if shape is not None else 5

@@ -77,7 +77,9 @@ def draw(content: Content) -> Figure:
             axis.minorticks_off()
             axis.axvline(CLASSES * STANDARD**LEVELS, color="#777777", ls=":", lw=1)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=8, fontsize=9)
-    figure.suptitle("RHM, v = n_c = 8, m = 4, s = 2, L = 3 (dotted: n_c m^L; level 1 are the input tuples)")
+    seeds = max(entry["seeds"] for sizes in content["rules"].values() for entry in sizes.values())
+    bands = f"bands: standard deviation, {seeds} grammars"
+    figure.suptitle(f"RHM, v = n_c = 8, m = 4, s = 2, L = 3 (dotted: n_c m^L; level 1 are the input tuples; {bands})")
     return figure
 
 

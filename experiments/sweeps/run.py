@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from plastic.errors import PlasticError
+from plastic.experiments.sweeps.refine import second_pass
 from plastic.experiments.sweeps.schedule import OnScheduler, in_processes, in_this_process
 from plastic.experiments.sweeps.spec import Group, Sweep, read_sweep
 from plastic.experiments.sweeps.store import Row, Store, read_rows
@@ -32,6 +34,7 @@ def run_sweep(
 ) -> tuple[Sweep, list[Row]]:
     """Train what is missing of the sweep in `file`, and give all its rows, in the order of the file.
 
+    Where a grid says `refine`, the sweep that is given has the train sizes that were added.
     `out` is the folder of the store (results.jsonl, and a copy of the file). Without `resume` there
     must be no results in it yet. Raises PlasticError before anything is written for a sweep, folder
     or scheduler that cannot be.
@@ -44,19 +47,32 @@ def run_sweep(
         raise PlasticError(
             f"{str(folder)!r} has results already; add --resume to do only what is missing, or choose another --out."
         )
-    groups = sweep.groups()
     with _source(workers, scheduler) as (source, dashboard), Store(folder / RESULTS) as store:
         if file.resolve() != (folder / "sweep.toml").resolve():
             write_file(folder / "sweep.toml", file.read_bytes())
-        missing = [group for group in groups if any(m.key not in store.keys for m in group)]
-        _collect(source(missing), store, missing, groups, report, dashboard)
-    return sweep, rows_of(sweep, folder)
+
+        def run(one: Sweep, before: list[Group]) -> None:
+            groups = one.groups()
+            missing = [group for group in groups if any(m.key not in store.keys for m in group)]
+            _collect(source(missing), store, missing, before + groups, report, dashboard)
+
+        run(sweep, [])
+        if (more := second_pass(sweep, rows_of(sweep, folder))) is not None:
+            run(more, sweep.groups())
+    return with_second_pass(sweep, folder)
 
 
 def rows_of(sweep: Sweep, folder: Path) -> list[Row]:
     """The rows of the sweep's members that are in the store, in the order of the sweep's file."""
     found = {row["key"]: row for row in read_rows(folder / RESULTS)}
     return [found[member.key] for member in sweep.members() if member.key in found]
+
+
+def with_second_pass(sweep: Sweep, folder: Path) -> tuple[Sweep, list[Row]]:
+    """The sweep together with the train sizes that its `refine` added, and the rows of both that are in the store."""
+    if (more := second_pass(sweep, rows_of(sweep, folder))) is not None:
+        sweep = replace(sweep, grids=(*sweep.grids, *more.grids))
+    return sweep, rows_of(sweep, folder)
 
 
 @contextmanager

@@ -39,18 +39,28 @@ PER_MEMBER = ("seed", "train_size", "test_size", "learning_rate", "pairing", "sy
 
 @dataclass(frozen=True)
 class Arm:
-    """One line of the figure: settings under a name."""
+    """One line of the figure: settings under a name.
+
+    `tuning` says which settings were tried, and on which seeds. Arms with the same `compare` are compared with one
+    another, so they have the same number of presentations (budget.py); most sweeps are one comparison, "".
+    """
 
     name: str
     settings: dict[str, Any]
+    tuning: str = "not recorded"
+    compare: str = ""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Settings with one or several values each; `arms` limits it to some of them."""
+    """Settings with one or several values each; `arms` limits it to some of them.
+
+    `refine`: how many train sizes are added between two of the grid where a grammar's error crosses the threshold.
+    """
 
     settings: dict[str, tuple[Any, ...]]
     arms: tuple[str, ...] = ()
+    refine: int = 0
 
     def points(self) -> Iterator[dict[str, Any]]:
         """Every combination, the last setting fastest."""
@@ -109,12 +119,16 @@ class Sweep:
         for grid in self.grids:
             arms = [arm for arm in self.arms if not grid.arms or arm.name in grid.arms]
             for arm, point in itertools.product(arms, grid.points()):
-                try:
-                    member = Member.of(arm.name, {**self.settings, **arm.settings, **point}, self.measures)
-                except PlasticError as error:
-                    raise PlasticError(f"arm {arm.name!r} of sweep {self.name!r}: {error}") from None
+                member = self.member(arm, point)
                 found.setdefault(member.key, member)
         return list(found.values())
+
+    def member(self, arm: Arm, point: dict[str, Any]) -> Member:
+        """The network of an arm at a point of a grid."""
+        try:
+            return Member.of(arm.name, {**self.settings, **arm.settings, **point}, self.measures)
+        except PlasticError as error:
+            raise PlasticError(f"arm {arm.name!r} of sweep {self.name!r}: {error}") from None
 
     def groups(self) -> list[Group]:
         """Members that can be trained side by side, together; the same groups whenever it is asked."""
@@ -202,7 +216,10 @@ def _kind(kind: type) -> str:
 def _arm(entry: Any, where: str) -> Arm:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise PlasticError(f'an [[arm]] in {where} has no name; write name = "…".')
-    return Arm(entry["name"], {k: v for k, v in entry.items() if k != "name"})
+    said = {key: entry[key] for key in ("tuning", "compare") if key in entry}
+    if wrong := [key for key, text in said.items() if not isinstance(text, str) or not text.strip()]:
+        raise PlasticError(f"{wrong[0]!r} of the arm {entry['name']!r} in {where} must be text that says something.")
+    return Arm(entry["name"], {k: v for k, v in entry.items() if k not in ("name", *said)}, **said)
 
 
 def _grid(entry: Any, names: list[str], where: str) -> Grid:
@@ -211,7 +228,12 @@ def _grid(entry: Any, names: list[str], where: str) -> Grid:
     arms = tuple(entry.get("arms", ()))
     if unknown := [name for name in arms if name not in names]:
         raise PlasticError(f"a [[grid]] in {where} names the arm {unknown[0]!r}, which is none of: {', '.join(names)}.")
-    lists = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in entry.items() if k != "arms"}
+    lists = {k: tuple(v) if isinstance(v, list) else (v,) for k, v in entry.items() if k not in ("arms", "refine")}
     if empty := [k for k, v in lists.items() if not v]:
         raise PlasticError(f"{empty[0]!r} of a [[grid]] in {where} has no values.")
-    return Grid(lists, arms)
+    refine = entry.get("refine", 0)
+    if not isinstance(refine, int) or isinstance(refine, bool) or refine < 0:
+        raise PlasticError(f"'refine' of a [[grid]] in {where} is {refine!r}; it must be a whole number, 0 or more.")
+    if refine and len(lists.get("train_size", ())) < 2:
+        raise PlasticError(f"a [[grid]] in {where} has 'refine' but not two values of train_size to refine between.")
+    return Grid(lists, arms, refine)

@@ -26,6 +26,7 @@ class Figure:
     Examples:
       plastic figure rhm-efficiency --workers 2
       plastic figure rhm-efficiency --partial      draw what is there already
+      plastic figure rhm-efficiency --redraw       P*, intervals and picture anew from rhm-efficiency.json
       plastic figure masking --out my_results
     """
 
@@ -43,6 +44,8 @@ class Figure:
     """Address of a running Dask scheduler, whose workers do the work instead."""
     partial: bool = False
     """Train nothing; draw what is there and say what is missing."""
+    redraw: bool = False
+    """Train nothing and read no store; compute P* and its intervals anew from the errors in NAME.json, and draw."""
     json: Annotated[bool, tyro.conf.arg()] = False
     """Print one JSON object, as the last line."""
 
@@ -50,7 +53,9 @@ class Figure:
         from plastic.experiments.figures.make import Order, make_figure
 
         console = Console(stderr=self.json)
-        order = Order(self.name, self.sweep, self.store, self.out, self.workers, self.scheduler, self.partial)
+        order = Order(
+            self.name, self.sweep, self.store, self.out, self.workers, self.scheduler, self.partial, self.redraw
+        )
         with SweepDisplay(console, self.name) as display:
             path = make_figure(order, display.update)
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -106,6 +106,15 @@ def test_tests_that_fail_give_no_errors(monkeypatch: pytest.MonkeyPatch, tmp_pat
         rule_table.measured_errors(HAND)
 
 
+def test_the_published_table_is_that_of_its_results() -> None:
+    folder = Path(__file__).parents[3] / "docs"
+    known = json.loads((folder / "results" / "rule-table.json").read_text(encoding="utf-8"))
+    page = (folder / "rules.md").read_text(encoding="utf-8")
+    rows = {rule: known["rules"][rule] for rule in all_rules() if rule_table.on_rates(rule)}
+    assert len(rows) > 20
+    assert f"{rule_table.BEGIN}\n{rule_table.table(rows, known['errors'])}\n" in page
+
+
 def test_the_page_tells_the_factors_as_they_are() -> None:
     """The part of the page that needs no measurement; studies.rule_table writes it anew."""
     page = (Path(__file__).parents[3] / "docs" / "rules.md").read_text(encoding="utf-8")

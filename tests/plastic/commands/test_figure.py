@@ -10,6 +10,7 @@ import pytest
 from plastic.cli import main
 from plastic.experiments.figures.depth import analyse as analyse_depth
 from plastic.experiments.figures.depth import draw as draw_depth
+from plastic.experiments.figures.efficiency import curves_of
 from plastic.experiments.figures.latents import analyse as analyse_latents
 from plastic.experiments.figures.latents import draw as draw_latents
 from plastic.experiments.figures.make import FOLDER, NAMES
@@ -53,20 +54,18 @@ def test_the_sweeps_that_come_with_plastic_can_be_read(file: str) -> None:
 
 
 def test_the_efficiency_sweep_has_what_was_asked() -> None:
-    """Eight rules, six sizes, five seeds at L = 3."""
-    members = [
-        m
-        for m in read_sweep(FOLDER / "rhm_efficiency.toml").members()
-        if (m.config.stimuli.levels, m.config.stimuli.synonyms) == (3, 4)
-    ]
+    """Eight rules, five sizes and those that are added around P*, ten grammars at L = 3."""
+    sweep = read_sweep(FOLDER / "rhm_efficiency.toml")
+    members = [m for m in sweep.members() if (m.config.stimuli.levels, m.config.stimuli.synonyms) == (3, 4)]
+    assert all(grid.refine for grid in sweep.grids)
     assert {(m.config.stimuli.symbols, m.config.stimuli.classes, m.config.stimuli.branching) for m in members} == {
         (8, 8, 2)
     }
     assert {"bp", "clapp", "dfa", "vicreg", "none"} <= {m.arm for m in members}
     sizes = {m.config.stimuli.train_size for m in members}
     seeds = {m.config.seed for m in members}
-    assert (len({m.arm for m in members}), len(sizes), len(seeds)) == (8, 6, 5)
-    assert len(members) == 240
+    assert (len({m.arm for m in members}), len(sizes), len(seeds)) == (8, 5, 10)
+    assert len(members) == 400
     assert not seeds & {100, 101}, "those were tuned on"
 
 
@@ -91,6 +90,10 @@ def test_a_figure_is_made_from_what_is_there(
     assert set(content["p_star"]["L=3"]) == set(content["p_star_interval"]["L=3"]) == {"bp", "clapp"}
     assert content["p_star"]["L=3"]["bp"] is None, "nothing is learned in 20 steps"
     assert [len(errors) for errors in content["points"]["L=3"]["bp"].values()] == [2, 2]
+    assert content["p_star_grammars"]["L=3"]["bp"]["n"] == 2
+    assert content["unequal_budgets"] == []
+    assert content["tuning"] == {"bp": "not recorded", "clapp": "not recorded"}
+    assert [one["presentations"] for one in content["budgets"]] == [160, 160]
     assert Path("here/rhm-efficiency.png").stat().st_size > 10_000
     assert main(["figure", "synonyms", *common, "--partial"]) == 0
     entry = json.loads(Path("here/synonyms.json").read_text())["rules"]["clapp"]["80"]
@@ -100,13 +103,14 @@ def test_a_figure_is_made_from_what_is_there(
 def test_two_levels_leave_no_room_behind_backpropagation() -> None:
     """The number of strings, the crossing of hand-made errors, and that 2.5 times it is more than there are."""
     rows = [
-        {"arm": arm, "settings": {"width": 64, "train_size": size}, "course": [{"probe": [{"class": 1 - error}]}]}
-        for arm, errors in (("bp", (0.35, 0.175, 0.0)), ("dfa", (0.5, 0.4, 0.3)))
+        {"arm": arm, "settings": {"width": 64, "train_size": size, "seed": 0},
+         "course": [{"probe": [{"class": 1 - error}]}]}
+        for arm, errors in (("bp", (0.35, 0.175, 0.04375)), ("dfa", (0.5, 0.4, 0.3)))
         for size, error in zip((100, 200, 400), errors, strict=True)
-    ]
+    ]  # fmt: skip
     found = analyse(rows)
     assert found["all_strings"] == RandomHierarchyModel(levels=2, synonyms=4).size == 512
-    star = 200 * 2**0.5  # half way, in the logarithm, from 0.175 down to 0: a tenth of chance error, 0.0875
+    star = 200 * 2**0.5  # half way, in the logarithms, from 0.175 down to 0.04375: a tenth of chance error, 0.0875
     assert found["p_star"]["64"] == {"bp": round(star, 1), "dfa": None}
     assert found["p_star_of_bp_times_2.5"]["64"] == pytest.approx(2.5 * star, abs=0.2)
     assert found["p_star_of_bp_times_2.5"]["64"] > found["all_strings"]
@@ -117,9 +121,9 @@ def test_each_level_multiplies_p_star_as_the_rows_say() -> None:
     rows = []
     for levels, of_bp, of_dfa in ((3, 100, 200), (4, 200, 800), (5, 400, 3200), (6, 800, None)):
         for arm, star in (("bp", of_bp), ("dfa", of_dfa)):
-            for size, error in ((50, 0.4), ((star or 8000) / 2**0.5, 0.175), ((star or 8000) * 2**0.5, 0.0)):
-                settings = {"levels": levels, "synonyms": 2, "train_size": round(size)}
-                error = error or (0.3 if star is None else 0.0)
+            for size, error in ((50, 0.4), ((star or 8000) / 2**0.5, 0.175), ((star or 8000) * 2**0.5, 0.04375)):
+                settings = {"levels": levels, "synonyms": 2, "train_size": round(size), "seed": 0}
+                error = 0.3 if star is None else error
                 rows.append({"arm": arm, "settings": settings, "course": [{"probe": [{"class": 1 - error}]}]})
     found = analyse_depth(rows)
     assert found["p_star_theory"] == {"L=3": 64, "L=4": 128, "L=5": 256, "L=6": 512}
@@ -150,6 +154,53 @@ def test_latents_are_compared_seed_by_seed() -> None:
     assert better["latent:1 − latent:2"]["mean"] == pytest.approx(0.2)
     assert better["latent:1 − latent:2"]["interval"] == pytest.approx([0.2 - 0.2484, 0.2 + 0.2484], abs=1e-3)
     assert len(draw_latents(found).axes[0].patches) == 2
+
+
+def test_a_network_that_is_missing_leaves_the_lists_of_a_task_in_line() -> None:
+    rows = [
+        {"arm": arm, "settings": {"width": 64, "train_size": size, "seed": seed},
+         "course": [{"probe": [{"class": 1 - size / 1000 - seed / 10}]}]}
+        for arm, size, seeds in (("bp", 100, (1, 0)), ("bp", 200, (1,)), ("dfa", 100, (2,))) for seed in seeds
+    ]  # fmt: skip
+    assert curves_of(rows, lambda s: "task") == {
+        "task": {"bp": {100: [0.1, 0.2, None], 200: [None, 0.3, None]}, "dfa": {100: [None, None, 0.3]}}
+    }
+
+
+@pytest.mark.parametrize("name", ["rhm-efficiency", "depth", "shallow", "spiking"])
+def test_published_p_star_is_that_of_the_published_errors(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--redraw` changes nothing in what is published; on errors that are changed it gives other numbers."""
+    published = Path(__file__).parents[3] / "docs" / "results" / f"{name}.json"
+    monkeypatch.chdir(tmp_path)
+    Path("here").mkdir()
+    (Path("here") / published.name).write_bytes(published.read_bytes())
+    assert main(["figure", name, "--redraw", "--out", "here"]) == 0
+    again = json.loads((Path("here") / published.name).read_text())
+    content = json.loads(published.read_text())
+    assert again == content
+    key = "errors" if name == "spiking" else "points"
+    task = "snntorch" if name == "spiking" else next(t for t, own in content["p_star"].items() if own["bp"])
+    arm = "clapp" if name == "spiking" else "bp"
+    content[key][task][arm] = {p: [error / 2 for error in own] for p, own in content[key][task][arm].items()}
+    (Path("here") / published.name).write_text(json.dumps(content))
+    assert main(["figure", name, "--redraw", "--out", "here"]) == 0
+    other = json.loads((Path("here") / published.name).read_text())
+    before, after = (c["p_star"] if name == "spiking" else c["p_star"][task] for c in (again, other))
+    assert after[arm] < before[arm]
+
+
+def test_points_of_other_grammars_at_each_size_are_not_redrawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    points = {"8": {"bp": {"100": [0.1, 0.2], "200": [0.1]}}}
+    Path("shallow.json").write_text(json.dumps({"points": points}))
+    assert main(["figure", "shallow", "--redraw", "--out", "."]) == 2
+    assert "not of the same grammars" in capsys.readouterr().err
+    assert main(["figure", "depth", "--redraw", "--out", "."]) == 2
+    assert "cannot read 'depth.json'" in capsys.readouterr().err
 
 
 PROBES_ONLY = str(FOLDER / "shallow.toml")
