@@ -50,6 +50,5 @@ def test_plain_torch_and_the_sweep_learn_the_same(rule: str) -> None:
 
 def test_all_rules_of_the_figure_that_learn_are_timed() -> None:
     rules = {members[0].config.rule: count for _, members, count in packs_of_the_figure()}
-    assert rules == dict.fromkeys(
-        ["clapp", "bp", "dfa", "vicreg", "infonce", "simclr", "lpl"], 50
-    )  # ten grammars, five sizes
+    learning = ["clapp", "bp", "dfa", "vicreg", "infonce", "simclr", "lpl"]
+    assert rules == dict.fromkeys(learning, 50)  # ten grammars, five sizes
