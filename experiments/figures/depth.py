@@ -12,12 +12,12 @@ from plastic.experiments.figures.efficiency import (
     CLASSES,
     SYMBOLS,
     THRESHOLD,
-    Curves,
+    beside_readouts,
+    curves_of,
     draw_errors,
-    ratios_to_bp,
     thresholds,
 )
-from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.make import Content, error_label, readout_error, top_error
 from plastic.experiments.figures.palette import color, line, mark
 from plastic.experiments.sweeps.p_star import exponent
 from plastic.experiments.sweeps.store import Row
@@ -25,19 +25,19 @@ from plastic.experiments.sweeps.store import Row
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Per depth and arm: errors, P* and its interval, P* over that of bp; per arm, the factor of each further level."""
-    curves: Curves = {}
-    for row in sorted(rows, key=lambda row: int(row["settings"]["levels"])):
-        s = row["settings"]
-        sizes = curves.setdefault(f"L={s['levels']}", {}).setdefault(row["arm"], {})
-        sizes.setdefault(s["train_size"], []).append(round(top_error(row), 6))
+    rows = sorted(rows, key=lambda row: int(row["settings"]["levels"]))
+    curves = curves_of(rows, _depth, top_error)
     found, synonyms = thresholds(curves), rows[0]["settings"]["synonyms"]
     return {
         "synonyms": synonyms,
-        **found,
-        "p_star_over_bp": {task: ratios_to_bp(stars) for task, stars in found["p_star"].items()},
+        **beside_readouts(found, curves_of(rows, _depth, readout_error)),
         "p_star_theory": {task: CLASSES * synonyms ** _levels(task) for task in curves},
         "factor_per_level": _factors(found["p_star"]),
     }
+
+
+def _depth(row: Row) -> str:
+    return f"L={row['settings']['levels']}"
 
 
 def _levels(task: str) -> int:
@@ -81,7 +81,7 @@ def _errors(axis: Axes, content: Content, task: str) -> None:
     draw_errors(axis, content["points"][task])
     axis.axhline(THRESHOLD, color="#777777", lw=1, ls="--")
     axis.axvline(content["p_star_theory"][task], color="#777777", lw=1, ls=":")
-    axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 0.93))
+    axis.set(xscale="log", xlabel="training strings P", ylabel=error_label(content), ylim=(0, 0.93))
     sizes = sorted({int(p) for own in content["points"][task].values() for p in own})
     ticks = [p for p in sizes if p & (p - 1) == 0]
     axis.set_xticks(ticks, [str(p) for p in ticks], fontsize=8)
@@ -92,12 +92,14 @@ def _errors(axis: Axes, content: Content, task: str) -> None:
 
 
 def _arms(content: Content) -> list[str]:
-    return [arm for arm in dict.fromkeys(arm for own in content["p_star"].values() for arm in own) if arm != "none"]
+    return [
+        arm for arm in dict.fromkeys(arm for own in content["p_star"]["probe"].values() for arm in own) if arm != "none"
+    ]
 
 
 def _stars(axis: Axes, content: Content) -> None:
     for number, arm in enumerate(_arms(content)):
-        reached, intervals = _reached(content["p_star"], arm), content["p_star_interval"]
+        reached, intervals = _reached(content["p_star"]["probe"], arm), content["p_star_interval"]
         if not reached:
             continue
         ends = [intervals[f"L={levels}"][arm] for levels in reached]
@@ -122,7 +124,7 @@ def _stars(axis: Axes, content: Content) -> None:
 
 def _ratios(axis: Axes, content: Content) -> None:
     for number, arm in enumerate(_arms(content)):
-        found = _reached(content["p_star_over_bp"], arm)
+        found = _reached(content["p_star_over_bp"]["probe"], arm)
         axis.plot(
             list(found), list(found.values()), ls=line(arm), color=color(arm, number), marker=mark(arm), ms=5, label=arm
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.make import Content, error_label, readout_error, top_error
 from plastic.experiments.figures.palette import color, line, mark
 from plastic.experiments.sweeps.p_star import exponent, p_star
 from plastic.experiments.sweeps.store import Row
@@ -27,22 +27,46 @@ def label(levels: int, synonyms: int) -> str:
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Points, P* with intervals, ratios to backpropagation, exponents."""
-    curves: Curves = {}
-    for row in rows:
-        s = row["settings"]
-        levels, synonyms = s.get("levels", 3), s.get("synonyms", STANDARD)
-        sizes = curves.setdefault(label(levels, synonyms), {}).setdefault(row["arm"], {})
-        sizes.setdefault(s["train_size"], []).append(round(top_error(row), 6))
+    curves = curves_of(rows, _task, top_error)
     found = thresholds(curves)
     values = found["p_star"]
     return {
-        "definition": "P*: smallest P with a test error of the top layer's linear probe below a tenth of chance error "
+        "definition": "P*: smallest P with a test error of the top layer's linear probe (probe) or of the network's "
+        "own readout (readout; null also for rules that train none) below a tenth of chance error "
         f"({THRESHOLD}), interpolated in log P on the mean over seeds; interval: 95 % bootstrap over seeds, a bound of "
         "null lies beyond the largest P",
-        **found,
-        "p_star_over_bp": {task: ratios_to_bp(arms) for task, arms in values.items()},
+        **beside_readouts(found, curves_of(rows, _task, readout_error)),
         "p_star_theory": {task: CLASSES * m**levels for task in curves for levels, m in [_numbers(task)]},
         "scaling": _scaling(values),
+    }
+
+
+def _task(row: Row) -> str:
+    return label(row["settings"].get("levels", 3), row["settings"].get("synonyms", STANDARD))
+
+
+def curves_of(rows: Sequence[Row], task: Callable[[Row], str], error: Callable[[Row], float | None]) -> Curves:
+    """Errors by task, arm and P, of the rows that have one."""
+    curves: Curves = {}
+    for row in rows:
+        if (value := error(row)) is not None:
+            sizes = curves.setdefault(task(row), {}).setdefault(row["arm"], {})
+            sizes.setdefault(row["settings"]["train_size"], []).append(round(value, 6))
+    return curves
+
+
+def beside_readouts(found: Content, readouts: Curves) -> Content:
+    """What `thresholds` found of the probes, as it is and as `probe`, and as `readout` the same of the networks' own
+    readouts, where P* is None for an arm that has none; with the ratios to bp of both."""
+    stars, own = found["p_star"], thresholds(readouts)
+    reached = {task: {arm: own["p_star"].get(task, {}).get(arm) for arm in arms} for task, arms in stars.items()}
+    ratios, of_readouts = ({t: ratios_to_bp(arms) for t, arms in each.items()} for each in (stars, reached))
+    return {
+        **found,
+        "p_star": {**stars, "probe": stars, "readout": reached},
+        "p_star_interval": {**found["p_star_interval"], "readout": own["p_star_interval"]},
+        "p_star_over_bp": {**ratios, "probe": ratios, "readout": of_readouts},
+        "points_of_readout": own["points"],
     }
 
 
@@ -139,7 +163,7 @@ def _curves(axis: Axes, content: Content, task: str) -> None:
     axis.annotate(
         "a tenth of chance error", (0.01, THRESHOLD), xycoords=("axes fraction", "data"), fontsize=8, va="bottom"
     )
-    axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 1.1))
+    axis.set(xscale="log", xlabel="training strings P", ylabel=error_label(content), ylim=(0, 1.1))
     sizes = sorted({int(p) for own in content["points"].get(task, {}).values() for p in own})
     axis.set_xticks(sizes, [str(p) for p in sizes], fontsize=8)
     axis.minorticks_off()

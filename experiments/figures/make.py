@@ -122,6 +122,7 @@ def _whole(sweep: Sweep, rows: Sequence[Row]) -> Content:
         "networks_in_all": len(members),
         "missing": missing,
         "failed": failed,
+        "probe": " and ".join(sorted({row["settings"]["probe"] for row in rows})),
         "settings": {"all": sweep.settings, "arms": {arm.name: arm.settings for arm in sweep.arms}},
         "training_seconds": round(sum(row["seconds"]["training"] for row in rows), 1),
         "seconds_in_all": round(sum(row["seconds"]["all"] for row in rows), 1),
@@ -131,3 +132,24 @@ def _whole(sweep: Sweep, rows: Sequence[Row]) -> Content:
 def top_error(row: Row) -> float:
     """Test error of the class probe on the top layer at the end of training."""
     return 1 - float(row["course"][-1]["probe"][-1]["class"])
+
+
+def readout_error(row: Row) -> float | None:
+    """Test error of the network's own readout at the end; None where it has none, or it was not measured."""
+    accuracy = row["course"][-1].get("readout")
+    return None if accuracy is None else 1 - float(accuracy)
+
+
+def error_label(content: Content) -> str:
+    """What an axis of test errors shows, with the kind of the probe."""
+    return f"test error ({_probe(content)} probe of the top layer)"
+
+
+def accuracy_label(content: Content) -> str:
+    """What an axis of test accuracies shows, with the kind of the probe."""
+    return f"test accuracy ({_probe(content)} probe)"
+
+
+def _probe(content: Content) -> str:
+    """Its kind; what does not name it was measured when there was ridge alone."""
+    return str(content.get("probe", "ridge"))

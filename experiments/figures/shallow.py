@@ -13,11 +13,12 @@ from plastic.experiments.figures.efficiency import (
     STANDARD,
     SYMBOLS,
     THRESHOLD,
-    Curves,
+    beside_readouts,
+    curves_of,
     draw_errors,
     thresholds,
 )
-from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.make import Content, error_label, readout_error, top_error
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.sweeps.store import Row
 
@@ -27,15 +28,15 @@ BEHIND = 2.5  # times P*(BP): where direct feedback was expected
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Per width and arm: errors, P* and its interval; per width, what 2.5 P*(BP) would be."""
-    curves: Curves = {}
-    for row in rows:
-        s = row["settings"]
-        sizes = curves.setdefault(str(s["width"]), {}).setdefault(row["arm"], {})
-        sizes.setdefault(s["train_size"], []).append(round(top_error(row), 6))
-    found = thresholds(curves)
+    found = thresholds(curves_of(rows, _width, top_error))
     of_bp = {width: arms.get("bp") for width, arms in found["p_star"].items()}
     behind = {width: None if star is None else round(BEHIND * star, 1) for width, star in of_bp.items()}
-    return {"all_strings": ALL_STRINGS, **found, "p_star_of_bp_times_2.5": behind}
+    whole = beside_readouts(found, curves_of(rows, _width, readout_error))
+    return {"all_strings": ALL_STRINGS, **whole, "p_star_of_bp_times_2.5": behind}
+
+
+def _width(row: Row) -> str:
+    return str(row["settings"]["width"])
 
 
 def draw(content: Content) -> Figure:
@@ -54,14 +55,15 @@ def _errors(axis: Axes, content: Content, width: str) -> None:
     draw_errors(axis, content["points"][width])
     axis.axhline(THRESHOLD, color="#777777", lw=1, ls="--")
     axis.set(title=f"width {width}", xlabel="training strings P", ylim=(0, 0.93), xlim=(90, 400))
-    axis.set_ylabel("test error (probe of the top layer)")
+    axis.set_ylabel(error_label(content))
     axis.legend(fontsize=8)
 
 
 def _stars(axis: Axes, content: Content) -> None:
-    arms = dict.fromkeys(arm for own in content["p_star"].values() for arm in own)
+    stars = content["p_star"]["probe"]
+    arms = dict.fromkeys(arm for own in stars.values() for arm in own)
     for number, arm in enumerate(arms):
-        reached = {int(w): own[arm] for w, own in content["p_star"].items() if own.get(arm) is not None}
+        reached = {int(w): own[arm] for w, own in stars.items() if own.get(arm) is not None}
         if reached:
             axis.plot(list(reached), list(reached.values()), "-", color=color(arm, number), marker=mark(arm), label=arm)
     behind = {int(w): star for w, star in content["p_star_of_bp_times_2.5"].items() if star is not None}

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from plastic.backends import batched, first
-from plastic.experiments.figures.efficiency import THRESHOLD
-from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.efficiency import THRESHOLD, curves_of
+from plastic.experiments.figures.make import Content, error_label, readout_error, top_error
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.sweeps.p_star import p_star
 from plastic.experiments.sweeps.store import Row
@@ -20,17 +20,17 @@ THEORY = 8 * 4**2
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Error of every seed by backend, rule and P; P* of those with several sizes."""
-    found: dict[str, dict[str, dict[int, list[float]]]] = {}
-    for row in rows:
-        s = row["settings"]
-        backend, rule = s["backend"], s["rule"]
-        found.setdefault(backend, {}).setdefault(rule, {}).setdefault(s["train_size"], []).append(
-            round(top_error(row), 6)
-        )
-    curves = {rule: sizes for rule, sizes in found.get(first(batched), {}).items() if len(sizes) > 1}
-    stars = {rule: p_star(sizes, THRESHOLD) for rule, sizes in curves.items()}
+    rows = [row | {"arm": row["settings"]["rule"]} for row in rows]
+    found, own = (curves_of(rows, lambda row: str(row["settings"]["backend"]), e) for e in (top_error, readout_error))
+    stars, of_readouts = (
+        {rule: p_star(sizes, THRESHOLD) for rule, sizes in each.get(first(batched), {}).items() if len(sizes) > 1}
+        for each in (found, own)
+    )
+    values, readouts = (
+        {rule: star.value and round(star.value, 1) for rule, star in each.items()} for each in (stars, of_readouts)
+    )
     return {
-        "p_star": {rule: star.value and round(star.value, 1) for rule, star in stars.items()},
+        "p_star": {**values, "probe": values, "readout": {rule: readouts.get(rule) for rule in values}},
         "p_star_interval": {
             rule: [bound and round(bound, 1) for bound in (star.low, star.high)] for rule, star in stars.items()
         },
@@ -60,7 +60,7 @@ def draw(content: Content) -> Figure:
     axis.axhline(THRESHOLD, color="#777777", ls="--", lw=1)
     axis.axvline(THEORY, color="#777777", ls=":", lw=1)
     axis.annotate(" n_c m^L", (THEORY, 0.9), fontsize=8)
-    axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 0.95))
+    axis.set(xscale="log", xlabel="training strings P", ylabel=error_label(content), ylim=(0, 0.95))
     axis.set_title("Spiking networks, RHM v = n_c = 8, m = 4, L = 2 (dots: seeds)", fontsize=10)
     ticks = sorted({int(p) for rules in content["errors"].values() for sizes in rules.values() for p in sizes})
     axis.set_xticks(ticks, [str(p) for p in ticks])

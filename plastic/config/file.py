@@ -19,7 +19,7 @@ else:
     import tomli as tomllib
 
 Table = dict[str, Any]
-VERSION = 2  # of the file; the first one did not say its version
+VERSION = 3  # of the file; the first one did not say its version
 SECTIONS: dict[str, Any] = {k: v for k, v in get_type_hints(Config).items() if dataclasses.is_dataclass(v)}
 
 
@@ -65,7 +65,10 @@ def converted(table: Table) -> Table:
             f"the config has version {version}, newer than {VERSION}, which this plastic reads; install the plastic "
             "that wrote it."
         )
-    return settings  # 1 and 2 differ in the version alone
+    training = settings.get("training", {})
+    if version < 3 and isinstance(training, dict):  # all probes were ridge; 1 and 2 differ in the version alone
+        settings["training"] = {"probe": "ridge", **training}
+    return settings
 
 
 def read_config(path: Path) -> Config:
