@@ -114,7 +114,7 @@ class Ensemble:
         top = self.network.layers[-1]
         collected: list[list[NDArray[Any]]] = [[] for _ in self.network.layers]
         for values in self._responses(member, examples, purpose):
-            whole = values[-1].unflatten(2, (top.positions, top.neurons))
+            whole = values[-1].view(*values[-1].shape[:2], top.positions, top.neurons)
             for layer, seen in enumerate([*values[:-1], top.features(whole)]):
                 collected[layer].append(seen[0].double().cpu().numpy())
         return [np.concatenate(values) for values in collected]
@@ -128,14 +128,14 @@ class Ensemble:
     def probe(self, member: int = 0, levels: Collection[str] | None = None) -> list[dict[str, float]]:
         """Linear-probe test accuracy per layer: latent level → accuracy; of all levels, or of those named."""
         task = self.tasks[member]
-        latents = [
+        asked, answers = (
             {k: v for k, v in examples.latents.items() if levels is None or k in levels}
             for examples in (task.train, task.test)
-        ]
+        )
         train = self.features(member, task.train, "probe-train")
         test = self.features(member, task.test, "probe-test")
         with threads(torch.get_num_threads()):
-            return [probe(a, b, *latents, self.settings.probe) for a, b in zip(train, test, strict=True)]
+            return [probe(a, b, asked, answers, self.settings.probe) for a, b in zip(train, test, strict=True)]
 
     @torch.inference_mode()
     def readout(self, member: int = 0) -> float | None:

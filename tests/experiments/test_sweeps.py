@@ -92,6 +92,15 @@ def test_every_arm_meets_every_grid_that_does_not_leave_it_out(tiny: Path) -> No
     assert members[0].config.training.optimizer == "adam", "defaults are filled in"
 
 
+def test_results_by_another_probe_are_other_members(tiny: Path) -> None:
+    """A store that was filled by ridge does not stand in for logistic; what names no measures has both accuracies."""
+    said = {"rule": "bp", "backend": "rate", "train_size": 64}
+    keys = {Member.of("bp", said | {"probe": kind}, ("probe",)).key for kind in ("logistic", "ridge")}
+    assert len(keys) == 2
+    tiny.write_text(tiny.read_text().replace('measures = ["probe", "invariance"]\n', ""))
+    assert read_sweep(tiny).measures == ("probe", "readout")
+
+
 def test_packs_hold_every_member_once_and_share_what_an_ensemble_shares(tiny: Path) -> None:
     sweep = read_sweep(tiny)
     groups = sweep.groups()

@@ -232,16 +232,38 @@ def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
 def test_a_file_says_its_version_and_the_first_one_said_none() -> None:
     text = to_toml(Config(seed=3))
     first, rest = text.split("\n", 1)
-    assert first == "version = 2"
+    assert first == "version = 3"
     assert "version" not in rest
-    for older in (rest, f"version = 1\n{rest}"):
+    for older in (rest, f"version = 1\n{rest}", f"version = 2\n{rest}"):
         assert from_toml(older) == from_toml(text) == Config(seed=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("seed = 3\n", "ridge"),
+        ("version = 1\n[training]\nprobes = 2\n", "ridge"),
+        ("version = 2\n[training]\nprobes = 2\n", "ridge"),
+        ('version = 2\n[training]\nprobe = "logistic"\n', "logistic"),
+        ("version = 3\n[training]\nprobes = 2\n", "logistic"),
+        ('version = 3\n[training]\nprobe = "ridge"\n', "ridge"),
+    ],
+)
+def test_what_was_written_before_there_was_a_choice_is_probed_by_ridge(text: str, kind: str) -> None:
+    assert from_toml(text).training.probe == kind
+    assert from_toml(to_toml(from_toml(text))).training.probe == kind
+
+
+def test_training_that_is_no_table_is_refused_whatever_the_version() -> None:
+    for version in (2, 3):
+        with pytest.raises(PlasticError, match="'training' in config must be a table"):
+            from_toml(f"version = {version}\ntraining = 3\n")
 
 
 @pytest.mark.parametrize(
     ("version", "named"),
     [
-        ("3", "has version 3, newer than 2, which this plastic reads; install the plastic that wrote it"),
+        ("4", "has version 4, newer than 3, which this plastic reads; install the plastic that wrote it"),
         ("0", "'version' in config is 0; it must be a whole number"),
         ("'2'", "'version' in config is '2'"),
         ("true", "'version' in config is True"),
