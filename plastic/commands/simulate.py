@@ -65,7 +65,7 @@ class Simulate:
             return 0
         console = Console(stderr=self.json)
         unit = "spikes/step" if capabilities(config.backend).spikes else "a.u."
-        with LiveDisplay(console, f"{config.rule} on {config.backend}", unit) as display:
+        with LiveDisplay(console, f"{config.rule} on {config.backend}", unit, config.training.probe) as display:
             result = simulate(config, self.out, display.update, self.resume)
         if not result:  # one of several processes, not the first
             return 0

@@ -122,8 +122,10 @@ class LiveDisplay:
     Appears with the first update, so that an error before it stands alone.
     """
 
-    def __init__(self, console: Console, title: str, unit: str) -> None:
+    def __init__(self, console: Console, title: str, unit: str, probe: str = "") -> None:
+        """unit: of the activity; probe: the kind of the probes, where there are any."""
         self.unit, self.latest, self.displayed = unit, dict[str, Any](), False
+        self.accuracy = f"{probe} probe accuracy".lstrip()
         self.progress = Progress(
             TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("stimuli"),
             TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console,
@@ -157,7 +159,7 @@ class LiveDisplay:
         if "loss" not in self.latest:
             return grid
         table = Table(box=None, padding=(0, 2))
-        for heading in ("layer", "loss", f"activity ({self.unit})", "open gates", "probe accuracy"):
+        for heading in ("layer", "loss", f"activity ({self.unit})", "open gates", self.accuracy):
             table.add_column(heading, justify="right")
         probes = self.latest.get("probe_accuracy", [None] * len(self.latest["loss"]))
         columns = (self.latest["loss"], self.latest["activity"], self.latest["open_gates"], probes)
