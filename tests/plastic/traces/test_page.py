@@ -258,8 +258,9 @@ def test_the_network_view(page: Any, run: Run) -> None:
 
 @needs_browser
 def test_the_network_view_has_the_accuracy_of_the_readout(browser: Any, tmp_path: Path) -> None:
-    size = "--levels 2 --width 6 --batch 4 --train-size 64 --test-size 60 --probe ridge".split()
-    given = "simulate --rule dfa --backend rate --steps 30 --probes 2 --record weight".split()
+    size = ["--levels", "2", "--width", "6", "--batch", "4", "--train-size", "64", "--test-size", "60"]
+    probes = ["--probe", "ridge", "--probes", "2", "--steps", "30", "--record", "weight"]
+    given = ["simulate", "--rule", "dfa", "--backend", "rate", *probes]
     assert main([*given, *size, "--out", str(tmp_path / "run")]) == 0
     assert main(["inspect", str(tmp_path / "run")]) == 0
     page = browser.new_page()
