@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from plastic import probes
 from plastic.errors import PlasticError
-from plastic.probes import STRENGTHS, TOLERANCE, fit, held_out, logistic_regression, probe
+from plastic.probes import STRENGTHS, TOLERANCE, cross_entropy, fit, held_out, logistic_regression, probe
 
 Latents = dict[str, np.ndarray]
 KINDS = ("logistic", "ridge")
@@ -189,6 +189,21 @@ def test_the_penalty_is_the_best_on_what_was_held_out(seed: int, noise: float) -
     assert probe(x, x_test, {"class": labels[:, None]}, {"class": answers[:, None]})["class"] == np.mean(
         found == answers
     )
+
+
+@pytest.mark.parametrize("far", [1.0, 1000.0])
+def test_cross_entropy_is_that_of_torch_however_far_from_the_border(far: float) -> None:
+    """Of float32 scores, whose likelihoods are 0 where they are far apart."""
+    x, labels = of_centres(12, 60, 4, 3, 2.0)
+    w = (far * np.random.default_rng(13).normal(size=(3, 4))).astype(np.float32)
+    for kinds in (3, 2):
+        model = logistic_regression(1.0).fit(x.astype(np.float32), labels % kinds)
+        model.coef_ = w if kinds == 3 else w[:1]
+        logits = torch.as_tensor(x.astype(np.float32) @ model.coef_.T + model.intercept_).double()
+        logits = logits if kinds == 3 else torch.cat([torch.zeros_like(logits), logits], 1)
+        expected = torch.nn.functional.cross_entropy(logits, torch.as_tensor(labels % kinds)).item()
+        assert cross_entropy(model, x.astype(np.float32), labels % kinds) == pytest.approx(expected, rel=1e-4)
+        assert np.isfinite(expected)
 
 
 def test_noise_is_given_a_stronger_penalty_than_clear_classes() -> None:
