@@ -14,6 +14,7 @@ from plastic.models.learning.processes import Share
 from plastic.models.network.layer import Network
 from plastic.models.network.of_task import convolutional, dense, tree
 from plastic.models.neuron.constants import SpikingStep
+from plastic.probes import Probe
 from plastic.rules.rule import Rule
 from plastic.rules.statistics import decay_per_stimulus
 from plastic.stimuli.coding import Coding
@@ -50,6 +51,7 @@ class Settings:
     recompute_context: bool = False
     statistics: str | None = None  # batch or traces; None: traces where there is one stream
     statistics_time_constant: float = 100.0  # of slow traces, in stimuli
+    probe: Probe = "logistic"  # the kind of linear probe
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     share: Share = field(default_factory=Share)  # the streams of this process, where there are several

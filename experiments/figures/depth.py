@@ -13,13 +13,14 @@ from plastic.experiments.figures.efficiency import (
     SYMBOLS,
     THRESHOLD,
     Curves,
+    beside_readouts,
     curves_again,
     curves_of,
     draw_errors,
     grammars,
     thresholds,
 )
-from plastic.experiments.figures.make import Content
+from plastic.experiments.figures.make import Content, error_label, readout_error, top_error
 from plastic.experiments.figures.palette import color, line, mark
 from plastic.experiments.sweeps.p_star import exponent
 from plastic.experiments.sweeps.store import Row
@@ -28,22 +29,28 @@ from plastic.experiments.sweeps.store import Row
 def analyse(rows: Sequence[Row]) -> Content:
     """Per depth and arm: errors, P* and its interval, P* over that of bp; per arm, the factor of each further level."""
     ordered = sorted(rows, key=lambda row: int(row["settings"]["levels"]))
-    return _of_curves(curves_of(ordered, lambda s: f"L={s['levels']}"), rows[0]["settings"]["synonyms"])
+    curves, readouts = (curves_of(ordered, _depth, error) for error in (top_error, readout_error))
+    return _of_curves(curves, readouts, rows[0]["settings"]["synonyms"])
 
 
 def again(content: Content) -> Content:
     """The same from the points that were written."""
-    return _of_curves(curves_again(content["points"]), content["synonyms"])
+    curves, readouts = (curves_again(content.get(points, {})) for points in ("points", "points_of_readout"))
+    return _of_curves(curves, readouts, content["synonyms"])
 
 
-def _of_curves(curves: Curves, synonyms: int) -> Content:
+def _of_curves(curves: Curves, readouts: Curves, synonyms: int) -> Content:
     found = thresholds(curves)
     return {
         "synonyms": synonyms,
-        **found,
+        **beside_readouts(found, readouts),
         "p_star_theory": {task: CLASSES * synonyms ** _levels(task) for task in curves},
         "factor_per_level": _factors(found["p_star"]),
     }
+
+
+def _depth(settings: Row) -> str:
+    return f"L={settings['levels']}"
 
 
 def _levels(task: str) -> int:
@@ -87,7 +94,7 @@ def _errors(axis: Axes, content: Content, task: str) -> None:
     draw_errors(axis, content["points"][task])
     axis.axhline(THRESHOLD, color="#777777", lw=1, ls="--")
     axis.axvline(content["p_star_theory"][task], color="#777777", lw=1, ls=":")
-    axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 0.93))
+    axis.set(xscale="log", xlabel="training strings P", ylabel=error_label(content), ylim=(0, 0.93))
     sizes = sorted({int(p) for own in content["points"][task].values() for p in own})
     ticks = [p for p in sizes if p & (p - 1) == 0]
     axis.set_xticks(ticks, [str(p) for p in ticks], fontsize=8)
@@ -99,7 +106,9 @@ def _errors(axis: Axes, content: Content, task: str) -> None:
 
 
 def _arms(content: Content) -> list[str]:
-    return [arm for arm in dict.fromkeys(arm for own in content["p_star"].values() for arm in own) if arm != "none"]
+    return [
+        arm for arm in dict.fromkeys(arm for own in content["p_star"]["probe"].values() for arm in own) if arm != "none"
+    ]
 
 
 def _bars(axis: Axes, values: Content, intervals: Content, arm: str, name: str, number: int) -> None:

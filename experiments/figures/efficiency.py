@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plastic.errors import PlasticError
-from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.make import Content, error_label, readout_error, top_error
 from plastic.experiments.figures.palette import color, line, mark
 from plastic.experiments.sweeps.p_star import DEFINITION, PStar, exponent, p_star, p_star_ratio
 from plastic.experiments.sweeps.store import Row
@@ -29,31 +29,38 @@ def label(levels: int, synonyms: int) -> str:
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Points, P* with intervals, ratios to backpropagation, exponents."""
-    return _of_curves(curves_of(rows, lambda s: label(s.get("levels", 3), s.get("synonyms", STANDARD))))
+    return _of_curves(*(curves_of(rows, _task, error) for error in (top_error, readout_error)))
 
 
 def again(content: Content) -> Content:
     """The same from the points that were written."""
-    return _of_curves(curves_again(content["points"]))
+    return _of_curves(*(curves_again(content.get(points, {})) for points in ("points", "points_of_readout")))
 
 
-def _of_curves(curves: Curves) -> Content:
+def _of_curves(curves: Curves, readouts: Curves) -> Content:
     found = thresholds(curves)
     values = found["p_star"]
     return {
-        **found,
+        **beside_readouts(found, readouts),
         "p_star_theory": {task: CLASSES * m**levels for task in curves for levels, m in [_numbers(task)]},
         "scaling": _scaling(values),
     }
 
 
-def curves_of(rows: Sequence[Row], task: Callable[[Row], str], error: Callable[[Row], float] = top_error) -> Curves:
-    """Errors of the rows by task (of a row's settings), arm and P. All lists of a task go through the same grammars."""
+def _task(settings: Row) -> str:
+    return label(settings.get("levels", 3), settings.get("synonyms", STANDARD))
+
+
+def curves_of(rows: Sequence[Row], task: Callable[[Row], str], error: Callable[[Row], float | None]) -> Curves:
+    """Errors by task (of a row's settings), arm and P, of the rows that have one; all lists of a task go through the
+    same grammars."""
     found: dict[str, dict[str, dict[int, dict[int, float]]]] = {}
     for row in rows:
+        if (value := error(row)) is None:
+            continue
         s = row["settings"]
         sizes = found.setdefault(task(s), {}).setdefault(row["arm"], {})
-        sizes.setdefault(s["train_size"], {})[s["seed"]] = round(error(row), 6)
+        sizes.setdefault(s["train_size"], {})[s["seed"]] = round(value, 6)
     return {name: _aligned(arms) for name, arms in found.items()}
 
 
@@ -83,7 +90,8 @@ def thresholds(curves: Curves) -> Content:
         for task, arms in curves.items()
     }
     return {
-        "definition": f"threshold: a test error of the top layer's linear probe of {THRESHOLD}, a tenth of chance "
+        "definition": "threshold: a test error of the top layer's linear probe (probe) or of the network's own readout "
+        f"(readout; null also where none is trained or it was not measured) of {THRESHOLD}, a tenth of chance "
         f"error. {DEFINITION}. p_star_over_bp: the same of P* over that of bp, grammar by grammar (of 'bp, X' for an "
         "arm that is called 'NAME, X')",
         "p_star": _each(stars, lambda star: _rounded(star.value)),
@@ -98,6 +106,20 @@ def thresholds(curves: Curves) -> Content:
             for task, arms in curves.items()
         },
     }
+
+
+BESIDE = ("p_star", "p_star_interval", "p_star_over_bp", "p_star_over_bp_interval")
+
+
+def beside_readouts(found: Content, readouts: Curves) -> Content:
+    """What `thresholds` found of the probes, as it is and as `probe`, and as `readout` the same of the networks' own
+    readouts, None for an arm that has none."""
+    own = thresholds(readouts)
+    both = {}
+    for key in BESIDE:
+        readout = {task: {arm: own[key].get(task, {}).get(arm) for arm in arms} for task, arms in found[key].items()}
+        both[key] = {**found[key], "probe": found[key], "readout": readout}
+    return {**found, **both, "points_of_readout": own["points"]}
 
 
 def _base(arm: str) -> str:
@@ -187,7 +209,7 @@ def _curves(axis: Axes, content: Content, task: str) -> None:
     axis.annotate(
         "a tenth of chance error", (0.01, THRESHOLD), xycoords=("axes fraction", "data"), fontsize=8, va="bottom"
     )
-    axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 1.1))
+    axis.set(xscale="log", xlabel="training strings P", ylabel=error_label(content), ylim=(0, 1.1))
     sizes = sorted({int(p) for own in content["points"].get(task, {}).values() for p in own})
     axis.set_xticks(sizes, [str(p) for p in sizes], fontsize=8)
     axis.minorticks_off()

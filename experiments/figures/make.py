@@ -148,7 +148,29 @@ def _whole(sweep: Sweep, rows: Sequence[Row]) -> Content:
         "missing": missing,
         "failed": failed,
         **budget_content(sweep),
+        "probe": " and ".join(sorted({row["settings"]["probe"] for row in rows})),
         "settings": {"all": sweep.settings, "arms": {arm.name: arm.settings for arm in sweep.arms}},
         "training_seconds": round(sum(row["seconds"]["training"] for row in rows), 1),
         "seconds_in_all": round(sum(row["seconds"]["all"] for row in rows), 1),
     }
+
+
+def readout_error(row: Row) -> float | None:
+    """Test error of the network's own readout at the end; None where it has none, or it was not measured."""
+    accuracy = row["course"][-1].get("readout")
+    return None if accuracy is None else 1 - float(accuracy)
+
+
+def error_label(content: Content) -> str:
+    """What an axis of test errors shows, with the kind of the probe."""
+    return f"test error ({_probe(content)} probe of the top layer)"
+
+
+def accuracy_label(content: Content) -> str:
+    """What an axis of test accuracies shows, with the kind of the probe."""
+    return f"test accuracy ({_probe(content)} probe)"
+
+
+def _probe(content: Content) -> str:
+    """Its kind; what does not name it was measured when there was ridge alone."""
+    return str(content.get("probe", "ridge"))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from plastic.experiments.figures.make import Content
+from plastic.experiments.figures.make import Content, accuracy_label
 from plastic.experiments.figures.palette import OTHERS
 from plastic.experiments.studies.curves import by_task, curve
 from plastic.experiments.sweeps.store import Row
@@ -58,7 +58,7 @@ def draw(content: Content) -> Figure:
                 row[1 + layer].plot(steps, aligned[:, layer], dashed, marker="o", ms=3, color=tone)
             own = np.array(entry["invariance"][-1])
             row[4].plot([1, 2, 3], [own[min(k + 1, 2), k] for k in range(3)], dashed, marker="o", ms=4, color=tone)
-        row[0].set(title=f"{task}: class, top layer", ylabel="test accuracy", ylim=(0, 1.03))
+        row[0].set(title=f"{task}: class, top layer", ylabel=accuracy_label(content), ylim=(0, 1.03))
         row[0].set_xlabel("stimuli per stream")
         part.legend(fontsize=9, loc="outside lower center", ncols=len(arms))
         for layer in range(3):

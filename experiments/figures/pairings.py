@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.make import Content, accuracy_label, top_error
 from plastic.experiments.figures.palette import OTHERS
 from plastic.experiments.sweeps.store import Row
 from plastic.stimuli.grammar import RandomHierarchyModel
 
 GRAMMARS = 20  # over which the information is averaged
 SYMBOLS = 8
-ACCURACY = "test accuracy of the class, top layer"
 
 
 def analyse(rows: Sequence[Row]) -> Content:
@@ -45,9 +44,7 @@ def draw(content: Content) -> Figure:
         axes[0].plot(p, mean, _style(pairing), marker="o", color=_tone(pairing, number), label=pairing)
         for size, values in sizes.items():
             axes[0].plot([int(size)] * len(values), values, ".", color=_tone(pairing, number), ms=4)
-    axes[0].set(
-        xscale="log", xlabel="training strings P", ylabel="test accuracy of the class, top layer", ylim=(0, 1.03)
-    )
+    axes[0].set(xscale="log", xlabel="training strings P", ylabel=_label(content), ylim=(0, 1.03))
     axes[0].set_title("CLAPP, L = 3, m = 4: pairings (dots: seeds)", fontsize=10)
     ticks = sorted({int(size) for sizes in content["accuracy"]["m=4"].values() for size in sizes})
     axes[0].set_xticks(ticks, [str(p) for p in ticks])
@@ -58,7 +55,12 @@ def draw(content: Content) -> Figure:
     axes[1].set(xlabel="synonyms m", ylabel="mutual information (bits)")
     axes[1].set_title("what the two halves of a string share: 0 at m = v^(s−1)", fontsize=9)
     _against_m(axes[2], content["accuracy"])
+    axes[2].set_ylabel(_label(content))
     return figure
+
+
+def _label(content: Content) -> str:
+    return f"{accuracy_label(content)}: class, top layer"
 
 
 def _against_m(axis: Any, accuracy: Content) -> None:
@@ -80,7 +82,7 @@ def _against_m(axis: Any, accuracy: Content) -> None:
         ha="right",
         arrowprops={"arrowstyle": "-", "color": "#777777"},
     )
-    axis.set(xlabel="synonyms m", ylabel=ACCURACY, ylim=(0, 1.03))
+    axis.set(xlabel="synonyms m", ylim=(0, 1.03))
     axis.set_title("P = 4 n_c m^L", fontsize=10)
     _legend_below(axis)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from plastic.experiments.figures.make import Content
+from plastic.experiments.figures.make import Content, accuracy_label
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.sweeps.store import Row
 
@@ -67,7 +67,7 @@ def draw(content: Content) -> Figure:
         axes[1, 1].plot(mean[:, 0], mean[:, 1], marker=mark(arm), ms=4, color=color(arm, number), label=arm)
     axes[1, 1].set(xlabel="stimuli per stream", title="four times the training")
     for axis in axes.flat[:5]:
-        axis.set(ylabel="test accuracy of the class, top layer", ylim=(0, 1.03))
+        axis.set(ylabel=f"{accuracy_label(content)}: class, top layer", ylim=(0, 1.03))
         axis.legend(fontsize=8)
     axes[1, 2].axis("off")
     figure.suptitle("RHM, v = n_c = 8, m = 4, L = 3, P = 2048 (mean over seeds, dots: seeds)")

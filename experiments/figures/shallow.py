@@ -14,13 +14,14 @@ from plastic.experiments.figures.efficiency import (
     SYMBOLS,
     THRESHOLD,
     Curves,
+    beside_readouts,
     curves_again,
     curves_of,
     draw_errors,
     grammars,
     thresholds,
 )
-from plastic.experiments.figures.make import Content
+from plastic.experiments.figures.make import Content, error_label, readout_error, top_error
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.sweeps.store import Row
 
@@ -30,19 +31,23 @@ BEHIND = 2.5  # times P*(BP): where direct feedback was expected
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Per width and arm: errors, P* and its interval; per width, what 2.5 P*(BP) would be."""
-    return _of_curves(curves_of(rows, lambda s: str(s["width"])))
+    return _of_curves(*(curves_of(rows, _width, error) for error in (top_error, readout_error)))
 
 
 def again(content: Content) -> Content:
     """The same from the points that were written."""
-    return _of_curves(curves_again(content["points"]))
+    return _of_curves(*(curves_again(content.get(points, {})) for points in ("points", "points_of_readout")))
 
 
-def _of_curves(curves: Curves) -> Content:
+def _of_curves(curves: Curves, readouts: Curves) -> Content:
     found = thresholds(curves)
     of_bp = {width: arms.get("bp") for width, arms in found["p_star"].items()}
     behind = {width: None if star is None else round(BEHIND * star, 1) for width, star in of_bp.items()}
-    return {"all_strings": ALL_STRINGS, **found, "p_star_of_bp_times_2.5": behind}
+    return {"all_strings": ALL_STRINGS, **beside_readouts(found, readouts), "p_star_of_bp_times_2.5": behind}
+
+
+def _width(settings: Row) -> str:
+    return str(settings["width"])
 
 
 def draw(content: Content) -> Figure:
@@ -62,14 +67,15 @@ def _errors(axis: Axes, content: Content, width: str) -> None:
     axis.axhline(THRESHOLD, color="#777777", lw=1, ls="--")
     axis.set_title(f"width {width} (bands: standard deviation, {grammars(content, [width])})", fontsize=9)
     axis.set(xlabel="training strings P", ylim=(0, 0.93), xlim=(90, 400))
-    axis.set_ylabel("test error (probe of the top layer)")
+    axis.set_ylabel(error_label(content))
     axis.legend(fontsize=8)
 
 
 def _stars(axis: Axes, content: Content) -> None:
-    arms = dict.fromkeys(arm for own in content["p_star"].values() for arm in own)
+    stars = content["p_star"]["probe"]
+    arms = dict.fromkeys(arm for own in stars.values() for arm in own)
     for number, arm in enumerate(arms):
-        reached = {int(w): own[arm] for w, own in content["p_star"].items() if own.get(arm) is not None}
+        reached = {int(w): own[arm] for w, own in stars.items() if own.get(arm) is not None}
         if reached:
             axis.plot(list(reached), list(reached.values()), "-", color=color(arm, number), marker=mark(arm), label=arm)
     behind = {int(w): star for w, star in content["p_star_of_bp_times_2.5"].items() if star is not None}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from plastic.backends import batched, first
 from plastic.experiments.figures.efficiency import THRESHOLD, Curves, curves_again, curves_of
-from plastic.experiments.figures.make import Content
+from plastic.experiments.figures.make import Content, error_label, readout_error, top_error
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.sweeps.p_star import DEFINITION, p_star
 from plastic.experiments.sweeps.store import Row
@@ -21,28 +21,39 @@ THEORY = 8 * 4**2
 def analyse(rows: Sequence[Row]) -> Content:
     """Error of every seed by backend, rule and P; P* of those with several sizes."""
     by_rule = [{**row, "arm": row["settings"]["rule"]} for row in rows]
-    return _of_curves(curves_of(by_rule, lambda s: str(s["backend"])))
+    return _of_curves(*(curves_of(by_rule, lambda s: str(s["backend"]), e) for e in (top_error, readout_error)))
 
 
 def again(content: Content) -> Content:
     """The same from the errors that were written."""
-    return _of_curves(curves_again(content["errors"]))
+    return _of_curves(*(curves_again(content.get(errors, {})) for errors in ("errors", "errors_of_readout")))
 
 
-def _of_curves(found: Curves) -> Content:
-    curves = {rule: sizes for rule, sizes in found.get(first(batched), {}).items() if len(sizes) > 1}
-    stars = {rule: p_star(sizes, THRESHOLD) for rule, sizes in curves.items()}
+def _of_curves(found: Curves, own: Curves) -> Content:
+    stars, of_readouts = (
+        {rule: p_star(sizes, THRESHOLD) for rule, sizes in each.get(first(batched), {}).items() if len(sizes) > 1}
+        for each in (found, own)
+    )
+    values, readouts = (
+        {rule: star.value and round(star.value, 1) for rule, star in each.items()} for each in (stars, of_readouts)
+    )
     return {
-        "definition": f"threshold: a test error of the top layer's linear probe of {THRESHOLD}. {DEFINITION}",
-        "p_star": {rule: star.value and round(star.value, 1) for rule, star in stars.items()},
+        "definition": "threshold: a test error of the top layer's linear probe (probe) or of the network's own readout "
+        f"(readout) of {THRESHOLD}. {DEFINITION}",
+        "p_star": {**values, "probe": values, "readout": {rule: readouts.get(rule) for rule in values}},
         "p_star_interval": {
             rule: [bound and round(bound, 1) for bound in (star.low, star.high)] for rule, star in stars.items()
         },
         "p_star_grammars": {rule: {"n": star.grammars, "beyond": star.beyond} for rule, star in stars.items()},
-        "errors": {
-            backend: {rule: {str(p): sizes[p] for p in sorted(sizes)} for rule, sizes in rules.items()}
-            for backend, rules in found.items()
-        },
+        "errors": _written(found),
+        "errors_of_readout": _written(own),
+    }
+
+
+def _written(curves: Curves) -> Content:
+    return {
+        backend: {rule: {str(p): sizes[p] for p in sorted(sizes)} for rule, sizes in rules.items()}
+        for backend, rules in curves.items()
     }
 
 
@@ -65,7 +76,7 @@ def draw(content: Content) -> Figure:
     axis.axhline(THRESHOLD, color="#777777", ls="--", lw=1)
     axis.axvline(THEORY, color="#777777", ls=":", lw=1)
     axis.annotate(" n_c m^L", (THEORY, 0.9), fontsize=8)
-    axis.set(xscale="log", xlabel="training strings P", ylabel="test error (probe of the top layer)", ylim=(0, 0.95))
+    axis.set(xscale="log", xlabel="training strings P", ylabel=error_label(content), ylim=(0, 0.95))
     axis.set_title("Spiking networks, RHM v = n_c = 8, m = 4, L = 2 (dots: seeds)", fontsize=10)
     ticks = sorted({int(p) for rules in content["errors"].values() for sizes in rules.values() for p in sizes})
     axis.set_xticks(ticks, [str(p) for p in ticks])

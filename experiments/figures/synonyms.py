@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from plastic.experiments.figures.efficiency import CLASSES, STANDARD
-from plastic.experiments.figures.make import Content
+from plastic.experiments.figures.make import Content, accuracy_label
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.sweeps.store import Row
 
@@ -70,7 +70,7 @@ def draw(content: Content) -> Figure:
         axes[1, k].set_title(f"layer {k + 1}: probe of the {_name(read[k])}", fontsize=10)
         axes[0, k].set(ylabel="S (0: invariant, 1: as sensitive as to anything)")
         axes[0, k].set_ylim(bottom=0)
-        axes[1, k].set(ylabel="test accuracy", ylim=(0, 1.03))
+        axes[1, k].set(ylabel=accuracy_label(content), ylim=(0, 1.03))
         for axis in axes[:, k]:
             axis.set(xscale="log", xlabel="training strings P")
             axis.set_xticks(ticks, [str(p) for p in ticks], fontsize=8)

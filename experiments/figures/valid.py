@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from plastic.experiments.figures.make import Content
+from plastic.experiments.figures.make import Content, accuracy_label
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.studies.curves import curve
 from plastic.experiments.sweeps.store import Row
@@ -51,7 +51,7 @@ def draw(content: Content) -> Figure:
                 )
     for layer, axis in enumerate(axes):
         axis.set(title=f"layer {layer + 1}: class", xlabel="stimuli per stream", ylim=(0, 1.03))
-    axes[0].set_ylabel("test accuracy of a linear probe")
+    axes[0].set_ylabel(accuracy_label(content))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(arms), fontsize=9)
     figure.suptitle("RHM, v = n_c = m = 8, s = 2, L = 3, P = 32 768: every string is valid")
     return figure

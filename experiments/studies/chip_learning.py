@@ -119,7 +119,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
             axes.axhline(mean, color=grey, linestyle=line, label=label)
         axes.set_ylim(0, 1)
     seeds = len(result["snntorch"])
-    left.set(xlabel="stimuli seen by the chip (thousands)", ylabel="test accuracy, linear probe of the top layer",
+    kind = result.get("probe", "ridge")  # which was the only one
+    left.set(xlabel="stimuli seen by the chip (thousands)", ylabel=f"test accuracy, {kind} probe of the top layer",
              title=f"CLAPP learned in integers, one chip ({seeds} seed{'s' * (seeds > 1)})")  # fmt: skip
     right.set(
         xlabel="bits of a weight (and its sign)", xticks=sorted(BITS), title="at the end (dots and crosses: seeds)"
@@ -131,8 +132,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
 def put_together(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """The runs of both, where both have the same one, that of now."""
-    if before["stimuli"] != now["stimuli"] or before["rule"] != now["rule"]:
-        raise SystemExit("--add: the file holds runs of another rule or length; give another --out.")
+    if any(before.get(name) != now[name] for name in ("stimuli", "rule", "probe")):
+        raise SystemExit("--add: the file holds runs of another rule, length or probe; give another --out.")
     found = dict(now)
     for key, names in (("chips", ("bits", "rounding", "seed")), ("snntorch", ("seed",)), ("ranges", ("seed",))):
         runs = {tuple(run[name] for name in names): run for part in (before, now) for run in part[key]}
@@ -175,7 +176,7 @@ def main() -> None:
     torch.set_num_threads(1)
     before = json.loads(given.out.read_text()) if given.add else None
     for seed in given.seeds:
-        result = {"rule": given.rule, "stimuli": given.stimuli, **run_seed(given, seed)}
+        result = {"rule": given.rule, "stimuli": given.stimuli, "probe": Training().probe, **run_seed(given, seed)}
         result = put_together(before, result) if before else result
         before = result
     seeds = sorted({run["seed"] for run in result["snntorch"]})

@@ -74,7 +74,9 @@ def draw(path: Path, results: dict[str, Any], arguments: Arguments) -> None:
         axis.plot(np.tile(layers, (len(probes), 1)), probes, "o", ms=4, color=color)
     axis.axhline(1 / 8, color=GREY, ls=":", lw=1)
     axis.annotate("chance", (1, 1 / 8), fontsize=8, color=GREY, va="bottom")
-    axis.set(xlabel="layer", ylabel="linear probe of the class, test accuracy", ylim=(0, 1.03), xticks=[1, 2, 3])
+    axis.set(
+        xlabel="layer", ylabel=f"{Settings.probe} probe of the class, test accuracy", ylim=(0, 1.03), xticks=[1, 2, 3]
+    )
     axis.set_title(f"RHM v = n_c = 8, m = 4, L = 3, P = {arguments.train_size}, width {arguments.width}", fontsize=10)
     axis.legend()
     write_figure(path, figure, dpi=120)
@@ -92,7 +94,9 @@ def main() -> None:
     command = command_of("python -m plastic.experiments.studies.foundation", arguments)
     name = "foundation" + ("" if arguments.width == 128 else f"-width-{arguments.width}")
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in vars(arguments).items()}
-    write_result(arguments.out / f"{name}.json", command, {"settings": settings, "results": results})
+    write_result(
+        arguments.out / f"{name}.json", command, {"probe": Settings.probe, "settings": settings, "results": results}
+    )
     draw(arguments.out / f"{name}.png", results, arguments)
 
 

@@ -86,7 +86,7 @@ def draw(path: Path, found: dict[str, Any]) -> None:
             axis.axhline(accuracy[0, layer], ls="--", lw=0.8, color=color)
         axis.set(title=f"pairing {pairing}", xlabel="stimuli per stream")
         axis.grid(axis="y", color=GREY, alpha=0.2)
-    axes[0].set_ylabel("linear probe, test accuracy\n(dashed: untrained)")
+    axes[0].set_ylabel(f"{Training().probe} probe, test accuracy\n(dashed: untrained)")
     figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, ncols=3 * len(found), loc="outside lower center")
     write_figure(path, figure, dpi=110)
 
@@ -96,7 +96,7 @@ def main(words: list[str] | None = None, steps: dict[str, int] = STEPS) -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     path = arguments.out / "image-training.json"
-    settings = {"rule": arguments.rule, "width": arguments.width, "probes": arguments.probes}
+    settings = {"rule": arguments.rule, "width": arguments.width, "probes": arguments.probes, "probe": Training().probe}
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() and not arguments.again else {}
     found = known["pairings"] if settings.items() <= known.items() else {}
     for pairing in arguments.pairings:

@@ -112,8 +112,9 @@ def measure(rule: str, steps: dict[str, int]) -> Iterator[dict[str, float]]:
 
 def table(rows: dict[str, dict[str, Any]], errors: dict[str, Errors]) -> str:
     """Markdown, one row per rule."""
+    kind = Settings.probe
     lines = [
-        "| rule | autograd error | hand check | RHM probe | digits probe | updates/s |",
+        f"| rule | autograd error | hand check | RHM {kind} probe | digits {kind} probe | updates/s |",
         "|---|--:|--:|--:|--:|--:|",
     ]
     for rule, row in rows.items():
@@ -151,9 +152,10 @@ def replace_table(page: Path, content: str) -> None:
 def complete(known: dict[str, Any], arguments: Arguments) -> Iterator[dict[str, Any]]:
     """What is known with the cells that were missing, after each that was measured."""
     steps, again = {"rhm": arguments.rhm_steps, "digits": arguments.digits_steps}, arguments.again
-    rules = known.get("rules", {}) if known.get("steps") == steps else {}  # other steps are another table
+    how = {"steps": steps, "probe": Settings.probe}
+    rules = known.get("rules", {}) if how.items() <= known.items() else {}  # other steps or probes are another table
     errors = {tests: found for tests, found in known.get("errors", {}).items() if tests in arguments.tests}
-    now = {"steps": steps, "rules": rules, "errors": errors}
+    now = {**how, "rules": rules, "errors": errors}
     for tests in arguments.tests:
         if again or tests not in errors:
             errors[tests] = measured_errors(tests)

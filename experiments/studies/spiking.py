@@ -141,7 +141,9 @@ def draw(path: Path, name: str, results: dict[str, list[dict[str, Any]]]) -> Non
         axis.plot(stimuli, curves.mean(0), "o-", ms=3, lw=2, color=color, label=f"{rule}, mean of {len(runs)} seeds")
     axis.axhline(1 / 8, color=GREY, ls=":", lw=1)
     axis.annotate("chance", (0, 1 / 8), fontsize=8, color=GREY, va="bottom")
-    axis.set(xlabel="stimuli per stream", ylabel="linear probe of the class, top layer, test", ylim=(0, 1.03))
+    axis.set(
+        xlabel="stimuli per stream", ylabel=f"{Training().probe} probe of the class, top layer, test", ylim=(0, 1.03)
+    )
     axis.set_title(TITLES[name], fontsize=10)
     axis.legend(loc="lower right")
     write_figure(path, figure, dpi=120)
@@ -197,7 +199,7 @@ def main() -> None:
     print(means)
     command = command_of("python -m plastic.experiments.studies.spiking", arguments, without=("out", "jobs"))
     path = arguments.out / f"spiking-{arguments.name}.json"
-    write_result(path, command, content | {"top_layer_mean": means, "results": results})
+    write_result(path, command, content | {"probe": Training().probe, "top_layer_mean": means, "results": results})
     draw(path.with_suffix(".png"), arguments.name, results)
 
 

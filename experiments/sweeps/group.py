@@ -62,6 +62,7 @@ def run_group(group: Group) -> list[Row]:
         outcome: Row = {"failed": failed[index]} if index in failed else {"course": curves[index]}
         settings = {"rule": member.config.rule, "backend": member.config.backend, **changed_settings(member.config)}
         settings["seed"] = member.config.seed
+        settings["probe"] = member.config.training.probe
         seconds = {"all": each, "training": round(training_seconds / len(group), 3)}
         outcome["distinct_shown_at_most"] = ensemble.tasks[index].shown_at_most(presentations)
         rows.append({"key": member.key, "arm": member.arm, "settings": settings, **outcome, "seconds": seconds})

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import Ridge
-from sklearn.preprocessing import StandardScaler
 
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
@@ -21,6 +19,7 @@ from plastic.models.learning.learner import Learner
 from plastic.models.network.outer import Update
 from plastic.models.network.parameters import Parameters, needs_readout
 from plastic.models.training.ensemble import Ensemble
+from plastic.probes import fit, threads
 from plastic.rules import BP, Rule
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.random import generator
@@ -34,9 +33,16 @@ EXCHANGED = 1000  # test strings whose synonyms are exchanged
 
 
 def probe(ensemble: Ensemble, index: int, config: Config) -> list[dict[str, float]]:
-    """Linear-probe test accuracy per layer: latent level → accuracy."""
+    """Linear-probe test accuracy per layer: latent level → accuracy; the config's `probe` says by which kind."""
     del config
     return [{k: round(v, 6) for k, v in layer.items()} for layer in ensemble.probe(index)]
+
+
+def readout(ensemble: Ensemble, index: int, config: Config) -> float | None:
+    """Test accuracy of the network's own readout; None for rules that train none."""
+    del config
+    found = ensemble.readout(index)
+    return None if found is None else round(found, 6)
 
 
 def grammar_of(config: Config) -> RandomHierarchyModel:
@@ -123,7 +129,9 @@ def weight_noise(ensemble: Ensemble, index: int, config: Config) -> dict[str, fl
     probe was fitted before the noise and does not know of it.
     """
     task, found = ensemble.tasks[index], {}
-    readout = Readout(ensemble.features(index, task.train, "probe-train")[-1], task.train.labels)
+    labels = {"class": task.train.labels[:, None]}
+    with threads(torch.get_num_threads()):
+        fitted = fit(ensemble.features(index, task.train, "probe-train")[-1], labels, ensemble.settings.probe)
     weights = {k: v for k, v in ensemble.parameters.items() if k.endswith(".weight")}
     for share in NOISE:
         random, kept = generator(config.seed, "weight-noise"), {k: v[index].clone() for k, v in weights.items()}
@@ -131,28 +139,17 @@ def weight_noise(ensemble: Ensemble, index: int, config: Config) -> dict[str, fl
             own = weights[name][index]
             noise = torch.as_tensor(random.standard_normal(own.shape)).to(own)
             own += share * own.square().mean().sqrt() * noise
-        answers = readout(ensemble.features(index, task.test, "probe-test")[-1])
+        answers = fitted(ensemble.features(index, task.test, "probe-test")[-1])["class"][:, 0]
         found[str(share)] = round(float(np.mean(answers == task.test.labels)), 6)
         for name, value in kept.items():
             weights[name][index] = value
     return found
 
 
-class Readout:
-    """The linear probe of plastic.probes as a function of activity."""
-
-    def __init__(self, train: NDArray[Any], labels: NDArray[Any]) -> None:
-        self.scaler = StandardScaler().fit(train)
-        ridge = Ridge(alpha=0.01 * len(train), solver="cholesky")
-        self.ridge = ridge.fit(self.scaler.transform(train), np.eye(int(labels.max()) + 1)[labels])
-
-    def __call__(self, activity: NDArray[Any]) -> NDArray[Any]:
-        answers: NDArray[Any] = self.ridge.predict(self.scaler.transform(activity)).argmax(1)
-        return answers
-
-
+MEASURED = ("probe", "readout")  # where a sweep does not say
 MEASURES: dict[str, Measure] = {
     "probe": probe,
+    "readout": readout,
     "invariance": invariance,
     "alignment": alignment,
     "weight_noise": weight_noise,

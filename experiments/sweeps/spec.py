@@ -25,7 +25,7 @@ from plastic.config.file import from_table
 from plastic.config.flat import flattened, nested
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
-from plastic.experiments.sweeps.measures import MEASURES
+from plastic.experiments.sweeps.measures import MEASURED, MEASURES
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.strings import checked_test_size
 
@@ -85,8 +85,9 @@ class Member:
 
     @property
     def key(self) -> str:
-        """The same for the same arm, settings and measures; what the file leaves to the defaults does not enter."""
-        content = [self.arm, dict(self.said), self.measures]
+        """The same for the same arm, settings, measures and kind of probe; what else the file leaves to the defaults
+        does not enter."""
+        content = [self.arm, dict(self.said), self.measures, self.config.training.probe]
         if self.config.stimuli.pairing.startswith("latent:"):
             content.append("one law for fixation and saccade")  # results of the law before are not taken for these
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -110,7 +111,7 @@ class Sweep:
     arms: tuple[Arm, ...]
     grids: tuple[Grid, ...]
     settings: dict[str, Any]
-    measures: tuple[str, ...] = ("probe",)
+    measures: tuple[str, ...] = MEASURED
     group: int = 10
 
     def members(self) -> list[Member]:
@@ -200,7 +201,7 @@ def _sweep(table: dict[str, Any], where: str) -> Sweep:
     names = [arm.name for arm in arms]
     if len(set(names)) < len(names):
         raise PlasticError(f"two arms in {where} have the same name; names must differ: {', '.join(names)}.")
-    measures = tuple(table.get("measures", ["probe"]))
+    measures = tuple(table.get("measures", MEASURED))
     if unknown := [name for name in measures if name not in MEASURES]:
         raise PlasticError(f"unknown measure {unknown[0]!r} in {where}; choose from: {', '.join(MEASURES)}.")
     if (group := table.get("pack", 10)) < 1:

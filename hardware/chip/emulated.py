@@ -104,8 +104,9 @@ class EmulatedChip:
         copy_known(self.parameters, held)
 
     def features(self, member: int, inputs: Tensor) -> list[Tensor]:
-        """On the chip as it is now, without learning."""
+        """On the chip as it is now, without learning; the parameters are read back with it."""
         del member
+        self.read_back()
         spikes = inputs[0].numpy().transpose(1, 0, 2)
         return [torch.from_numpy(layer.mean(1, dtype=np.float64))[None] for layer in self.emulator.features(spikes)]
 

@@ -56,7 +56,8 @@ class Simulator(Protocol):
         ...
 
     def features(self, member: int, inputs: Tensor) -> list[Tensor]:
-        """What a probe sees of every layer of one member, without learning: (1, batch, n) each.
+        """What a probe sees of every layer of one member, without learning: (1, batch, n) each; of the top layer all
+        units, which a readout reads.
 
         inputs: (1, batch, n), or spikes (1, time, batch, n).
         """

@@ -78,6 +78,7 @@ def make_settings(config: Config) -> Settings:
         recompute_context=training.context == "recomputed",
         statistics=training.statistics,
         statistics_time_constant=training.statistics_time_constant,
+        probe=training.probe,
         device=choose_device(config.device if "cuda" in can.devices else "cpu"),
         dtype=torch.float64 if config.dtype == "float64" else torch.float32,
         share=share_of_this_process(),

@@ -6,18 +6,17 @@ from typing import Any
 
 from plastic.backends import batched, first
 from plastic.config.settings import Config
-from plastic.models.runs.log import probe_row
+from plastic.models.runs.log import Measured
 from plastic.models.training.ensemble import Ensemble
 from plastic.pictures.run import draw_run
 from plastic.runs.folder import RunFolder
 from plastic.traces.opened import open_run
 
-Probes = list[dict[str, float]]  # by layer: latent level → accuracy
 WEIGHTS, STATE = "weights.safetensors", "state.safetensors"
 
 
 def write_end(
-    ensemble: Ensemble, config: Config, folder: RunFolder, untrained: Probes, trained: Probes, seconds: float
+    ensemble: Ensemble, config: Config, folder: RunFolder, untrained: Measured, trained: Measured, seconds: float
 ) -> dict[str, Any]:
     """Weights, state, picture, and last the result, which is returned: a folder with a result is whole."""
     task = ensemble.tasks[0]
@@ -25,14 +24,16 @@ def write_end(
         "rule": ensemble.settings.rule.name,
         "backend": config.backend,
         "seed": config.seed,
-        **probe_row(trained),
-        "untrained_accuracy": [p["class"] for p in untrained],
+        "probe": ensemble.settings.probe,
+        "probe_accuracy": trained.classes,
+        "untrained_accuracy": untrained.classes,
+        "readout_accuracy": trained.readout,
         "chance": task.chance,
         "train_size": len(task.train),
         "distinct_shown_at_most": task.shown_at_most((config.training.steps or 0) * ensemble.settings.batch),
         "wall_seconds": round(seconds, 2),
         "run": str(folder.path),
-        "latents": {"trained": trained, "untrained": untrained},
+        "latents": {"trained": trained.probes, "untrained": untrained.probes},
         **computed_by(ensemble),
     }
     folder.write_arrays(WEIGHTS, {k: v[0].cpu().numpy() for k, v in ensemble.parameters.items()})

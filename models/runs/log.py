@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from plastic.errors import PlasticError
@@ -20,9 +21,28 @@ Report = Callable[[dict[str, Any]], None]
 DISPLAYS = 100  # metrics rows per run
 
 
-def probe_row(probes: list[dict[str, float]]) -> dict[str, Any]:
-    """The part of a row of metrics, or of a result, that is of linear probes."""
-    return {"probe_accuracy": [p["class"] for p in probes]}
+@dataclass(frozen=True)
+class Measured:
+    """Test accuracies of a network, in one moment."""
+
+    probes: list[dict[str, float]]  # of linear probes, by layer: latent level → accuracy
+    readout: float | None  # of its own readout; None where it has none
+
+    @classmethod
+    def of(cls, ensemble: Ensemble, levels: Collection[str] | None = None) -> Measured:
+        """Of the first member; levels: that probes read, where not all."""
+        return cls(ensemble.probe(levels=levels), ensemble.readout())
+
+    @property
+    def classes(self) -> list[float]:
+        """Accuracy of the class, by layer."""
+        return [layer["class"] for layer in self.probes]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The part of a row of metrics that is of it."""
+        readout = {} if self.readout is None else {"readout_accuracy": self.readout}
+        return {"probe_accuracy": self.classes, **readout}
 
 
 @runtime_checkable
@@ -67,7 +87,7 @@ class RunLog:
         if step % self.every == 0 or step in self.probed or step == self.steps:
             check_finite(self.ensemble, row, step)
         if step in self.probed:
-            row |= probe_row(self.ensemble.probe())
+            row |= Measured.of(self.ensemble, {"class"}).row
         if len(row) > 1:
             self.notes.append_metrics(row)
             self.report(row | {"steps": self.steps})

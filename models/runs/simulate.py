@@ -11,8 +11,8 @@ import torch
 from plastic.config.defaults import resolve
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
-from plastic.models.runs.end import Probes, write_end
-from plastic.models.runs.log import Report, RunLog, probe_row
+from plastic.models.runs.end import write_end
+from plastic.models.runs.log import Measured, Report, RunLog
 from plastic.models.runs.recorder import folder_recorder
 from plastic.models.runs.simulation import Simulation
 from plastic.models.training.ensemble import Ensemble
@@ -26,8 +26,9 @@ def simulate(
     """Run a config and write its folder; with `resume`, go on with the killed run of that folder.
 
     `report` gets a dict per display step: step, steps, and the metrics of metrics.jsonl.
-    Returns rule, backend, seed, probe_accuracy and untrained_accuracy (a list, one per layer),
-    chance, wall_seconds, run (the folder), and the probes of all latents.
+    Returns rule, backend, seed, probe (its kind), probe_accuracy and untrained_accuracy (a list, one per layer),
+    readout_accuracy (None where the rule trains no readout), chance, wall_seconds, run (the folder), and the probes of
+    all latents.
     Where torchrun started several processes, they share the streams (plastic.models.learning.processes); the
     first one writes, reports and returns, the others return an empty dict. Metrics of a stimulus are
     those of the first process' streams.
@@ -43,12 +44,12 @@ def simulate(
     if share.rank > 0:
         ensemble.train(config.training.steps or 0)
         return {}
-    untrained = ensemble.probe()
+    untrained = Measured.of(ensemble)
     if resume is not None:
         folder = _taken_up(ensemble, Path(resume))
     else:
         folder = RunFolder.create(Path(out) if out else free_folder(config), config)
-        folder.append_metrics({"step": 0, **probe_row(untrained)})
+        folder.append_metrics({"step": 0, **untrained.row})
     started = time.perf_counter()
     trained = _train(ensemble, config, folder, recorder(folder.path, ensemble.learned), report or (lambda row: None))
     seconds = time.perf_counter() - started
@@ -69,20 +70,22 @@ def _taken_up(ensemble: Ensemble, path: Path) -> RunFolder:
     return folder
 
 
-def _train(ensemble: Ensemble, config: Config, folder: RunFolder, recorder: Recorder | None, report: Report) -> Probes:
-    """Train to the end; returns the probes there. A new folder in which nothing was learned does not stay."""
+def _train(
+    ensemble: Ensemble, config: Config, folder: RunFolder, recorder: Recorder | None, report: Report
+) -> Measured:
+    """Train to the end; returns the accuracies there. A new folder in which nothing was learned does not stay."""
     steps, probes, before = config.training.steps or 0, config.training.probes, ensemble.learned
     probed = {round(steps * k / (probes + 1)) for k in range(1, probes + 1)}
     log = RunLog(ensemble, steps, folder, recorder, report, probed)
     try:
         ensemble.train(steps - before, log)
         report({"step": steps, "steps": steps})
-        trained = ensemble.probe()
+        trained = Measured.of(ensemble)
     except Exception as error:
         if not log.learned and not before:
             folder.discard()
         elif isinstance(error, PlasticError):
             raise PlasticError(f"{str(error)[:-1]}; the run folder {str(folder.path)!r} has what was before.") from None
         raise
-    folder.append_metrics({"step": steps, **probe_row(trained)})
+    folder.append_metrics({"step": steps, **trained.row})
     return trained

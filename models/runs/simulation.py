@@ -20,8 +20,8 @@ from plastic.errors import PlasticError
 from plastic.models.learning.learner import Observation
 from plastic.models.network.layer import Network
 from plastic.models.runs.build import make_ensemble, make_settings
-from plastic.models.runs.end import STATE, Probes, write_end
-from plastic.models.runs.log import RunLog, probe_row
+from plastic.models.runs.end import STATE, write_end
+from plastic.models.runs.log import Measured, RunLog
 from plastic.models.runs.recorder import memory_recorder
 from plastic.models.runs.values import config_of
 from plastic.models.runs.views import LayerStep, Weights
@@ -158,9 +158,15 @@ class Simulation:
         return self._memory[0].dataset(self.learned)
 
     def probe(self) -> Any:
-        """Test accuracy of linear probes: for each layer a dict, latent level → accuracy (`class` among them); of
-        several networks a list of such lists."""
+        """Test accuracy of linear probes of the kind that the setting `probe` names: for each layer a dict, latent
+        level → accuracy (`class` among them); of several networks a list of such lists."""
         found = [self.ensemble.probe(member) for member in range(len(self.configs))]
+        return found[0] if self._alone else found
+
+    def readout(self) -> Any:
+        """Test accuracy of the network's own readout, for rules that train one by their error, else None; of several
+        networks a list."""
+        found = [self.ensemble.readout(member) for member in range(len(self.configs))]
         return found[0] if self._alone else found
 
     def save(self, path: str | Path) -> Path:
@@ -180,10 +186,9 @@ class Simulation:
             )
         training = dataclasses.replace(self.config.training, steps=self.learned)
         config = dataclasses.replace(self.config, training=training)
-        untrained: Probes = make_ensemble(self.configs[0]).probe()
-        trained: Probes = self.probe()
+        untrained, trained = Measured.of(make_ensemble(self.configs[0])), Measured.of(self.ensemble)
         folder = RunFolder.create(Path(path), config)
-        for row in ({"step": 0, **probe_row(untrained)}, *self.metrics, {"step": self.learned, **probe_row(trained)}):
+        for row in ({"step": 0, **untrained.row}, *self.metrics, {"step": self.learned, **trained.row}):
             folder.append_metrics(row)
         for writer in self._memory:
             writer.write(folder.path, self.learned)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,13 @@ from plastic.errors import PlasticError
 from plastic.models.backends import Members
 from plastic.models.learning.learner import Learner, Watch
 from plastic.models.learning.observer import Look, Observer
-from plastic.models.network.parameters import Parameters
+from plastic.models.network.parameters import Parameters, needs_readout
 from plastic.models.neuron.constants import Traces
 from plastic.models.presentation import Presentation
 from plastic.models.settings import Settings, build_network
 from plastic.models.training.initial_weights import initial_weights
 from plastic.models.training.refusals import check_settings, refuse_too_large
-from plastic.probes import probe
+from plastic.probes import probe, threads
 from plastic.stimuli.stream import Stimulus, Stream
 from plastic.stimuli.task import Examples, Inputs, Task
 
@@ -109,21 +109,47 @@ class Ensemble:
 
     @torch.inference_mode()
     def features(self, member: int, examples: Examples, purpose: str) -> list[NDArray[Any]]:
-        """Activity of all units of every layer for one member: (examples, units) each."""
+        """What a probe sees of every layer for one member (all units; of an image, a grid of means): (examples, n)
+        each."""
+        top = self.network.layers[-1]
         collected: list[list[NDArray[Any]]] = [[] for _ in self.network.layers]
+        for values in self._responses(member, examples, purpose):
+            whole = values[-1].view(*values[-1].shape[:2], top.positions, top.neurons)
+            for layer, seen in enumerate([*values[:-1], top.features(whole)]):
+                collected[layer].append(seen[0].double().cpu().numpy())
+        return [np.concatenate(values) for values in collected]
+
+    def _responses(self, member: int, examples: Examples, purpose: str) -> Iterator[list[Tensor]]:
         for start in range(0, len(examples), PROBE_BATCH):
             inputs = examples.inputs[start : start + PROBE_BATCH]
             encoded = self.presentation.examples(member, inputs, purpose, start)
-            for layer, values in enumerate(self.simulator.features(member, encoded)):
-                collected[layer].append(values[0].double().cpu().numpy())
-        return [np.concatenate(values) for values in collected]
+            yield self.simulator.features(member, encoded)
 
-    def probe(self, member: int = 0) -> list[dict[str, float]]:
-        """Linear-probe test accuracy per layer: latent level → accuracy."""
+    def probe(self, member: int = 0, levels: Collection[str] | None = None) -> list[dict[str, float]]:
+        """Linear-probe test accuracy per layer: latent level → accuracy; of all levels, or of those named."""
         task = self.tasks[member]
+        asked, answers = (
+            {k: v for k, v in examples.latents.items() if levels is None or k in levels}
+            for examples in (task.train, task.test)
+        )
         train = self.features(member, task.train, "probe-train")
         test = self.features(member, task.test, "probe-test")
-        return [probe(a, b, task.train.latents, task.test.latents) for a, b in zip(train, test, strict=True)]
+        with threads(torch.get_num_threads()):
+            return [probe(a, b, asked, answers, self.settings.probe) for a, b in zip(train, test, strict=True)]
+
+    @torch.inference_mode()
+    def readout(self, member: int = 0) -> float | None:
+        """Test accuracy of the network's own readout, whose answer is the largest of W_out z, z the activity of the top
+        layer (where the readout leaks, without its leak); None for rules that train none."""
+        if not needs_readout(self.settings.rule):
+            return None
+        test, right = self.tasks[member].test, 0
+        weight = self.parameters["readout.weight"][member]
+        labels = iter(np.array_split(test.labels, range(PROBE_BATCH, len(test), PROBE_BATCH)))
+        for values in self._responses(member, test, "probe-test"):
+            answers = (values[-1][0].to(weight) @ weight.mT).argmax(1)
+            right += int((answers.cpu().numpy() == next(labels)).sum())
+        return right / len(test)
 
 
 class _Counting:

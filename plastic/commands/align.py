@@ -71,6 +71,8 @@ class Align:
         check_name(out)
         if self.training.probes != Training().probes:
             raise PlasticError("--probes is of plastic simulate; how often updates are compared is --comparisons.")
+        if self.training.probe != Training().probe:
+            raise PlasticError("--probe is of plastic simulate; updates are compared without one, leave it out.")
         console, found = Console(stderr=self.json), dict[str, Any]()
         configs = {name: resolve(self._config(rule, options)) for name, rule, options in arms}
         for config in configs.values():

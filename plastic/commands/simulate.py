@@ -23,14 +23,15 @@ from plastic.terminal.report import LiveDisplay, result_table
 class Simulate:
     """Train a network by a plasticity rule and look at what each layer has learned.
 
-    Ends with linear probes per layer beside the untrained network and chance, a picture, and a run
+    Ends with linear probes per layer beside the untrained network and chance (and, for rules that
+    learn from an output error, the accuracy of the network's own readout), a picture, and a run
     folder that repeats the run: plastic simulate --config runs/NAME/config.toml
 
     Examples:
       plastic simulate --rule clapp --backend snntorch
       plastic simulate --rule clapp --backend brian2 --show-equations
       plastic simulate --rule dfa --backend rate --levels 3 --train-size 2048
-      plastic simulate --rule bp --mask none --backend rate
+      plastic simulate --rule bp --mask none --backend rate --probe ridge
       plastic simulate --rule clapp --backend loihi --rounding nearest --weight-bits 6
       plastic simulate --rule clapp --backend lava --steps 100
       plastic simulate --rule my_rule.py:MyRule --backend rate --data digits
@@ -64,7 +65,7 @@ class Simulate:
             return 0
         console = Console(stderr=self.json)
         unit = "spikes/step" if capabilities(config.backend).spikes else "a.u."
-        with LiveDisplay(console, f"{config.rule} on {config.backend}", unit) as display:
+        with LiveDisplay(console, f"{config.rule} on {config.backend}", unit, config.training.probe) as display:
             result = simulate(config, self.out, display.update, self.resume)
         if not result:  # one of several processes, not the first
             return 0
@@ -72,7 +73,8 @@ class Simulate:
         console.print(f"run folder: {result['run']}  picture: {result['run']}/picture.png", soft_wrap=True)
         if self.json:
             keys = (
-                "rule", "backend", "seed", "probe_accuracy", "untrained_accuracy", "chance", "wall_seconds", "run",
+                "rule", "backend", "seed", "probe", "probe_accuracy", "untrained_accuracy", "readout_accuracy",
+                "chance", "wall_seconds", "run",
             )  # fmt: skip
             print(json.dumps({key: result[key] for key in keys}))
         return 0

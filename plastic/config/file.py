@@ -65,19 +65,21 @@ def converted(table: Table) -> Table:
             f"the config has version {version}, newer than {VERSION}, which this plastic reads; install the plastic "
             "that wrote it."
         )
-    return settings if version == VERSION else _with_the_law_of_then(settings, "version" in table)
+    return settings if version == VERSION else _as_it_was(settings, "version" in table)
 
 
-def _with_the_law_of_then(settings: Table, said: bool) -> Table:
-    """Of versions 1 and 2, which differ in the version alone: latent:K is named as what it was.
+def _as_it_was(settings: Table, said: bool) -> Table:
+    """Of versions 1 and 2, which differ in the version alone: all probes were ridge, and latent:K is named as what it
+    was.
 
-    PlasticError where no version is `said`, as in a file that was written by hand: then either law may be meant.
+    PlasticError for latent:K where no version is `said`, as in a file that was written by hand: then either law may be
+    meant.
     """
-    stimuli = settings.get("stimuli")
-    if not isinstance(stimuli, dict):
-        return settings
-    pairing = str(stimuli.get("pairing"))
-    if "+" in pairing or not pairing.startswith("latent:"):
+    training, stimuli = settings.get("training", {}), settings.get("stimuli")
+    if isinstance(training, dict):
+        settings = settings | {"training": {"probe": "ridge", **training}}
+    pairing = str(stimuli.get("pairing")) if isinstance(stimuli, dict) else ""
+    if not isinstance(stimuli, dict) or "+" in pairing or not pairing.startswith("latent:"):
         return settings
     if not said:
         raise PlasticError(

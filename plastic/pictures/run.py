@@ -71,7 +71,10 @@ def _learning_curves(axes: Any, metrics: list[dict[str, Any]], result: dict[str,
         axes[0].axhline(result["untrained_accuracy"][layer], color=SHADES[layer % 6], ls="--", lw=0.8)
     axes[0].axhline(result["chance"], color=GREY, ls=":", lw=1)
     axes[0].annotate("chance", (0, result["chance"]), fontsize=8, color=GREY, va="bottom")
-    axes[0].set(ylabel="probe accuracy\n(test; dashed: untrained)", ylim=(0, 1.03))
+    if result["readout_accuracy"] is not None:
+        own = [(row["step"], row["readout_accuracy"]) for row in probes if "readout_accuracy" in row]
+        axes[0].plot(*zip(*own, strict=True), "s-", ms=3, color="black", label="own readout")
+    axes[0].set(ylabel=f"probe accuracy, {result['probe']}\n(test; dashed: untrained)", ylim=(0, 1.03))
     axes[0].legend(fontsize=8, loc="lower right")
     rows = [row for row in metrics if "loss" in row]
     for axis, key, label in (

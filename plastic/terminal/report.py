@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from plastic.config.settings import Config
+from plastic.probes import NAMES
 from plastic.rules import About, Rule
 from plastic.terminal.console import Console
 
@@ -76,11 +77,11 @@ def rule_page(rule: type[Rule]) -> Table:
 
 
 def result_table(result: dict[str, Any], config: Config) -> Table:
-    """Linear probes per layer, trained beside untrained and chance."""
+    """Linear probes per layer, trained beside untrained and chance; then the network's own readout, if it has one."""
     assert config.training.optimizer is not None
     optimizer = OPTIMIZERS[config.training.optimizer]
     table = Table(
-        title="Linear probes, test accuracy",
+        title=f"Linear probes ({NAMES[result['probe']]}), test accuracy",
         caption=f"{result['rule']} on {result['backend']}, optimizer {optimizer}, {result['wall_seconds']:.0f} s\n"
         f"pairing {config.stimuli.pairing}, P = {result['train_size']}, "
         f"at most {result['distinct_shown_at_most']} different ones shown",
@@ -96,6 +97,8 @@ def result_table(result: dict[str, Any], config: Config) -> Table:
         latents = [f"{trained[level]:.3f} ({untrained[level]:.3f})" for level in levels[1:]]
         cells = [f"[bold]{trained['class']:.3f}[/]", f"{untrained['class']:.3f}", f"{result['chance']:.3f}"]
         table.add_row(str(layer), *cells, *latents)
+    if result["readout_accuracy"] is not None:
+        table.add_row("readout", f"[bold]{result['readout_accuracy']:.3f}[/]", "", f"{result['chance']:.3f}")
     return table
 
 
@@ -121,8 +124,10 @@ class LiveDisplay:
     Appears with the first update, so that an error before it stands alone.
     """
 
-    def __init__(self, console: Console, title: str, unit: str) -> None:
+    def __init__(self, console: Console, title: str, unit: str, probe: str = "") -> None:
+        """unit: of the activity; probe: the kind of the probes, where there are any."""
         self.unit, self.latest, self.displayed = unit, dict[str, Any](), False
+        self.accuracy = f"{probe} probe accuracy".lstrip()
         self.progress = Progress(
             TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn("stimuli"),
             TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console,
@@ -156,11 +161,13 @@ class LiveDisplay:
         if "loss" not in self.latest:
             return grid
         table = Table(box=None, padding=(0, 2))
-        for heading in ("layer", "loss", f"activity ({self.unit})", "open gates", "probe accuracy"):
+        for heading in ("layer", "loss", f"activity ({self.unit})", "open gates", self.accuracy):
             table.add_column(heading, justify="right")
         probes = self.latest.get("probe_accuracy", [None] * len(self.latest["loss"]))
         columns = (self.latest["loss"], self.latest["activity"], self.latest["open_gates"], probes)
         for layer, values in enumerate(zip(*columns, strict=True), 1):
             table.add_row(str(layer), *("–" if v is None else f"{v:.3f}" for v in values))
+        if "readout_accuracy" in self.latest:
+            table.add_row("readout", "", "", "", f"{self.latest['readout_accuracy']:.3f}")
         grid.add_row(table)
         return grid

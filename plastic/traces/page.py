@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
 from plastic.files import write_file
+from plastic.probes import NAMES
 from plastic.traces.opened import Run
 from plastic.traces.view import liveliest, typical_window
 
@@ -69,6 +70,7 @@ def describe(run: Run, window: Window | None, served: bool) -> dict[str, Any]:
         "spiking": run.spiking,
         **{key: attributes[key] for key in kept if key in attributes},
         "chance": result.get("chance"),
+        "probe": NAMES[run.config.training.probe],
         "axes": _axes(run, window),
         "streams": run.traces["stream"].values.tolist() if "stream" in run.traces.coords else [0],
         "fixation": _packed(stimuli["fixation"].values),

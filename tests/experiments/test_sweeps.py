@@ -98,7 +98,7 @@ def test_results_of_latent_pairings_of_earlier_versions_are_not_taken_for_todays
 
     def keys(pairing: str) -> tuple[str, str]:
         said = {"rule": "clapp", "backend": "rate", "train_size": 64, "pairing": pairing}
-        before = json.dumps(["clapp", said, ["probe"]], sort_keys=True)
+        before = json.dumps(["clapp", said, ["probe"], "logistic"], sort_keys=True)
         return Member.of("clapp", said, ("probe",)).key, hashlib.sha256(before.encode()).hexdigest()[:16]
 
     assert keys("class")[0] == keys("class")[1]
@@ -118,6 +118,15 @@ def test_a_sweep_says_how_many_different_strings_were_shown() -> None:
     for pairing, most in (("class", 30), ("latent:1+fresh", 8 * 2**3 - 20)):  # all but those to test on
         (row,) = run_group((Member.of("none", {**said, "pairing": pairing}, ("probe",)),))
         assert row["distinct_shown_at_most"] == most
+
+
+def test_results_by_another_probe_are_other_members(tiny: Path) -> None:
+    """A store that was filled by ridge does not stand in for logistic; what names no measures has both accuracies."""
+    said = {"rule": "bp", "backend": "rate", "train_size": 64}
+    keys = {Member.of("bp", said | {"probe": kind}, ("probe",)).key for kind in ("logistic", "ridge")}
+    assert len(keys) == 2
+    tiny.write_text(tiny.read_text().replace('measures = ["probe", "invariance"]\n', ""))
+    assert read_sweep(tiny).measures == ("probe", "readout")
 
 
 def test_packs_hold_every_member_once_and_share_what_an_ensemble_shares(tiny: Path) -> None:

@@ -29,7 +29,10 @@ from plastic.models.backends.refusals import refusal
 from plastic.rules import BUILT_IN, rule_class
 from plastic.runs.folder import RunFolder
 
-KEYS = ["rule", "backend", "seed", "probe_accuracy", "untrained_accuracy", "chance", "wall_seconds", "run"]
+KEYS = [
+    "rule", "backend", "seed", "probe", "probe_accuracy", "untrained_accuracy", "readout_accuracy", "chance",
+    "wall_seconds", "run",
+]  # fmt: skip
 pytestmark = pytest.mark.usefixtures("numpy_code")
 
 TINY = ["--steps", "20", "--width", "8", "--batch", "8", "--probes", "1", "--train-size", "64", "--test-size", "60"]
@@ -109,7 +112,9 @@ def test_simulate_writes_a_run_and_prints_its_result(
     result = result_of(printed)
     assert list(result) == KEYS
     assert len(printed.splitlines()) == 1  # the table goes to stderr, so that the output can be piped
-    assert "Linear probes, test accuracy" in map(str.strip, errors.splitlines())  # on a line of its own
+    assert "Linear probes (logistic regression), test accuracy" in map(
+        str.strip, errors.splitlines()
+    )  # on a line of its own
     layers = 2 if data == "rhm" else 3
     assert (result["rule"], result["backend"], result["seed"]) == (rule, backend, 3)
     for key in ("probe_accuracy", "untrained_accuracy"):
@@ -144,8 +149,15 @@ def test_simulate_writes_a_run_and_prints_its_result(
     assert (run / "picture.png").read_bytes().startswith(b"\x89PNG") == painted
     assert {"python", "plastic", "torch", "numpy", "snntorch"} <= set(json.loads((run / "versions.json").read_text()))
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert metrics[0] == {"step": 0, "probe_accuracy": result["untrained_accuracy"]}
-    assert metrics[-1] == {"step": 20, "probe_accuracy": result["probe_accuracy"]}
+    reads_out = "error" in rule_class(rule).reads
+    assert (result["readout_accuracy"] is not None) == reads_out
+    assert ("readout" in errors) == reads_out
+    assert all(("readout_accuracy" in row) == reads_out for row in metrics if "probe_accuracy" in row)
+    own = {"readout_accuracy": result["readout_accuracy"]} if reads_out else {}
+    assert {k: v for k, v in metrics[0].items() if k != "readout_accuracy"} == {
+        "step": 0, "probe_accuracy": result["untrained_accuracy"],
+    }  # fmt: skip
+    assert metrics[-1] == {"step": 20, "probe_accuracy": result["probe_accuracy"], **own}
     assert [row["step"] for row in metrics] == sorted(row["step"] for row in metrics)
     if backend == "snntorch":
         measured = [row for row in metrics if "activity" in row]
@@ -170,6 +182,23 @@ def test_without_json_a_table_and_the_folder_are_printed(capsys: pytest.CaptureF
     assert "run folder: runs/clapp-rate-rhm-seed0 " in printed
     assert "run folder: runs/clapp-rate-rhm-seed0-2 " in printed  # the first one is kept
     assert errors == ""
+
+
+def test_the_probe_is_a_setting_that_outputs_name(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["simulate", "--rule", "bp", "--backend", "rate", *RHM, *TINY, "--width", "32", "--learning-rate", "0.01"]
+    found = {}
+    for kind, named in (("ridge", "ridge regression"), ("logistic", "logistic regression")):
+        assert main([*given, "--probe", kind, "--out", kind]) == 0
+        printed = capsys.readouterr().out
+        assert f"Linear probes ({named}), test accuracy" in printed
+        found[kind] = json.loads(Path(kind, "result.json").read_text())
+        assert found[kind]["probe"] == read_config(Path(kind, "config.toml")).training.probe == kind
+        assert f" {found[kind]['readout_accuracy']:.3f} " in next(x for x in printed.splitlines() if "│ readout" in x)
+    assert found["ridge"]["probe_accuracy"] != found["logistic"]["probe_accuracy"]
+    assert found["ridge"]["readout_accuracy"] == found["logistic"]["readout_accuracy"]  # the same network
+    assert main(["simulate", "--probe", "lasso"]) == 2
+    assert main(["simulate", "--help"]) == 0
+    assert "--probe {logistic,ridge}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,28 @@ def test_a_file_says_its_version_and_the_first_one_said_none() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("seed = 3\n", "ridge"),
+        ("version = 1\n[training]\nprobes = 2\n", "ridge"),
+        ("version = 2\n[training]\nprobes = 2\n", "ridge"),
+        ('version = 2\n[training]\nprobe = "logistic"\n', "logistic"),
+        ("version = 3\n[training]\nprobes = 2\n", "logistic"),
+        ('version = 3\n[training]\nprobe = "ridge"\n', "ridge"),
+    ],
+)
+def test_what_was_written_before_there_was_a_choice_is_probed_by_ridge(text: str, kind: str) -> None:
+    assert from_toml(text).training.probe == kind
+    assert from_toml(to_toml(from_toml(text))).training.probe == kind
+
+
+def test_training_that_is_no_table_is_refused_whatever_the_version() -> None:
+    for version in (2, 3):
+        with pytest.raises(PlasticError, match="'training' in config must be a table"):
+            from_toml(f"version = {version}\ntraining = 3\n")
+
+
+@pytest.mark.parametrize(
     ("version", "named"),
     [
         ("4", "has version 4, newer than 3, which this plastic reads; install the plastic that wrote it"),

@@ -74,9 +74,12 @@ class RateSimulator:
         return Response(activity, post, eligibility, before, arrived)
 
     def features(self, parameters: Parameters, inputs: Tensor) -> list[Tensor]:
-        """What a probe sees of every layer (all units; of an image, a grid of means): (members, batch, n) each."""
-        responses = zip(self.network.layers, self.respond(parameters, inputs), strict=True)
-        return [layer.features(response.activity) for layer, response in responses]
+        """What a probe sees of every layer (all units; of an image, a grid of means), and all units of the top layer:
+        (members, batch, n) each."""
+        found, top = [], self.network.layers[-1]
+        for layer, response in zip(self.network.layers, self.respond(parameters, inputs), strict=True):
+            found.append(response.activity.flatten(2) if layer is top else layer.features(response.activity))
+        return found
 
 
 @dataclass

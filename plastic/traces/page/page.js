@@ -340,6 +340,9 @@ function perLayer(key, look, title, unit, element, range) {
   if (range) layout.yaxis.range = range;
   if (key === "probe_accuracy" && meta.chance !== null && layers)
     traces.push({ x: [rows[0].step, rows[rows.length - 1].step], y: [meta.chance, meta.chance], name: "chance", mode: "lines", line: { color: look.soft, dash: "dot", width: 1 }, type: "scatter" });
+  const read = key === "probe_accuracy" ? meta.metrics.filter((row) => row.readout_accuracy !== undefined) : [];
+  if (read.length) traces.push({ x: read.map((row) => row.step), y: read.map((row) => row.readout_accuracy), name: "own readout", mode: "lines+markers", line: { color: look.front, width: 1.5 }, marker: { size: 4, symbol: "square" }, type: "scatter",
+    hovertemplate: `own readout: %{y:.4g} ${unit}, stimulus %{x}<extra></extra>` });
   if (!layers) layout.annotations = [{ text: "not measured", showarrow: false, x: 0.5, y: 0.5, xref: "paper", yref: "paper" }];
   return Plotly.react(element, traces, layout, { responsive: true, displayModeBar: false });
 }
@@ -365,7 +368,7 @@ async function drawNetwork() {
     histogram.yaxis.type = "log";
     await Plotly.react("changes", bars.map((one) => ({ x: one.x, name: one.name, type: "histogram", nbinsx: 60, opacity: 0.7, marker: { color: one.colour }, hovertemplate: `%{y} synapses, ΔW %{x} ${unit}<extra></extra>` })), histogram, settings);
   }
-  await perLayer("probe_accuracy", look, "linear probe, test", "accuracy", "probes", [0, 1.03]);
+  await perLayer("probe_accuracy", look, `linear probe (${meta.probe}), test`, "accuracy", "probes", [0, 1.03]);
   await perLayer("activity", look, "activity", meta.spiking ? "spikes/step" : "a.u.", "rates");
   await perLayer("open_gates", look, "open gates", "fraction", "gates", [0, 1.05]);
   await perLayer("loss", look, "loss of the rule", "per stimulus", "loss");

@@ -71,6 +71,14 @@ def test_alignment_needs_an_output_error() -> None:
         MEASURES["alignment"](trained(config), 1, config)
 
 
+def test_the_readout_is_the_ensembles_and_none_where_there_is_none() -> None:
+    for rule in ("dfa", "clapp"):
+        config = config_of(rule)
+        ensemble = trained(config)
+        found = MEASURES["readout"](ensemble, 1, config)
+        assert found == (None if rule == "clapp" else pytest.approx(ensemble.readout(1), abs=1e-6))
+
+
 def test_weight_noise_starts_at_the_probe_hurts_and_leaves_the_weights() -> None:
     config = config_of("bp")
     ensemble = trained(config)

@@ -146,6 +146,7 @@ def test_the_command_prints_draws_and_writes(tmp_path: Path, capsys: pytest.Capt
         (["--rules", "dfa", "--out", "x.json"], "--out ends in .png, .pdf or .svg"),
         (["--rules", "dfa", "--data", "digits"], "--levels is of --data rhm"),
         (["--rules", "dfa", "--probes", "3"], "--comparisons"),
+        (["--rules", "dfa", "--probe", "ridge"], "--probe is of plastic simulate"),
     ],
 )
 def test_bad_input_gets_one_sentence(

@@ -12,10 +12,13 @@ import torch
 from plastic.errors import PlasticError
 from plastic.hardware.chip.on_lava import quantised_of
 from plastic.hardware.chip.options import Hardware
+from plastic.models.backends.reference import step as reference
+from plastic.models.network import convolution
 from plastic.models.neuron.constants import SpikingStep
-from plastic.models.settings import Settings
+from plastic.models.settings import Settings, SpikeInput
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.metrics import layer_metrics
+from plastic.probes import probe
 from plastic.rules import load_rule
 from plastic.stimuli.digit_images import digits_task
 from plastic.stimuli.grammar import RandomHierarchyModel
@@ -133,3 +136,89 @@ def test_a_backend_is_what_its_name_says() -> None:
     for index, scale in enumerate(quantised_of(ensemble).program.scales, 1):
         steps = ensemble.parameters[f"layer{index}.weight"] * scale["weight"]
         torch.testing.assert_close(steps, steps.round(), rtol=0, atol=1e-6)  # whole numbers of a chip
+
+
+@pytest.mark.parametrize("name", ["dfa", "drtp"])  # one that reads the error, one whose readout alone does
+def test_the_readouts_accuracy_is_that_of_the_largest_output(name: str) -> None:
+    """In numpy, from the weights and the code of the test strings, of the second of two members."""
+    ensemble = Ensemble(Settings(load_rule(name), (16, 10), batch=16), [task(0, 70), task(1, 70)], [0, 1], [3e-3] * 2)
+    ensemble.train(200)
+    weights = {k: v[1].double().numpy() for k, v in ensemble.parameters.items()}
+    test = ensemble.tasks[1].test
+    z = np.asarray(ensemble.tasks[1].analog)[test.inputs].reshape(20, 2, -1)
+    for layer in ("layer1", "layer2"):
+        z = np.maximum(0, z @ weights[f"{layer}.weight"].T).reshape(20, -1 if layer == "layer1" else 10)
+        z = z.reshape(20, 1, -1)
+    right = ((z[:, 0] @ weights["readout.weight"].T).argmax(1) == test.labels).mean()
+    assert ensemble.readout(1) == pytest.approx(right)
+    assert right > 0.4, "chance is about 0.25"
+
+
+@pytest.mark.parametrize("backend", ["snntorch", "reference", "brian2", "loihi"])
+def test_a_spiking_readout_reads_the_spikes_per_step_that_the_reference_counts(backend: str) -> None:
+    """The reference's loop on the test set's spikes, with the weights as they are, times W_out. On a chip, which has
+    integers, on its own spikes."""
+    chip = backend == "loihi"
+    step, how = SpikingStep(trace_timing="emitted" if chip else "arrived"), SpikeInput(12)
+    settings = Settings(
+        load_rule("dfa"), (24, 16), shared=not chip, backend=backend, spiking=step, spike_input=how,
+        batch=1 if backend in ("brian2", "loihi") else 8, optimizer="sgd",
+        options=Hardware(calibration=(50, 4)) if chip else None,
+        dtype=torch.float32 if backend == "snntorch" else torch.float64,
+    )  # fmt: skip
+    ensemble = Ensemble(settings, [task(1, 70)], [1], [0.02])
+    ensemble.train(60)
+    test = ensemble.tasks[0].test
+    weights = {k: v[0].double().numpy() for k, v in ensemble.parameters.items()}
+    if chip:
+        z = ensemble.features(0, test, "probe-test")[-1]
+    else:
+        spikes = ensemble.presentation.examples(0, test.inputs, "probe-test", 0)[0].double().numpy()
+        z = reference.respond(ensemble.network, settings.rule, step, weights, spikes)[-1].activity.reshape(20, -1)
+    assert z.std() > 0, "it is silent"
+    right = ((z @ weights["readout.weight"].T).argmax(1) == test.labels).mean()
+    assert ensemble.readout() == pytest.approx(right)
+    assert np.ptp(weights["readout.weight"]) > 0
+
+
+def test_the_readout_of_an_image_reads_every_unit_and_the_probe_a_grid_of_means(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(convolution, "VGG", ((1, 1, 2), (2, 2, 2)))  # the top layer is 4 × 4, and a grid of 2 × 2
+    images = digits_task(200, test_size=60)
+    settings = Settings(load_rule("bp"), (4, 4), "conv", batch=16)
+    ensemble = Ensemble(settings, [images], [0], [3e-3])
+    ensemble.train(60)
+    top = ensemble.network.layers[-1]
+    seen = ensemble.features(0, images.test, "probe-test")[-1]
+    inputs = ensemble.presentation.examples(0, images.test.inputs, "probe-test", 0)
+    *_, response = ensemble.simulator.responder.respond(ensemble.parameters, inputs)  # type: ignore[attr-defined]
+    whole = response.activity[0].flatten(1).double().numpy()
+    assert seen.shape[1] < whole.shape[1] == top.units
+    weight = ensemble.parameters["readout.weight"][0].double().numpy()
+    assert ensemble.readout() == pytest.approx(((whole @ weight.T).argmax(1) == images.test.labels).mean())
+
+
+@pytest.mark.parametrize("name", ["clapp", "none", "bp-clapp++"])
+def test_a_rule_that_reads_no_error_has_no_readout(name: str) -> None:
+    assert Ensemble(Settings(load_rule(name), (6, 6), batch=4), [task(0, 40)], [0], [1e-3]).readout() is None
+
+
+def test_the_settings_say_the_kind_of_probe_and_the_caller_the_levels() -> None:
+    def network(kind: str) -> Ensemble:
+        settings = Settings(load_rule("none"), (16, 10), batch=16, probe=kind)  # type: ignore[arg-type]
+        return Ensemble(settings, [task(0, 70)], [0], [1e-3])
+
+    found = {kind: network(kind).probe() for kind in ("logistic", "ridge")}
+    own = network("ridge")
+    examples = own.tasks[0].train, own.tasks[0].test
+    train, test = (own.features(0, e, f"probe-{n}") for e, n in zip(examples, ("train", "test"), strict=True))
+    for kind, layers in found.items():
+        assert layers == [
+            probe(a, b, examples[0].latents, examples[1].latents, kind)  # type: ignore[arg-type]
+            for a, b in zip(train, test, strict=True)
+        ]
+        alone = network(kind).probe(levels={"class"})
+        assert [layer.keys() for layer in alone] == [{"class"}] * 2
+        assert [layer["class"] for layer in alone] == [layer["class"] for layer in layers]
+    assert found["logistic"] != found["ridge"]

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from plastic.cli import main
 from plastic.experiments.figures.depth import analyse as analyse_depth
 from plastic.experiments.figures.depth import draw as draw_depth
+from plastic.experiments.figures.efficiency import analyse as analyse_efficiency
 from plastic.experiments.figures.efficiency import curves_of
 from plastic.experiments.figures.latents import analyse as analyse_latents
 from plastic.experiments.figures.latents import draw as draw_latents
-from plastic.experiments.figures.make import FOLDER, NAMES
+from plastic.experiments.figures.make import FOLDER, NAMES, accuracy_label, error_label
 from plastic.experiments.figures.shallow import analyse
+from plastic.experiments.figures.spiking import analyse as analyse_spiking
 from plastic.experiments.sweeps.spec import read_sweep
+from plastic.experiments.sweeps.store import Row
 from plastic.stimuli.grammar import RandomHierarchyModel
 
 SMALL = """
 name = "rhm-efficiency"
 question = "q"
-measures = ["probe", "invariance"]
+measures = ["probe", "readout", "invariance"]
 
 [settings]
 backend = "rate"
@@ -89,6 +94,9 @@ def test_a_figure_is_made_from_what_is_there(
     assert content["command"] == f"plastic figure rhm-efficiency --sweep {file}"
     assert set(content["p_star"]["L=3"]) == set(content["p_star_interval"]["L=3"]) == {"bp", "clapp"}
     assert content["p_star"]["L=3"]["bp"] is None, "nothing is learned in 20 steps"
+    assert content["p_star"]["readout"]["L=3"] == {"bp": None, "clapp": None}
+    assert [len(errors) for errors in content["points_of_readout"]["L=3"]["bp"].values()] == [2, 2]
+    assert content["probe"] == "logistic"
     assert [len(errors) for errors in content["points"]["L=3"]["bp"].values()] == [2, 2]
     assert content["p_star_grammars"]["L=3"]["bp"]["n"] == 2
     assert content["unequal_budgets"] == []
@@ -98,6 +106,60 @@ def test_a_figure_is_made_from_what_is_there(
     assert main(["figure", "synonyms", *common, "--partial"]) == 0
     entry = json.loads(Path("here/synonyms.json").read_text())["rules"]["clapp"]["80"]
     assert (len(entry["S"]), len(entry["S"][0]), entry["seeds"]) == (3, 3, 2)
+
+
+def hand_made(
+    errors: dict[str, tuple[tuple[float, ...], tuple[float, ...] | None]], task: dict[str, object]
+) -> list[Row]:
+    """Rows of each arm's errors by the probe and, where it has one, by its readout, at P = 100, 200 and 400."""
+    rows: list[Row] = []
+    for arm, (probes, readouts) in errors.items():
+        for number, size in enumerate((100, 200, 400)):
+            own = None if readouts is None else 1 - readouts[number]
+            measured = {"probe": [{"class": 0.2}, {"class": 1 - probes[number]}], "readout": own}
+            rows.append({"arm": arm, "settings": {**task, "train_size": size}, "course": [{}, measured]})
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("analysed", "task", "named"),
+    [
+        (analyse_efficiency, {"levels": 3, "synonyms": 4}, "L=3"),
+        (analyse_depth, {"levels": 3, "synonyms": 2}, "L=3"),
+        (analyse, {"width": 64}, "64"),
+    ],
+)
+def test_p_star_is_of_the_probe_and_of_the_readout_apart(
+    analysed: Callable[[list[Row]], dict[str, Any]], task: dict[str, object], named: str
+) -> None:
+    """Half of the error is below the threshold at P = 200 or at P = 400; a rule without a readout has null there."""
+    early, late, never = (0.5, 0.01, 0.0), (0.5, 0.5, 0.01), (0.5, 0.5, 0.5)
+    found = analysed(hand_made({"bp": (early, late), "dfa": (late, never), "clapp": (early, None)}, task))
+    stars = found["p_star"]
+    assert stars[named] == stars["probe"][named]
+    assert 100 < stars[named]["bp"] == stars[named]["clapp"] < 200 < stars[named]["dfa"] < 400
+    assert stars["readout"][named] == {"bp": stars[named]["dfa"], "dfa": None, "clapp": None}
+    assert set(found["points_of_readout"][named]) == {"bp", "dfa"}
+    assert found["p_star_over_bp"][named]["dfa"] == pytest.approx(stars[named]["dfa"] / stars[named]["bp"], abs=1e-3)
+    assert found["p_star_over_bp"]["readout"][named] == {"bp": 1.0, "dfa": None, "clapp": None}
+    low, high = found["p_star_interval"]["readout"][named]["bp"]
+    assert low <= stars["readout"][named]["bp"] <= high
+
+
+def test_the_spiking_figure_has_p_star_of_both() -> None:
+    early, late = (0.5, 0.01, 0.0), (0.5, 0.5, 0.01)
+    rows = [
+        row | {"settings": {**row["settings"], "rule": row["arm"], "backend": "snntorch"}}
+        for row in hand_made({"dfa": (early, late), "clapp": (early, None)}, {})
+    ]
+    stars = analyse_spiking(rows)["p_star"]
+    assert 100 < stars["dfa"] == stars["probe"]["dfa"] < 200 < stars["readout"]["dfa"] < 400
+    assert stars["readout"]["clapp"] is None
+
+
+def test_a_label_names_the_probe_and_what_names_none_is_ridge() -> None:
+    assert error_label({"probe": "logistic"}) == "test error (logistic probe of the top layer)"
+    assert accuracy_label({}) == "test accuracy (ridge probe)"
 
 
 def test_two_levels_leave_no_room_behind_backpropagation() -> None:

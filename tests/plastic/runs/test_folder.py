@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+import plastic
 from plastic.cli import main
 from plastic.config.file import from_toml, to_toml
 from plastic.errors import PlasticError
@@ -116,15 +117,31 @@ def half_done(whole: Path, config: str, fingerprint: bytes) -> Path:
 
 def test_a_run_of_an_earlier_plastic_goes_on_as_it_would_have(whole: Path) -> None:
     old = bytes.fromhex(OLD_FINGERPRINT)
-    assert (
-        load_file(whole / "checkpoint.safetensors")["settings"].tobytes() == old
-    )  # today's version leaves it as it was
+    assert hashlib.sha256(OLD_CONFIG.encode()).digest() == old
     killed = half_done(whole, OLD_CONFIG, old)
     assert main(["simulate", "--resume", "killed"]) == 0
     for name in ("weights.safetensors", "metrics.jsonl"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
     assert (killed / "config.toml").read_text() == OLD_CONFIG
     assert (whole / "config.toml").read_text() == to_toml(from_toml(OLD_CONFIG)) != OLD_CONFIG
+
+
+def test_a_run_of_an_earlier_plastic_is_probed_as_it_was(whole: Path) -> None:
+    """Ridge by its closed form, on the features of the network that the run ended with."""
+    sim = plastic.load(whole)
+    task, measured = sim.ensemble.tasks[0], []
+    train, test = (sim.ensemble.features(0, e, f"probe-{n}") for e, n in ((task.train, "train"), (task.test, "test")))
+    for a, b in zip(train, test, strict=True):
+        deviation = np.where(a.std(0) > 0, a.std(0), 1)
+        x, y = (a - a.mean(0)) / deviation, np.eye(task.classes)[task.train.labels]
+        w = np.linalg.solve(x.T @ x + 0.01 * len(x) * np.eye(x.shape[1]), x.T @ (y - y.mean(0)))
+        answers = ((b - a.mean(0)) / deviation @ w + y.mean(0)).argmax(1)
+        measured.append(float(np.mean(answers == task.test.labels)))
+    result = read_result(whole)
+    assert result is not None
+    assert result["probe"] == "ridge"
+    assert result["probe_accuracy"] == pytest.approx(measured)
+    assert result["readout_accuracy"] is None
 
 
 def test_a_setting_that_has_come_since_does_not_change_an_old_run(whole: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 import plastic
 from plastic.cli import main
 from plastic.traces.opened import Run
+from plastic.traces.page import describe
 from plastic.traces.serve import server
 
 BROWSER = next(
@@ -245,10 +246,40 @@ def test_the_network_view(page: Any, run: Run) -> None:
         for layer in (0, 1):
             shown = page.evaluate(f"document.getElementById('{element}').data[{layer}].y")
             assert shown == [row[key][layer] for row in rows]
+    names = page.evaluate("document.getElementById('probes').data.map((one) => one.name)")
+    assert "own readout" not in names  # the rule trains none
+    title = page.evaluate("document.getElementById('probes').layout.title.text")
+    assert title == "linear probe (logistic regression), test"
     page.evaluate("chosen({points: [{x: 3, y: 4}]})")
     page.wait_for_function("document.body.dataset.view === 'synapse'")
     assert page.input_value("#post") == "4"
     assert page.input_value("#pre") == "3"
+
+
+@needs_browser
+def test_the_network_view_has_the_accuracy_of_the_readout(browser: Any, tmp_path: Path) -> None:
+    size = ["--levels", "2", "--width", "6", "--batch", "4", "--train-size", "64", "--test-size", "60"]
+    probes = ["--probe", "ridge", "--probes", "2", "--steps", "30", "--record", "weight"]
+    given = ["simulate", "--rule", "dfa", "--backend", "rate", *probes]
+    assert main([*given, *size, "--out", str(tmp_path / "run")]) == 0
+    assert main(["inspect", str(tmp_path / "run")]) == 0
+    page = browser.new_page()
+    page.goto((tmp_path / "run" / "inspect.html").as_uri())
+    page.wait_for_function("document.body.dataset.ready", timeout=120_000)
+    page.click("#tab-network")
+    page.wait_for_function("document.body.dataset.networkDrawn", timeout=120_000)
+    drawn = page.evaluate("document.getElementById('probes').data.map((one) => [one.name, one.x, one.y])")
+    own = [(x, y) for name, x, y in drawn if name == "own readout"]
+    rows = [row for row in plastic.open_run(tmp_path / "run").metrics if "probe_accuracy" in row]
+    assert own == [([row["step"] for row in rows], [row["readout_accuracy"] for row in rows])]
+    assert len(rows) == 4
+    title = page.evaluate("document.getElementById('probes').layout.title.text")
+    assert title == "linear probe (ridge regression), test"
+    page.close()
+
+
+def test_the_page_is_told_the_kind_of_probe(run: Run) -> None:
+    assert describe(run, None, served=False)["probe"] == "logistic regression"
 
 
 @needs_browser
