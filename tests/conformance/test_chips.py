@@ -28,7 +28,7 @@ def options_of(rule: str, floats: bool) -> list[dict[str, str]]:
     """Its default options, and those with which it fits."""
     fitting, known = chip_options(rule), load_rule(rule, {})
     if floats and fitting is not None and float_refusal(known) is not None:
-        fitting = fitting | dict(known.unfiltered)
+        fitting = fitting | dict(known.acts.unfiltered)
     return [{}] if not fitting else [{}, fitting]
 
 

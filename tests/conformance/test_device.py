@@ -50,7 +50,7 @@ def tasks(conv: bool) -> list[Task]:
 @pytest.mark.parametrize("rule", sorted(all_rules()))
 def test_a_step_stays_on_its_device_and_waits_for_nothing(rule: str, name: str) -> None:
     settings = {"widths": (16, 16), "batch": 8} | SETTINGS[name]
-    ran, allowed = 0, all_rules()[rule].sides_supported
+    ran, allowed = 0, all_rules()[rule].acts.sides
     options = (own for own in OPTIONS if own.get("sides", allowed[0]) in allowed)
     for known in dict.fromkeys(load_rule(rule, own) for own in options):
         if refusal(known, "snntorch" if "spiking" in settings else "rate", 8) is not None:

@@ -149,7 +149,7 @@ def test_simulate_writes_a_run_and_prints_its_result(
     assert (run / "picture.png").read_bytes().startswith(b"\x89PNG") == painted
     assert {"python", "plastic", "torch", "numpy", "snntorch"} <= set(json.loads((run / "versions.json").read_text()))
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    reads_out = "error" in rule_class(rule).reads
+    reads_out = "error" in rule_class(rule).reads.signals
     assert (result["readout_accuracy"] is not None) == reads_out
     assert ("readout" in errors) == reads_out
     assert all(("readout_accuracy" in row) == reads_out for row in metrics if "probe_accuracy" in row)
