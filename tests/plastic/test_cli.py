@@ -186,7 +186,9 @@ def test_the_probe_is_a_setting_that_outputs_name(capsys: pytest.CaptureFixture[
     assert found["ridge"]["probe_accuracy"] != found["logistic"]["probe_accuracy"]
     assert found["ridge"]["readout_accuracy"] == found["logistic"]["readout_accuracy"]  # the same network
     assert main(["simulate", "--probe", "lasso"]) == 2
-    assert main(["simulate", "--help"]) == 0
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="0"):
+        main(["simulate", "--help"])
     assert "--probe {logistic,ridge}" in capsys.readouterr().out
 
 
