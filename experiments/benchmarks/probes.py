@@ -9,6 +9,7 @@ processor time over the rounds, as a busy machine adds to all. Writes docs/resul
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import process_time
@@ -48,7 +49,7 @@ def timed(ensemble: Ensemble, rounds: int) -> dict[str, Any]:
         ensemble.settings = replace(ensemble.settings, probe=kind)
         return ensemble.probe(levels=levels or None)
 
-    tasks = {
+    tasks: dict[str, Callable[[], object]] = {
         "features": features, "ridge": lambda: by("ridge"), "logistic, class": lambda: by("logistic", "class"),
         "logistic, all levels": lambda: by("logistic"),
     }  # fmt: skip
