@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from plastic.config.settings import Config
-from plastic.probes import NAMES
 from plastic.rules import About, Rule
 from plastic.terminal.console import Console
 
@@ -81,7 +80,7 @@ def result_table(result: dict[str, Any], config: Config) -> Table:
     assert config.training.optimizer is not None
     optimizer = OPTIMIZERS[config.training.optimizer]
     table = Table(
-        title=f"Linear probes ({NAMES[result['probe']]}), test accuracy",
+        title=f"{result['probe'].capitalize()} probes, test accuracy",
         caption=f"{result['rule']} on {result['backend']}, optimizer {optimizer}, {result['wall_seconds']:.0f} s\n"
         f"pairing {config.stimuli.pairing}, P = {result['train_size']}, "
         f"at most {result['distinct_shown_at_most']} different ones shown",

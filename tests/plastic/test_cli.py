@@ -112,9 +112,7 @@ def test_simulate_writes_a_run_and_prints_its_result(
     result = result_of(printed)
     assert list(result) == KEYS
     assert len(printed.splitlines()) == 1  # the table goes to stderr, so that the output can be piped
-    assert "Linear probes (logistic regression), test accuracy" in map(
-        str.strip, errors.splitlines()
-    )  # on a line of its own
+    assert "Logistic probes, test accuracy" in map(str.strip, errors.splitlines())  # on a line of its own
     layers = 2 if data == "rhm" else 3
     assert (result["rule"], result["backend"], result["seed"]) == (rule, backend, 3)
     for key in ("probe_accuracy", "untrained_accuracy"):
@@ -187,17 +185,19 @@ def test_without_json_a_table_and_the_folder_are_printed(capsys: pytest.CaptureF
 def test_the_probe_is_a_setting_that_outputs_name(capsys: pytest.CaptureFixture[str]) -> None:
     given = ["simulate", "--rule", "bp", "--backend", "rate", *RHM, *TINY, "--width", "32", "--learning-rate", "0.01"]
     found = {}
-    for kind, named in (("ridge", "ridge regression"), ("logistic", "logistic regression")):
+    for kind, named in (("ridge", "Ridge"), ("logistic", "Logistic")):
         assert main([*given, "--probe", kind, "--out", kind]) == 0
         printed = capsys.readouterr().out
-        assert f"Linear probes ({named}), test accuracy" in printed
+        assert f"{named} probes, test accuracy" in printed
         found[kind] = json.loads(Path(kind, "result.json").read_text())
         assert found[kind]["probe"] == read_config(Path(kind, "config.toml")).training.probe == kind
         assert f" {found[kind]['readout_accuracy']:.3f} " in next(x for x in printed.splitlines() if "│ readout" in x)
     assert found["ridge"]["probe_accuracy"] != found["logistic"]["probe_accuracy"]
     assert found["ridge"]["readout_accuracy"] == found["logistic"]["readout_accuracy"]  # the same network
     assert main(["simulate", "--probe", "lasso"]) == 2
-    assert main(["simulate", "--help"]) == 0
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="0"):
+        main(["simulate", "--help"])
     assert "--probe {logistic,ridge}" in capsys.readouterr().out
 
 

@@ -16,7 +16,7 @@ from plastic.experiments.figures.efficiency import analyse as analyse_efficiency
 from plastic.experiments.figures.efficiency import curves_of
 from plastic.experiments.figures.latents import analyse as analyse_latents
 from plastic.experiments.figures.latents import draw as draw_latents
-from plastic.experiments.figures.make import FOLDER, NAMES, accuracy_label, error_label
+from plastic.experiments.figures.make import FOLDER, NAMES, accuracy_label, error_label, top_error
 from plastic.experiments.figures.shallow import analyse
 from plastic.experiments.figures.spiking import analyse as analyse_spiking
 from plastic.experiments.sweeps.spec import read_sweep
@@ -111,13 +111,16 @@ def test_a_figure_is_made_from_what_is_there(
 def hand_made(
     errors: dict[str, tuple[tuple[float, ...], tuple[float, ...] | None]], task: dict[str, object]
 ) -> list[Row]:
-    """Rows of each arm's errors by the probe and, where it has one, by its readout, at P = 100, 200 and 400."""
+    """Rows of each arm's errors by the probe and, where it has one, by its readout, at P = 100, 200 and 400, in two
+    grammars."""
     rows: list[Row] = []
     for arm, (probes, readouts) in errors.items():
         for number, size in enumerate((100, 200, 400)):
             own = None if readouts is None else 1 - readouts[number]
             measured = {"probe": [{"class": 0.2}, {"class": 1 - probes[number]}], "readout": own}
-            rows.append({"arm": arm, "settings": {**task, "train_size": size}, "course": [{}, measured]})
+            for seed in (0, 1):
+                settings = {**task, "train_size": size, "seed": seed}
+                rows.append({"arm": arm, "settings": settings, "course": [{}, measured]})
     return rows
 
 
@@ -224,7 +227,7 @@ def test_a_network_that_is_missing_leaves_the_lists_of_a_task_in_line() -> None:
          "course": [{"probe": [{"class": 1 - size / 1000 - seed / 10}]}]}
         for arm, size, seeds in (("bp", 100, (1, 0)), ("bp", 200, (1,)), ("dfa", 100, (2,))) for seed in seeds
     ]  # fmt: skip
-    assert curves_of(rows, lambda s: "task") == {
+    assert curves_of(rows, lambda s: "task", top_error) == {
         "task": {"bp": {100: [0.1, 0.2, None], 200: [None, 0.3, None]}, "dfa": {100: [None, None, 0.3]}}
     }
 
