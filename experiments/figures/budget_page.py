@@ -45,11 +45,11 @@ def table(content: dict[str, Any]) -> Iterator[str]:
     yield "| arm | on | streams × stimuli | presentations | tuning | compared |"
     yield "|---|---|--:|--:|---|---|"
     for row in content["budgets"]:
-        arm, shown = row["arm"], row["presentations"]
-        each = f"{spaced(row['batch'])} × {spaced(row['stimuli'])}" if shown else "does not learn"
+        arm, given = row["arm"], row["presentations"]
+        each = f"{spaced(row['batch'])} × {spaced(row['stimuli'])}" if given else "does not learn"
         compared = content["comparisons"].get(arm, "")
         yield (
-            f"| {arm} | {'; '.join(row['tasks'])} | {each} | {spaced(shown)} | {content['tuning'][arm]} | {compared} |"
+            f"| {arm} | {'; '.join(row['tasks'])} | {each} | {spaced(given)} | {content['tuning'][arm]} | {compared} |"
         )
 
 

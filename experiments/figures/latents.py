@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import t
 
-from plastic.experiments.figures.make import Content, top_error
+from plastic.experiments.figures.make import Content, accuracy_label, top_error
 from plastic.experiments.figures.palette import color
 from plastic.experiments.sweeps.store import Row
 
@@ -24,16 +24,16 @@ def analyse(rows: Sequence[Row]) -> Content:
     """Accuracy of the class in the top layer by arm, pairing and seed; how much better latent:1 is than latent:2, of
     the same seeds, with a 95 % t interval; how many different strings were shown, at most."""
     accuracy: dict[str, dict[str, dict[int, float]]] = {}
-    shown: dict[str, dict[int, int]] = {}
+    most: dict[str, dict[int, int]] = {}
     for row in rows:
         s = row["settings"]
         by_seed = accuracy.setdefault(row["arm"], {}).setdefault(s.get("pairing", "class"), {})
         by_seed[s["seed"]] = round(1 - top_error(row), 6)
-        shown.setdefault(s.get("pairing", "class"), {})[s["seed"]] = row["distinct_shown_at_most"]
+        most.setdefault(s.get("pairing", "class"), {})[s["seed"]] = row["distinct_shown_at_most"]
     return {
         "accuracy": {arm: {pairing: list(v.values()) for pairing, v in p.items()} for arm, p in accuracy.items()},
         "better_by": {arm: _differences(pairings) for arm, pairings in accuracy.items()},
-        "distinct_shown_at_most": {pairing: list(seeds.values()) for pairing, seeds in shown.items()},
+        "distinct_shown_at_most": {pairing: list(seeds.values()) for pairing, seeds in most.items()},
     }
 
 
@@ -65,7 +65,7 @@ def draw(content: Content) -> Figure:
                 axis.bar(x, np.mean(values), 0.9 * width, color=color(pairing, number), alpha=0.6, label=label)
                 axis.plot([x] * len(values), values, "k.", ms=4)
     axis.set_xticks(range(len(arms)), arms)
-    axis.set(ylabel="test accuracy of the class, top layer", ylim=(0, 1.03))
+    axis.set(ylabel=f"{accuracy_label(content)}, class, top layer", ylim=(0, 1.03))
     axis.set_title("P = 512, L = 3, m = 4: what stays from one stimulus to the next (dots: seeds)", fontsize=10)
     axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=4)
     return figure

@@ -140,14 +140,14 @@ def expanded(expression: str) -> list[str]:
 def numbers(page: str, folder: Path = RESULTS) -> list[Number]:
     """All numbers of the page that a comment speaks of. PlasticError for a comment that cannot be followed."""
     found, start = [], 0
-    seen = _visible(page)
+    visible = _visible(page)
     for comment in COMMENT.finditer(page):
         place = start
         lines, offset = comment[2].splitlines(keepends=True), comment.start(2)
         for line in lines:
             for text, relation, value, beside in _line(line, comment[1], folder):
                 match = re.compile(rf"(?<![\w.]){re.escape(text)}(?!\w|\.?\d| \d{{3}}(?!\d))").search(
-                    seen, place, comment.start()
+                    visible, place, comment.start()
                 )
                 if match is None:
                     raise PlasticError(f"the comment says {line.strip()!r}, but {text!r} is not next in the text.")
@@ -206,14 +206,14 @@ def rewritten(page: str, folder: Path = RESULTS) -> str:
 
 def unchecked(page: str, settings: tuple[str, ...] = (), folder: Path = RESULTS) -> list[str]:
     """Decimal numbers that no comment speaks of, each with words around it; `settings` are phrases that may stand."""
-    seen = _visible(page)
+    visible = _visible(page)
     known = {number.place for number in numbers(page, folder)}
     for phrase in settings:
-        for one in re.finditer(r"\s+".join(map(re.escape, phrase.split())), seen):
+        for one in re.finditer(r"\s+".join(map(re.escape, phrase.split())), visible):
             known |= set(range(*one.span()))
     return [
         " ".join(page[max(0, one.start() - 30) : one.end() + 15].split())
-        for one in DECIMAL.finditer(seen)
+        for one in DECIMAL.finditer(visible)
         if one.start() not in known
     ]
 

@@ -32,9 +32,9 @@ def budgets(sweep: Sweep) -> list[dict[str, Any]]:
     """A row for every arm and every batch and number of stimuli that it has: on which tasks, and presentations."""
     found: dict[tuple[str, int, int], dict[str, Any]] = {}
     for member in sweep.members():
-        training, s, shown = member.config.training, member.config.stimuli, presentations(member.config)
-        batch, stimuli = (training.batch or 1, training.steps or 0) if shown else (0, 0)
-        row = {"arm": member.arm, "tasks": [], "batch": batch, "stimuli": stimuli, "presentations": shown}
+        training, s, given = member.config.training, member.config.stimuli, presentations(member.config)
+        batch, stimuli = (training.batch or 1, training.steps or 0) if given else (0, 0)
+        row = {"arm": member.arm, "tasks": [], "batch": batch, "stimuli": stimuli, "presentations": given}
         tasks = found.setdefault((member.arm, batch, stimuli), row)["tasks"]
         if (task := f"L={s.levels}, m={s.synonyms}") not in tasks:
             tasks.append(task)
@@ -53,17 +53,17 @@ def unequal(sweep: Sweep) -> list[str]:
         arms = [arm for arm in sweep.arms if not grid.arms or arm.name in grid.arms]
         for arm, point in itertools.product(arms, grid.points()):
             config = sweep.member(arm, point).config
-            if shown := presentations(config):
+            if given := presentations(config):
                 compare, task = arm.compare, task_of(config)
-                points[compare, task, f"{grid} {point}"][arm.name].add(shown)
-                tasks[compare, task][arm.name].add(shown)
+                points[compare, task, f"{grid} {point}"][arm.name].add(given)
+                tasks[compare, task][arm.name].add(given)
     found = {place[:2] for place, own in points.items() if len(set().union(*own.values())) > 1}
     found |= {place for place, own in tasks.items() if not set.intersection(*own.values())}
     return [_said(place, own) for place, own in tasks.items() if place in found]
 
 
 def _said(place: tuple[str, ...], arms: dict[str, set[int]]) -> str:
-    each = ", ".join(f"{arm} {' and '.join(str(shown) for shown in sorted(own))}" for arm, own in arms.items())
+    each = ", ".join(f"{arm} {' and '.join(str(given) for given in sorted(own))}" for arm, own in arms.items())
     return f"{', '.join(place[1].split(', ')[:2])}: presentations differ: {each}"
 
 

@@ -115,8 +115,8 @@ class Ensemble:
         collected: list[list[NDArray[Any]]] = [[] for _ in self.network.layers]
         for values in self._responses(member, examples, purpose):
             whole = values[-1].view(*values[-1].shape[:2], top.positions, top.neurons)
-            for layer, seen in enumerate([*values[:-1], top.features(whole)]):
-                collected[layer].append(seen[0].double().cpu().numpy())
+            for layer, response in enumerate([*values[:-1], top.features(whole)]):
+                collected[layer].append(response[0].double().cpu().numpy())
         return [np.concatenate(values) for values in collected]
 
     def _responses(self, member: int, examples: Examples, purpose: str) -> Iterator[list[Tensor]]:

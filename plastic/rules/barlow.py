@@ -88,9 +88,9 @@ class BarlowTwins(Rule):
         loss = ((1 - itself) ** 2).sum(-1)[..., None] + self.redundancy * redundant + here * 0
         return ThirdFactor(current, context, {}, loss, {"correlation": itself}), state
 
-    def _sigma(self, seen: Statistics) -> Array:
-        biased = 1 - 1 / (seen.count + is_positive(1 - seen.count))
-        return (biased * seen.variance + self.epsilon) ** 0.5
+    def _sigma(self, own: Statistics) -> Array:
+        biased = 1 - 1 / (own.count + is_positive(1 - own.count))
+        return (biased * own.variance + self.epsilon) ** 0.5
 
     def _itself(self, correlation: Array) -> Array:
         """C_ii as a row: (..., 1, units)."""

@@ -90,19 +90,19 @@ class LPL(Rule):
         loss = distance + (self.spread(now) + self.spread(before)) / 2
         return ThirdFactor(current, context, {}, loss, {"variance": now.variance}), state
 
-    def outwards(self, seen: Statistics) -> Array:
+    def outwards(self, own: Statistics) -> Array:
         """m of one view without the pull to the other one: push and decorrelation."""
-        batch, units = seen.responses.shape[-2:]
-        share = per_stimulus(seen.count, batch)  # 1/(B − 1)
-        push = self.push / units * share / (seen.variance + self.epsilon)
+        batch, units = own.responses.shape[-2:]
+        share = per_stimulus(own.count, batch)  # 1/(B − 1)
+        push = self.push / units * share / (own.variance + self.epsilon)
         decorrelation = 2 * self.decorrelation / (max(units - 1, 1) * units) * share
-        return (push + decorrelation * seen.variance) * seen.centred - decorrelation * seen.lateral
+        return (push + decorrelation * own.variance) * own.centred - decorrelation * own.lateral
 
-    def spread(self, seen: Statistics) -> Array:
+    def spread(self, own: Statistics) -> Array:
         """The two terms of the loss that keep the layer from collapsing: (..., 1, 1)."""
-        xp: Any = array_namespace(seen.mean)
-        units, covariance = seen.mean.shape[-1], seen.covariance
+        xp: Any = array_namespace(own.mean)
+        units, covariance = own.mean.shape[-1], own.covariance
         assert covariance is not None
-        push = -xp.log(seen.variance + self.epsilon).sum(-1)[..., None] / units
-        pairs = (covariance**2).sum((-1, -2))[..., None, None] - (seen.variance**2).sum(-1)[..., None]
+        push = -xp.log(own.variance + self.epsilon).sum(-1)[..., None] / units
+        pairs = (covariance**2).sum((-1, -2))[..., None, None] - (own.variance**2).sum(-1)[..., None]
         return self.push * push + self.decorrelation * pairs / (max(units - 1, 1) * units)

@@ -45,19 +45,19 @@ class VICReg(LPL):
     push: float = 25.0
     decorrelation: float = 1.0
 
-    def outwards(self, seen: Statistics) -> Array:
+    def outwards(self, own: Statistics) -> Array:
         """m of one view without the pull to the other one: variance and covariance terms."""
-        batch, units = seen.responses.shape[-2:]
-        share = per_stimulus(seen.count, batch)  # 1/(B − 1)
-        sigma = (seen.variance + self.epsilon) ** 0.5
+        batch, units = own.responses.shape[-2:]
+        share = per_stimulus(own.count, batch)  # 1/(B − 1)
+        sigma = (own.variance + self.epsilon) ** 0.5
         push = self.push / (2 * units) * share * is_positive(1 - sigma) / sigma
         decorrelation = 4 * self.decorrelation / units * share
-        return (push + decorrelation * seen.variance) * seen.centred - decorrelation * seen.lateral
+        return (push + decorrelation * own.variance) * own.centred - decorrelation * own.lateral
 
-    def spread(self, seen: Statistics) -> Array:
+    def spread(self, own: Statistics) -> Array:
         """Variance and covariance terms of one view, twice, as the base takes the mean of the views."""
-        units, covariance = seen.mean.shape[-1], seen.covariance
+        units, covariance = own.mean.shape[-1], own.covariance
         assert covariance is not None
-        push = rectify(1 - (seen.variance + self.epsilon) ** 0.5).sum(-1)[..., None] / units
-        pairs = (covariance**2).sum((-1, -2))[..., None, None] - (seen.variance**2).sum(-1)[..., None]
+        push = rectify(1 - (own.variance + self.epsilon) ** 0.5).sum(-1)[..., None] / units
+        pairs = (covariance**2).sum((-1, -2))[..., None, None] - (own.variance**2).sum(-1)[..., None]
         return self.push * push + 2 * self.decorrelation * pairs / units
