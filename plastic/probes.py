@@ -97,7 +97,8 @@ def _ridge(x: Floats, latents: Latents) -> Answer:
     ridge = Ridge(alpha=0.01 * len(x), solver="cholesky").fit(x, targets)
 
     def answer(activity: Floats) -> Latents:
-        found = iter(np.split(ridge.predict(activity), np.cumsum(sizes)[:-1], axis=1))
+        outputs = ridge.predict(activity).reshape(len(activity), -1)  # of one column scikit-learn drops the axis
+        found = iter(np.split(outputs, np.cumsum(sizes)[:-1], axis=1))
         return {k: np.stack([next(found).argmax(1) for _ in range(v.shape[1])], axis=1) for k, v in latents.items()}
 
     return answer

@@ -1,5 +1,7 @@
 """What a linear probe costs: logistic beside ridge, on the networks of two default runs.
 
+On snntorch and rate.
+
     python -m plastic.experiments.benchmarks.probes
 
 In turns, in one process, on one thread: the features alone, which both probes need, and a probe of all layers by

@@ -53,6 +53,13 @@ def test_accuracy_of_ridge_is_that_of_the_closed_form(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_where_there_is_one_class_to_learn_it_is_the_answer(kind: probes.Probe) -> None:
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    only, answers = np.zeros((5, 1), int), np.array([[0], [1], [0], [0], [1]])
+    assert probe(x, x, {"class": only}, {"class": answers}, kind) == {"class": pytest.approx(0.6)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_variable_of_every_level_is_read_apart(kind: probes.Probe) -> None:
     random = np.random.default_rng(1)
     latents: tuple[Latents, Latents] = tuple(  # type: ignore[assignment]
