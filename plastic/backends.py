@@ -142,6 +142,11 @@ def reference(can: Capabilities) -> bool:
     return can.role == "reference"
 
 
+def compared(can: Capabilities) -> bool:
+    """What is held to the reference, spike by spike."""
+    return can.role == "compared"
+
+
 def first(wish: Callable[[Capabilities], bool]) -> str:
     """The first backend that can do what is wished; PlasticError if none can."""
     if not (found := fitting(wish)):

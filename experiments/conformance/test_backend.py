@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from plastic.backends import backends, capabilities
+from plastic.backends import backends, capabilities, compared
 from plastic.errors import PlasticError
 from plastic.experiments.conformance.cells import REPRESENTATIVES, Cell, cells, refused
 from plastic.models.studies.case import Case, case_task
@@ -22,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test for every backend that was asked for, otherwise for all that are held to the reference."""
     asked = metafunc.config.getoption("plastic_backend", default=None) or comparable()
     for name in asked:
-        if capabilities(name).role != "compared":
+        if not compared(capabilities(name)):
             raise pytest.UsageError(f"the backend {name} is not one that is held to the reference")
     if "cell" in metafunc.fixturenames:
         order = sorted(((cell, name) for name in asked for cell in cells(name)), key=lambda both: both[0].name)

@@ -14,13 +14,13 @@ from plastic.experiments.figures.efficiency import (
     THRESHOLD,
     Curves,
     beside_readouts,
-    curves_again,
-    curves_of,
+    both_again,
+    both_curves,
     draw_errors,
     grammars,
     thresholds,
 )
-from plastic.experiments.figures.make import Content, error_label, readout_error, top_error
+from plastic.experiments.figures.make import Content, error_label
 from plastic.experiments.figures.palette import color, line, mark
 from plastic.experiments.sweeps.p_star import exponent
 from plastic.experiments.sweeps.store import Row
@@ -29,14 +29,12 @@ from plastic.experiments.sweeps.store import Row
 def analyse(rows: Sequence[Row]) -> Content:
     """Per depth and arm: errors, P* and its interval, P* over that of bp; per arm, the factor of each further level."""
     ordered = sorted(rows, key=lambda row: int(row["settings"]["levels"]))
-    curves, readouts = (curves_of(ordered, _depth, error) for error in (top_error, readout_error))
-    return _of_curves(curves, readouts, rows[0]["settings"]["synonyms"])
+    return _of_curves(*both_curves(ordered, _depth), rows[0]["settings"]["synonyms"])
 
 
 def again(content: Content) -> Content:
     """The same from the points that were written."""
-    curves, readouts = (curves_again(content.get(points, {})) for points in ("points", "points_of_readout"))
-    return _of_curves(curves, readouts, content["synonyms"])
+    return _of_curves(*both_again(content, "points"), content["synonyms"])
 
 
 def _of_curves(curves: Curves, readouts: Curves, synonyms: int) -> Content:
@@ -117,15 +115,11 @@ def _bars(axis: Axes, values: Content, intervals: Content, arm: str, name: str, 
     ends = [intervals[f"L={levels}"][arm] for levels in found]
     below = [0.25 * value if low is None else value - low for value, (low, _) in zip(found.values(), ends, strict=True)]
     above = [0.25 * value if up is None else up - value for value, (_, up) in zip(found.values(), ends, strict=True)]
-    style: dict[str, Any] = {
-        "ls": line(arm),
-        "color": color(arm, number),
-        "marker": mark(arm),
-        "ms": 5,
-        "capsize": 3,
-    }
     if found:
-        _, _, bars = axis.errorbar(list(found), list(found.values()), [below, above], label=name, **style)
+        _, _, bars = axis.errorbar(
+            list(found), list(found.values()), [below, above], label=name, ls=line(arm), color=color(arm, number),
+            marker=mark(arm), ms=5, capsize=3,
+        )  # fmt: skip
         for bar in bars:
             bar.set_linestyle("-")
         for (levels, value), (low, high) in zip(found.items(), ends, strict=True):

@@ -29,12 +29,12 @@ def label(levels: int, synonyms: int) -> str:
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Points, P* with intervals, ratios to backpropagation, exponents."""
-    return _of_curves(*(curves_of(rows, _task, error) for error in (top_error, readout_error)))
+    return _of_curves(*both_curves(rows, _task))
 
 
 def again(content: Content) -> Content:
     """The same from the points that were written."""
-    return _of_curves(*(curves_again(content.get(points, {})) for points in ("points", "points_of_readout")))
+    return _of_curves(*both_again(content, "points"))
 
 
 def _of_curves(curves: Curves, readouts: Curves) -> Content:
@@ -62,6 +62,16 @@ def curves_of(rows: Sequence[Row], task: Callable[[Row], str], error: Callable[[
         sizes = found.setdefault(task(s), {}).setdefault(row["arm"], {})
         sizes.setdefault(s["train_size"], {})[s["seed"]] = round(value, 6)
     return {name: _aligned(arms) for name, arms in found.items()}
+
+
+def both_curves(rows: Sequence[Row], task: Callable[[Row], str]) -> tuple[Curves, Curves]:
+    """Errors of the probes, and of the networks' own readouts."""
+    return curves_of(rows, task, top_error), curves_of(rows, task, readout_error)
+
+
+def both_again(content: Content, of: str) -> tuple[Curves, Curves]:
+    """The same from what was written."""
+    return curves_again(content.get(of, {})), curves_again(content.get(f"{of}_of_readout", {}))
 
 
 def _aligned(arms: dict[str, dict[int, dict[int, float]]]) -> dict[str, Errors]:

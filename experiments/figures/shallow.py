@@ -15,13 +15,13 @@ from plastic.experiments.figures.efficiency import (
     THRESHOLD,
     Curves,
     beside_readouts,
-    curves_again,
-    curves_of,
+    both_again,
+    both_curves,
     draw_errors,
     grammars,
     thresholds,
 )
-from plastic.experiments.figures.make import Content, error_label, readout_error, top_error
+from plastic.experiments.figures.make import Content, error_label
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.sweeps.store import Row
 
@@ -31,12 +31,12 @@ BEHIND = 2.5  # times P*(BP): where direct feedback was expected
 
 def analyse(rows: Sequence[Row]) -> Content:
     """Per width and arm: errors, P* and its interval; per width, what 2.5 P*(BP) would be."""
-    return _of_curves(*(curves_of(rows, _width, error) for error in (top_error, readout_error)))
+    return _of_curves(*both_curves(rows, _width))
 
 
 def again(content: Content) -> Content:
     """The same from the points that were written."""
-    return _of_curves(*(curves_again(content.get(points, {})) for points in ("points", "points_of_readout")))
+    return _of_curves(*both_again(content, "points"))
 
 
 def _of_curves(curves: Curves, readouts: Curves) -> Content:

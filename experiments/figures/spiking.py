@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from plastic.backends import batched, first
-from plastic.experiments.figures.efficiency import THRESHOLD, Curves, curves_again, curves_of
-from plastic.experiments.figures.make import Content, error_label, readout_error, top_error
+from plastic.backends import batched, capabilities, first
+from plastic.experiments.figures.efficiency import THRESHOLD, Curves, both_again, both_curves
+from plastic.experiments.figures.make import Content, error_label
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.sweeps.p_star import DEFINITION, p_star
 from plastic.experiments.sweeps.store import Row
@@ -21,12 +21,12 @@ THEORY = 8 * 4**2
 def analyse(rows: Sequence[Row]) -> Content:
     """Error of every seed by backend, rule and P; P* of those with several sizes."""
     by_rule = [{**row, "arm": row["settings"]["rule"]} for row in rows]
-    return _of_curves(*(curves_of(by_rule, lambda s: str(s["backend"]), e) for e in (top_error, readout_error)))
+    return _of_curves(*both_curves(by_rule, lambda s: str(s["backend"])))
 
 
 def again(content: Content) -> Content:
     """The same from the errors that were written."""
-    return _of_curves(*(curves_again(content.get(errors, {})) for errors in ("errors", "errors_of_readout")))
+    return _of_curves(*both_again(content, "errors"))
 
 
 def _of_curves(found: Curves, own: Curves) -> Content:
@@ -63,7 +63,7 @@ def draw(content: Content) -> Figure:
     axis: Any = figure.subplots()
     others = iter(("*", "p", "h"))
     for backend, rules in content["errors"].items():
-        shape = None if backend == first(batched) else next(others)
+        shape = None if batched(capabilities(backend)) else next(others)
         for number, (rule, sizes) in enumerate(rules.items()):
             p = [int(size) for size in sizes]
             mean = [np.mean([error for error in errors if error is not None]) for errors in sizes.values()]

@@ -16,10 +16,8 @@ By = dict[tuple[str, ...], dict[str, set[int]]]  # presentations by comparison, 
 
 
 def presentations(config: Config) -> int:
-    """Stimuli that are shown in all: steps of every stream × streams. 0 for a rule that does not learn."""
-    if not rule_class(config.rule).acts.learn:
-        return 0
-    return (config.training.steps or 0) * (config.training.batch or 1)
+    """Stimuli that are shown in all; 0 for a rule that does not learn."""
+    return config.training.presentations if rule_class(config.rule).acts.learn else 0
 
 
 def task_of(config: Config) -> str:

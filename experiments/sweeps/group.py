@@ -56,7 +56,6 @@ def run_group(group: Group) -> list[Row]:
                     except PlasticError as error:
                         failed[index] = str(error)
         each = round((time.perf_counter() - started) / len(group), 3)
-    presentations = (config.training.steps or 0) * (config.training.batch or 1)
     rows: list[Row] = []
     for index, member in enumerate(group):
         outcome: Row = {"failed": failed[index]} if index in failed else {"course": curves[index]}
@@ -64,7 +63,7 @@ def run_group(group: Group) -> list[Row]:
         settings["seed"] = member.config.seed
         settings["probe"] = member.config.training.probe
         seconds = {"all": each, "training": round(training_seconds / len(group), 3)}
-        outcome["distinct_shown_at_most"] = ensemble.tasks[index].shown_at_most(presentations)
+        outcome["distinct_shown_at_most"] = ensemble.tasks[index].shown_at_most(config.training.presentations)
         rows.append({"key": member.key, "arm": member.arm, "settings": settings, **outcome, "seconds": seconds})
     return rows
 

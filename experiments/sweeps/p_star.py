@@ -149,8 +149,5 @@ def exponent(x: Sequence[float], y: Sequence[float]) -> tuple[float, float] | No
     """Slope of log y against log x by least squares, and its standard error; None below three points."""
     if len(x) < 3:
         return None
-    a, b = np.log(x), np.log(y)
-    centred = a - a.mean()
-    slope = float((centred * b).sum() / (centred**2).sum())
-    residual = b - b.mean() - slope * centred
-    return slope, float(math.sqrt((residual**2).sum() / (len(x) - 2) / (centred**2).sum()))
+    fit = stats.linregress(np.log(x), np.log(y))
+    return float(fit.slope), float(fit.stderr)

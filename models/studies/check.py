@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plastic.backends import backends, capabilities, first, reference
+from plastic.backends import backends, capabilities, compared, first, fitting, reference
 from plastic.errors import PlasticError
 from plastic.models.studies.case import Case, Track, run_case
 from plastic.pictures.run import draw_check
@@ -195,7 +195,7 @@ def check(
 
 def comparable() -> list[str]:
     """The backends that are held to the reference, spike by spike."""
-    return [name for name, backend in backends().items() if backend.can.role == "compared"]
+    return fitting(compared)
 
 
 def installed() -> list[str]:

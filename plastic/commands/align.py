@@ -17,7 +17,7 @@ from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.config.unread import refuse_unread
 from plastic.errors import PlasticError
-from plastic.rules import load_rule, rule_class
+from plastic.rules import load_rule, rule_class, split_options
 from plastic.terminal.console import Console
 
 
@@ -107,10 +107,9 @@ class Align:
 
 def parse_arm(text: str) -> tuple[str, str, tuple[str, ...]]:
     """NAME:KEY=VALUE:… as what is shown, the rule and its options; the rule is loaded, so that it exists."""
-    parts = text.strip().split(":")
-    options = tuple(part for part in parts if "=" in part)
-    rule = ":".join(part for part in parts if "=" not in part)  # also FILE.py:CLASS
-    load_rule(rule, dict(item.split("=", 1) for item in options))
+    rule, given = split_options(text)
+    load_rule(rule, given)
+    options = tuple(f"{key}={value}" for key, value in given.items())
     return " ".join([rule, *options]), rule, options
 
 

@@ -153,6 +153,11 @@ class Training:
     on a fifth of the training set. ridge: least squares to one-hot targets, 2 to 15 times as fast, which misses
     classes that lie between others; outputs name it."""
 
+    @property
+    def presentations(self) -> int:
+        """Stimuli that are shown in all: those of every stream × streams."""
+        return (self.steps or 0) * (self.batch or 1)
+
 
 @dataclass(frozen=True)
 class ChipOptions:

@@ -103,6 +103,7 @@ __all__ = [
     "raised_at",
     "register",
     "rule_class",
+    "split_options",
 ]
 
 BUILT_IN: tuple[type[Rule], ...] = (
@@ -169,6 +170,13 @@ def load_rule(spec: str, options: dict[str, str] | None = None) -> Rule:
     """
     cls = rule_class(spec)
     return cls(**parsed(cls, options or {}))
+
+
+def split_options(text: str) -> tuple[str, dict[str, str]]:
+    """RULE:KEY=VALUE:… as the rule (also FILE.py:CLASS) and its options."""
+    words = text.strip().split(":")
+    options = dict(word.split("=", 1) for word in words if "=" in word)
+    return ":".join(word for word in words if "=" not in word), options
 
 
 def parsed(cls: type[Rule], options: Mapping[str, str]) -> dict[str, Any]:

@@ -142,11 +142,9 @@ class Hybrid(Rule):
 
 def _part(spec: str, shared: Mapping[str, str]) -> Rule:
     """RULE or RULE:KEY=VALUE:…, with the options that it shares with the whole."""
-    from plastic.rules import load_rule
+    from plastic.rules import load_rule, split_options
 
-    words = spec.split(":")
-    options = dict(word.split("=", 1) for word in words if "=" in word)
-    name = ":".join(word for word in words if "=" not in word)  # also FILE.py:CLASS
+    name, options = split_options(spec)
     if name == Hybrid.name:
         raise PlasticError("rule 'hybrid' is not a part of itself; take two other rules.")
     return load_rule(name, {**shared, **options})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import losses
 import pytest
@@ -92,8 +93,8 @@ def test_without_the_error_it_is_the_other_rule(own: str) -> None:
 def test_one_synapse_by_hand() -> None:
     """One neuron, one stimulus, CLAPP and a scalar: z = 0.5 · 2 = 1, c = 0.5, W_pred = 2, so W_pred c = 1, and
     y z W c = 1 < 2 opens the gate. Logits z·(1, 0), second class: e = (σ(1) − 0, σ(−1) − 1) = (0.7310586, −0.7310586).
-    a = (0.5, −1): aᵀe = 1.0965879; a aᵀe = (0.5482939, −1.0965879); B = (0.3, 0.7): B a aᵀe = −0.6031233.
-    m = 1 + 0.1 · 0.6031233 = 1.0603123, ΔW = m · ψ · x = 2.1206247."""
+    a = (0.5, −1): aᵀe = 1.5 σ(1) = 1.0965879; B = (0.3, 0.7): B a = −0.55, B a aᵀe = −0.6031233.
+    m = 1 + 0.1 · 0.55 · 1.5 σ(1) = 1.0603123, ΔW = m · ψ · x = 2.1206247."""
     rule = Hybrid(self="clapp:margin=2", error="dfa", broadcast="scalar", epsilon=0.1, sides="current")
     case = Case(rule, dense(1, (1,), 2), batch=1)
     values = {
@@ -104,7 +105,7 @@ def test_one_synapse_by_hand() -> None:
         case.parameters[name] = torch.tensor(value, dtype=torch.float64).reshape(case.parameters[name].shape)
     case.inputs, case.before = torch.tensor([[2.0]]).double(), torch.tensor([[1.0]]).double()
     case.fixation, case.target = torch.tensor([[1.0]]).double(), torch.tensor([[0.0, 1.0]]).double()
-    assert_by_hand(case.updates()[0]["layer1.weight"].item(), 2.1206247, 1e-7)
+    assert_by_hand(case.updates()[0]["layer1.weight"].item(), 2 * (1 + 0.1 * 0.55 * 1.5 / (1 + math.exp(-1))))
 
 
 def test_the_same_lines_run_on_numpy() -> None:
