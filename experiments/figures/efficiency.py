@@ -92,16 +92,20 @@ def curves_again(points: Content) -> Curves:
     }
 
 
-def thresholds(curves: Curves) -> Content:
-    """P* and its ratio to that of bp, each with an interval, by task and arm, and the errors that they are of, by P."""
-    stars = {task: {arm: p_star(sizes, THRESHOLD) for arm, sizes in arms.items()} for task, arms in curves.items()}
+def thresholds(curves: Curves, tenth: Callable[[str], float] = lambda task: THRESHOLD) -> Content:
+    """P* and its ratio to that of bp, each with an interval, by task and arm, and the errors that they are of, by P.
+
+    `tenth`: a tenth of chance error, of a task by its name.
+    """
+    stars = {task: {arm: p_star(sizes, tenth(task)) for arm, sizes in arms.items()} for task, arms in curves.items()}
     ratios = {
-        task: {arm: p_star_ratio(sizes, arms.get(_base(arm), {}), THRESHOLD) for arm, sizes in arms.items()}
+        task: {arm: p_star_ratio(sizes, arms.get(_base(arm), {}), tenth(task)) for arm, sizes in arms.items()}
         for task, arms in curves.items()
     }
+    errors = " or ".join(f"{error:.4g}" for error in sorted({tenth(task) for task in curves} or {THRESHOLD}))
     return {
         "definition": "threshold: a test error of the top layer's linear probe (probe) or of the network's own readout "
-        f"(readout; null also where none is trained or it was not measured) of {THRESHOLD}, a tenth of chance "
+        f"(readout; null also where none is trained or it was not measured) of {errors}, a tenth of chance "
         f"error. {DEFINITION}. p_star_over_bp: the same of P* over that of bp, grammar by grammar (of 'bp, X' for an "
         "arm that is called 'NAME, X')",
         "p_star": _each(stars, lambda star: _rounded(star.value)),
@@ -121,10 +125,12 @@ def thresholds(curves: Curves) -> Content:
 BESIDE = ("p_star", "p_star_interval", "p_star_over_bp", "p_star_over_bp_interval")
 
 
-def beside_readouts(found: Content, readouts: Curves) -> Content:
+def beside_readouts(
+    found: Content, readouts: Curves, tenth: Callable[[str], float] = lambda task: THRESHOLD
+) -> Content:
     """What `thresholds` found of the probes, as it is and as `probe`, and as `readout` the same of the networks' own
     readouts, None for an arm that has none."""
-    own = thresholds(readouts)
+    own = thresholds(readouts, tenth)
     both = {}
     for key in BESIDE:
         readout = {task: {arm: own[key].get(task, {}).get(arm) for arm in arms} for task, arms in found[key].items()}

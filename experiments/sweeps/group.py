@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
-from plastic.experiments.sweeps.measures import MEASURES
+from plastic.experiments.sweeps.measures import AS, MEASURES
 from plastic.experiments.sweeps.spec import Group, Member, changed_settings
 from plastic.experiments.sweeps.store import Row
 from plastic.models.runs.simulation import Simulation
@@ -79,4 +79,4 @@ def measured(ensemble: Ensemble, index: int, member: Member) -> Row:
     which is a finite activity, so its weights are looked at."""
     if not all(bool(v[index].isfinite().all()) for v in ensemble.parameters.values()):
         raise PlasticError("the network diverged: its weights are not finite; lower --learning-rate.")
-    return {name: MEASURES[name](ensemble, index, member.config) for name in member.measures}
+    return {AS.get(name, name): MEASURES[name](ensemble, index, member.config) for name in member.measures}

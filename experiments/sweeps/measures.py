@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
+from plastic.experiments.sweeps.noise import noise, weight_noise
 from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.learning.learner import Learner
 from plastic.models.network.outer import Update
 from plastic.models.network.parameters import Parameters, needs_readout
 from plastic.models.training.ensemble import Ensemble
-from plastic.probes import fit, threads
 from plastic.rules import BP, Rule
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.random import generator
@@ -27,7 +27,6 @@ from plastic.stimuli.synonyms import exchange
 from plastic.stimuli.task import Examples
 
 Measure = Callable[[Ensemble, int, Config], Any]
-NOISE = (0.0, 0.05, 0.1, 0.2, 0.4)  # standard deviation, in root mean squares of the layer's weights
 ALIGNED = 1024  # training strings that weight changes are compared on
 EXCHANGED = 1000  # test strings whose synonyms are exchanged
 
@@ -36,6 +35,12 @@ def probe(ensemble: Ensemble, index: int, config: Config) -> list[dict[str, floa
     """Linear-probe test accuracy per layer: latent level → accuracy; the config's `probe` says by which kind."""
     del config
     return [{k: round(v, 6) for k, v in layer.items()} for layer in ensemble.probe(index)]
+
+
+def class_alone(ensemble: Ensemble, index: int, config: Config) -> list[dict[str, float]]:
+    """`probe` of the class and no other latent, in a quarter of its time."""
+    del config
+    return [{k: round(v, 6) for k, v in layer.items()} for layer in ensemble.probe(index, ["class"])]
 
 
 def readout(ensemble: Ensemble, index: int, config: Config) -> float | None:
@@ -122,35 +127,14 @@ def _ratio(here: NDArray[Any], there: NDArray[Any], others: NDArray[Any]) -> flo
     return float(((here - there) ** 2).sum(1).mean()) / between if between > 0 else 0.0
 
 
-def weight_noise(ensemble: Ensemble, index: int, config: Config) -> dict[str, float]:
-    """Test accuracy of the class when every weight is disturbed, at the top layer.
-
-    Noise is Gaussian, its standard deviation a share of the root mean square of the layer's weights. The
-    probe was fitted before the noise and does not know of it.
-    """
-    task, found = ensemble.tasks[index], {}
-    labels = {"class": task.train.labels[:, None]}
-    with threads(torch.get_num_threads()):
-        fitted = fit(ensemble.features(index, task.train, "probe-train")[-1], labels, ensemble.settings.probe)
-    weights = {k: v for k, v in ensemble.parameters.items() if k.endswith(".weight")}
-    for share in NOISE:
-        random, kept = generator(config.seed, "weight-noise"), {k: v[index].clone() for k, v in weights.items()}
-        for name in sorted(weights):
-            own = weights[name][index]
-            noise = torch.as_tensor(random.standard_normal(own.shape)).to(own)
-            own += share * own.square().mean().sqrt() * noise
-        answers = fitted(ensemble.features(index, task.test, "probe-test")[-1])["class"][:, 0]
-        found[str(share)] = round(float(np.mean(answers == task.test.labels)), 6)
-        for name, value in kept.items():
-            weights[name][index] = value
-    return found
-
-
 MEASURED = ("probe", "readout")  # where a sweep does not say
+AS = {"class": "probe"}  # the name in a row, where it is not the measure's
 MEASURES: dict[str, Measure] = {
     "probe": probe,
+    "class": class_alone,
     "readout": readout,
     "invariance": invariance,
     "alignment": alignment,
     "weight_noise": weight_noise,
+    "noise": noise,
 }
