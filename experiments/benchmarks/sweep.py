@@ -52,22 +52,22 @@ class Arguments:
     """Result file."""
 
 
-def all_packs() -> list[Group]:
+def all_groups() -> list[Group]:
     """Those of L = 3, m = 4."""
     groups = read_sweep(FOLDER / "rhm_efficiency.toml").groups()
     return [p for p in groups if (p[0].config.stimuli.levels, p[0].config.stimuli.synonyms) == (3, 4)]
 
 
-def packs_of_the_figure() -> Iterator[tuple[str, list[Member], int]]:
+def groups_of_the_figure() -> Iterator[tuple[str, list[Member], int]]:
     """Per arm: the largest group of L = 3, and how many networks the figure has of it."""
-    groups = all_packs()
+    groups = all_groups()
     for name in dict.fromkeys(p[0].arm for p in groups):
         own = [p for p in groups if p[0].arm == name]
         if load_rule(own[0][0].config.rule).acts.learn:
             yield name, list(sorted(own, key=len)[-1]), sum(map(len, own))
 
 
-def train_packs(pipe: Connection, data: list[dict[str, Any]]) -> None:
+def train_groups(pipe: Connection, data: list[dict[str, Any]]) -> None:
     """In a process of its own: train for as many steps as it is told, say when that is done."""
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -105,7 +105,7 @@ class Pool:
         self.members = members
         self.ends = [context.Pipe() for _ in range(processes)]
         data = group_as_data(tuple(members))
-        self.processes = [context.Process(target=train_packs, args=(far, data), daemon=True) for _, far in self.ends]
+        self.processes = [context.Process(target=train_groups, args=(far, data), daemon=True) for _, far in self.ends]
         for process in self.processes:
             process.start()
 
@@ -153,7 +153,7 @@ def measure(members: list[Member], arguments: Arguments) -> dict[str, Any]:
 def run_whole(processes: int) -> dict[str, Any]:
     """All networks of the figure at L = 3, from the first to the last: seconds by the clock, and what training took."""
     began = time.perf_counter()
-    rows = [row for group in in_processes(all_packs(), processes) for row in group]
+    rows = [row for group in in_processes(all_groups(), processes) for row in group]
     wall = time.perf_counter() - began
     training: dict[str, float] = {}
     for row in rows:
@@ -177,8 +177,8 @@ def main() -> None:
     keep_freed_memory()
     sides = ("ms_sweep", "ms_one_by_one", "processor_ms_sweep", "processor_ms_one_by_one")
     table, totals = [], dict.fromkeys(sides, 0.0)
-    for arm, members, count in packs_of_the_figure():
-        row = {"arm": arm, "networks": count, "pack": len(members), **measure(members, arguments)}
+    for arm, members, count in groups_of_the_figure():
+        row = {"arm": arm, "networks": count, "side_by_side": len(members), **measure(members, arguments)}
         steps = members[0].config.training.steps or 0
         for side in totals:
             totals[side] += row[side] * count * steps

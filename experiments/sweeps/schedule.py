@@ -50,7 +50,7 @@ def in_processes(groups: Sequence[Group], workers: int) -> Iterator[list[Row]]:
                 if deaths >= DEATHS:
                     raise PlasticError(
                         f"worker processes died {deaths} times without finishing anything (out of memory?); lower "
-                        "--workers, or 'pack' in the sweep, and go on with --resume."
+                        "--workers, or 'group' in the sweep, and go on with --resume."
                     ) from None
 
 

@@ -185,8 +185,9 @@ def read_sweep(path: Path) -> Sweep:
 
 def _sweep(table: dict[str, Any], where: str) -> Sweep:
     known: dict[str, type] = {
-        "name": str, "question": str, "arm": list, "grid": list, "settings": dict, "measures": list, "pack": int,
+        "name": str, "question": str, "arm": list, "grid": list, "settings": dict, "measures": list, "group": int,
     }  # fmt: skip
+    table = {"group" if key == "pack" else key: value for key, value in table.items()}  # as files before said it
     for key, value in table.items():
         if key not in known:
             raise PlasticError(f"unknown entry {key!r} in {where}; a sweep has: {', '.join(known)}.")
@@ -204,8 +205,8 @@ def _sweep(table: dict[str, Any], where: str) -> Sweep:
     measures = tuple(table.get("measures", MEASURED))
     if unknown := [name for name in measures if name not in MEASURES]:
         raise PlasticError(f"unknown measure {unknown[0]!r} in {where}; choose from: {', '.join(MEASURES)}.")
-    if (group := table.get("pack", 10)) < 1:
-        raise PlasticError(f"'pack' in {where} is {group}; it must be at least 1.")
+    if (group := table.get("group", 10)) < 1:
+        raise PlasticError(f"'group' in {where} is {group}; it must be at least 1.")
     grids = tuple(_grid(entry, names, where) for entry in table["grid"])
     return Sweep(table["name"], table.get("question", ""), arms, grids, table.get("settings", {}), measures, group)
 

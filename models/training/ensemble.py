@@ -97,7 +97,7 @@ class Ensemble:
         """Everything that changes with training, by name; the stream is replayed, not stored."""
         saved = self.simulator.snapshot()
         if self.presentation.before is not None:
-            saved["shown"] = self.presentation.before
+            saved["presented"] = self.presentation.before
         return saved | {"step": torch.tensor(self.learned)}
 
     def restore(self, saved: dict[str, Tensor]) -> None:
@@ -105,7 +105,7 @@ class Ensemble:
         saved = {k: v.to(self.settings.device) for k, v in saved.items()}
         self.learned = int(saved["step"])
         self.simulator.restore(saved, self.learned)
-        self.presentation.skip_to(self.learned, saved.get("shown"))
+        self.presentation.skip_to(self.learned, saved.get("presented", saved.get("shown")))  # as checkpoints before said it
 
     @torch.inference_mode()
     def features(self, member: int, examples: Examples, purpose: str) -> list[NDArray[Any]]:

@@ -12,7 +12,7 @@ from plastic.terminal.console import Console
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """Told after each pack of networks; work is counted in stimuli × width."""
+    """Told after each group of networks; work is counted in stimuli × width."""
 
     members: int
     members_in_all: int

@@ -141,13 +141,17 @@ def test_probes_see_responses_to_a_label_that_says_nothing() -> None:
 
 @pytest.mark.parametrize("rule", [SCFF(), ForwardForward(), LPL()], ids=lambda r: r.name)
 def test_a_run_that_goes_on_from_a_snapshot_is_the_same(rule: Rule) -> None:
-    whole, first, second = ensemble(rule), ensemble(rule), ensemble(rule)
+    whole, first, second, third = (ensemble(rule) for _ in range(4))
     whole.train(6)
     first.train(3)
-    second.restore({k: v.clone() for k, v in first.snapshot().items()})
-    second.train(3)
-    for name, value in whole.parameters.items():
-        assert torch.equal(value, second.parameters[name]), name
+    saved = {k: v.clone() for k, v in first.snapshot().items()}
+    assert ("presented" in saved) == (rule.reads.presentation != "single")
+    second.restore(saved)
+    third.restore({"shown" if k == "presented" else k: v.clone() for k, v in saved.items()})  # as checkpoints before said it
+    for again in (second, third):
+        again.train(3)
+        for name, value in whole.parameters.items():
+            assert torch.equal(value, again.parameters[name]), name
 
 
 @pytest.mark.parametrize("name", LEARNING_AS_RATES)

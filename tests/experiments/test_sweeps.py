@@ -29,7 +29,7 @@ TINY = """
 name = "tiny"
 question = "does it run?"
 measures = ["probe", "invariance"]
-pack = 2
+group = 2
 
 [settings]
 backend = "rate"
@@ -129,7 +129,13 @@ def test_results_by_another_probe_are_other_members(tiny: Path) -> None:
     assert read_sweep(tiny).measures == ("probe", "readout")
 
 
-def test_packs_hold_every_member_once_and_share_what_an_ensemble_shares(tiny: Path) -> None:
+def test_files_that_say_pack_are_read_as_before(tiny: Path) -> None:
+    now = read_sweep(tiny)
+    tiny.write_text(tiny.read_text().replace("group = 2", "pack = 2"))
+    assert read_sweep(tiny) == now and now.group == 2
+
+
+def test_groups_hold_every_member_once_and_share_what_an_ensemble_shares(tiny: Path) -> None:
     sweep = read_sweep(tiny)
     groups = sweep.groups()
     assert sorted(m.key for group in groups for m in group) == sorted(m.key for m in sweep.members())
@@ -140,7 +146,7 @@ def test_packs_hold_every_member_once_and_share_what_an_ensemble_shares(tiny: Pa
         assert len({m.arm for m in group}) == 1
 
 
-def test_a_member_of_a_pack_is_the_run_of_the_same_settings(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_member_of_a_group_is_the_run_of_the_same_settings(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The probe of a sweep's member equals that of `plastic simulate` with its settings."""
     _, rows = run_sweep(tiny)
     row = next(r for r in rows if r["arm"] == "clapp" and r["settings"]["seed"] == 2)
@@ -282,8 +288,8 @@ def replaced(old: str, new: str) -> str:
         (replaced('name = "tiny"', 'name = "../../elsewhere"'), "'../../elsewhere'; it names a folder"),
         (replaced('name = "tiny"', 'name = "/tmp"'), "'/tmp'; it names a folder"),
         (replaced('name = "tiny"', 'name = ".."'), "'..'; it names a folder"),
-        (replaced("pack = 2", "pack = 0"), "'pack'"),
-        (replaced("pack = 2", "packs = 2"), "unknown entry 'packs'"),
+        (replaced("group = 2", "group = 0"), "'group'"),
+        (replaced("group = 2", "groups = 2"), "unknown entry 'groups'"),
         (replaced('rule = "none"', 'rule = "nonesuch"'), "unknown rule 'nonesuch'"),
         (replaced("width = 12", "widht = 12"), "unknown setting 'widht'"),
         (replaced("width = 12", 'width = "12"'), "must be int"),

@@ -8,7 +8,7 @@ import torch
 from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.experiments.benchmarks.plain_torch import PlainTorch
-from plastic.experiments.benchmarks.sweep import packs_of_the_figure
+from plastic.experiments.benchmarks.sweep import groups_of_the_figure
 from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.ensemble import Ensemble
 
@@ -49,6 +49,6 @@ def test_plain_torch_and_the_sweep_learn_the_same(rule: str) -> None:
 
 
 def test_all_rules_of_the_figure_that_learn_are_timed() -> None:
-    rules = {members[0].config.rule: count for _, members, count in packs_of_the_figure()}
+    rules = {members[0].config.rule: count for _, members, count in groups_of_the_figure()}
     learning = ["clapp", "bp", "dfa", "vicreg", "infonce", "simclr", "lpl"]
     assert rules == dict.fromkeys(learning, 50)  # ten grammars, five sizes

@@ -15,7 +15,7 @@ from plastic.experiments.sweeps.store import read_rows
 
 SWEEP = """
 name = "refined"
-pack = 4
+group = 4
 
 [settings]
 backend = "rate"
