@@ -15,12 +15,10 @@ from plastic.experiments.sweeps.p_star import exponent
 from plastic.experiments.sweeps.store import Row
 
 GROWN = ("bp", "dfa", "clapp", "vicreg", "simclr")  # whose growth with m and L is drawn
-MASKS = ("bp (batch-mean masks)", "bp (no masks)", "dfa", "dfa (no own mask)", "dfa (weight product)",
-         "dfa (weight product, masks)")  # fmt: skip
 
 
 def task_of(settings: Row) -> str:
-    return f"L={settings.get('levels', 3)}, m={settings['synonyms']}" + (
+    return f"L={settings.get('levels', 3)}, m={settings.get('synonyms', 4)}" + (
         f", width {settings['width']}" if settings.get("width", 64) != 64 else ""
     )
 

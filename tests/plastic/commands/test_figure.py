@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from plastic.experiments.figures.depth import analyse as analyse_depth
 from plastic.experiments.figures.depth import draw as draw_depth
 from plastic.experiments.figures.efficiency import analyse as analyse_efficiency
 from plastic.experiments.figures.efficiency import curves_of
+from plastic.experiments.figures.every_string_valid import analyse as analyse_every_string_valid
+from plastic.experiments.figures.every_string_valid import draw as draw_every_string_valid
 from plastic.experiments.figures.latents import analyse as analyse_latents
 from plastic.experiments.figures.latents import draw as draw_latents
 from plastic.experiments.figures.make import FOLDER, NAMES, accuracy_label, error_label, top_error
@@ -202,6 +205,35 @@ def test_each_level_multiplies_p_star_as_the_rows_say() -> None:
     titles = [axis.get_title() for axis in picture.axes]
     assert sum("n_c m^L" in title for title in titles) == 4
     assert len(picture.axes) == 6
+
+
+def test_where_every_string_is_valid_the_threshold_is_that_of_m_classes_and_growth_is_as_the_rows_say() -> None:
+    """bp needs n_c m^L = m^(L+1) strings, dfa twice as many at L = 2 and four times at L = 3, where one grammar of two
+    never gets there; a tenth of chance error is (1 - 1/m) / 10."""
+    rows: list[Row] = []
+    for levels, m in ((2, 3), (2, 4), (2, 6), (3, 3)):
+        tenth = (1 - 1 / m) / 10
+        for arm, factor in (("bp", 1), ("dfa", 2 ** (levels - 1))):
+            star = factor * m ** (levels + 1)
+            for seed, size, error in itertools.product((0, 1), (star / 2, 2 * star), (2 * tenth, tenth / 2)):
+                if (error > tenth) == (size < star):
+                    settings = {"levels": levels, "synonyms": m, "train_size": round(size), "seed": seed}
+                    settings = {k: v for k, v in settings.items() if (k, v) != ("synonyms", 4)}  # as a store has it
+                    readout = None if arm == "bp" else 1 - 2 * tenth
+                    rows.append({"arm": arm, "settings": settings,
+                                 "course": [{"probe": [{"class": 1 - error}], "readout": readout}]})  # fmt: skip
+    found = analyse_every_string_valid(rows)
+    assert list(found["p_star"]["probe"]) == ["L=2, m=3", "L=2, m=4", "L=2, m=6", "L=3, m=3"]
+    assert found["p_star"]["L=3, m=3"] == {"bp": pytest.approx(81, rel=0.01), "dfa": pytest.approx(324, rel=0.01)}
+    assert found["p_star"]["readout"]["L=2, m=4"] == {"bp": None, "dfa": None}
+    assert found["p_star_theory"]["L=2, m=6"] == 216
+    grown = found["growth"]["probe"]
+    assert grown["bp"]["m at L=2"]["exponent"] == pytest.approx(3, abs=0.05) == grown["bp"]["m at L=2"]["theory"]
+    assert grown["bp"]["L=2 to 3 at m=3"] == {"factor": pytest.approx(3, rel=0.04), "theory": 3}
+    assert grown["dfa"]["L=2 to 3 at m=3"]["factor"] == pytest.approx(6, rel=0.04)
+    picture = draw_every_string_valid(found | {"networks": 32, "networks_in_all": 40})
+    assert sum("n_c m^L" in axis.get_title() for axis in picture.axes) == 4
+    assert "8 of 40 networks are not trained" in picture.get_suptitle()
 
 
 def test_latents_are_compared_seed_by_seed() -> None:
