@@ -83,7 +83,7 @@ def by_quadrants(maps: Tensor) -> Tensor:
     of each 4 × 4 too, and so on: grouping by fours is a convolution of 2 × 2 at a stride of 2."""
     bits = maps.shape[-1].bit_length() - 1
     split = maps.reshape(len(maps), *([2] * (2 * bits)))
-    return split.permute(0, *(axis for bit in range(1, bits + 1) for axis in (bit, bits + bit))).flatten(1)
+    return split.permute(0, *(axis for bit in range(1, bits + 1) for axis in (bit, bits + bit))).reshape(len(maps), -1)
 
 
 def ways(pair: Pair) -> tuple[Batch, Batch]:

@@ -57,6 +57,8 @@ def test_cosine_and_ratio_are_those_of_autograds_gradients() -> None:
     assert row["cosine"][0] == pytest.approx(float(F.cosine_similarity(bp.flatten(), dfa.flatten(), dim=0)))
     assert row["norm_ratio"][0] == pytest.approx(float(dfa.norm() / bp.norm()))
     assert row["cosine_std"] == pytest.approx([0, 0])
+    assert row["reference_norm"][0] == pytest.approx(float(bp.norm()))
+    assert all(abs(n) < 4 * s for n, s in zip(row["null"], row["null_std"], strict=True))
 
 
 def test_comparing_does_not_change_the_training() -> None:
