@@ -120,7 +120,7 @@ def main() -> None:
     arguments = tyro.cli(Arguments)
     torch.set_num_threads(1)
     train, test = images(torch.float64)
-    batches = [batch for batch in train[: arguments.images].split(IMAGES) if len(batch) == IMAGES]
+    batches = [batch for batch in torch.split(train[: arguments.images], IMAGES) if len(batch) == IMAGES]
     found: dict[str, dict[str, Any]] = {}
     for figure, arms in ARMS.items():
         found[figure] = {name: _shown(figure, name, fixed(arm, batches, arguments.seed)) for name, arm in arms.items()}

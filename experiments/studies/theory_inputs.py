@@ -40,7 +40,7 @@ def images(dtype: torch.dtype, test: int = 1000) -> tuple[Tensor, Tensor]:
 def patched(batch: Tensor) -> Pair:
     """Patches of the upper half and the ones below them: two streams for each image, the left and the right."""
     above, below = (
-        torch.cat([half[:, :, :PATCH], half[:, :, PATCH:]]).flatten(1) for half in batch.split(PATCH, dim=1)
+        torch.cat([half[:, :, :PATCH], half[:, :, PATCH:]]).flatten(1) for half in torch.split(batch, PATCH, dim=1)
     )
     return above, below
 
@@ -118,11 +118,11 @@ class Pooled(Layer):
 
     def summarise(self, z: Activity, kind: Summary) -> Flat:
         del kind
-        return z.unflatten(2, (-1, self.group)).mean(3).flatten(2)
+        return torch.unflatten(z, 2, (-1, self.group)).mean(3).flatten(2)
 
     def route(self, signal: Flat, kind: Summary) -> Activity:
         del kind
-        cells = signal.unflatten(2, (-1, 1, self.neurons)) / self.group
+        cells = torch.unflatten(signal, 2, (-1, 1, self.neurons)) / self.group
         return cells.expand(-1, -1, -1, self.group, -1).flatten(2, 3)
 
 

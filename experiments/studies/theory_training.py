@@ -107,10 +107,10 @@ class _Observed:
 def train(arm: Arm, seed: int, epochs: int, train_images: Tensor, test_images: Tensor) -> dict[str, Any]:
     """What is compared in test batches of 32 images after so many epochs (the figure), and, as `start`, before."""
     learning, draw = Learning(arm, seed), torch.Generator().manual_seed(seed)
-    tested = [patched(batch) for batch in test_images.split(IMAGES) if len(batch) == IMAGES]
+    tested = [patched(batch) for batch in torch.split(test_images, IMAGES) if len(batch) == IMAGES]
     start = learning.compare(tested, null=False)
     for epoch in range(epochs):
         learning.rate.fill_(LOWEST + (RATE - LOWEST) * (1 + math.cos(math.pi * epoch / epochs)) / 2)
-        for chosen in torch.randperm(len(train_images), generator=draw).split(IMAGES):
+        for chosen in torch.split(torch.randperm(len(train_images), generator=draw), IMAGES):
             learning.step(patched(train_images[chosen]))
     return {**learning.compare(tested, null=True), "start": start}
