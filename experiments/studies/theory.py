@@ -72,8 +72,8 @@ ARMS = {
 CLAIMS = {  # in our words
     "2": "Theorem 3.1: deep linear, equal widths, orthonormal W, B at its optimum: the local update is the global one",
     "3a": "Theorem 3.3: where layers shrink, dfb is at most as far from the global update as lateral prediction",
-    "3b": "Of networks that learn: between random fixed B and the theoretical optimum, dfb above lateral",
-    "4b": "Proposition 3.5: spatial dependence brings a convolutional network's local update to the global one",
+    "3b": "Direct feedback brings a deep ReLU network's updates closer to the global ones; `matched` is called optimal",
+    "4b": "Proposition 3.5: spatial dependence lets a linear convolutional network's local update be the global one",
 }
 
 

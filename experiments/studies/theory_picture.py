@@ -25,7 +25,8 @@ def draw_theory(path: Path, content: dict[str, Any]) -> None:
         for axis in axes[row, 1:]:
             axis.sharey(axes[row, 0])
     for column, (name, arms) in enumerate(figures.items()):
-        note = f" ({content['settings']['steps_of_3b']} steps)" if name == "3b" else ""
+        steps, theirs = (content["settings"][f"{whose}steps_of_3b"] for whose in ("", "authors_"))
+        note = f" (after {steps} steps; the authors' {theirs})" if name == "3b" else ""
         title = textwrap.fill(f"{content['claims'][name]}", 46)
         axes[0, column].set_title(f"figure {name}{note}\n{title}", fontsize=9)
         for color, (arm, result) in zip(COLORS, arms.items(), strict=False):
