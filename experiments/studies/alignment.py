@@ -30,7 +30,8 @@ from plastic.experiments.sweeps.averages import command_of, write_result
 from plastic.files import write_figure
 from plastic.models.network.layer import Network, dense
 from plastic.models.network.parameters import Parameters, he_std, initial_parameters, layer_name, specification
-from plastic.models.studies.align import Batch, cosine, lateral_alignment, updates
+from plastic.models.studies.align import lateral_alignment
+from plastic.models.studies.updates import Batch, cosine, updates
 from plastic.pictures.run import BLUE, GREY, ORANGE
 from plastic.rules import load_rule
 from plastic.rules.rule import Rule

@@ -3,6 +3,9 @@
 The network is trained by the rule. The reference shares all weights that have the same name and shape; what
 circuits it has beyond those (a readout, say) learn by its own updates along the way. For a comparison both
 are given the same pairs of stimuli, with contexts computed from the present weights, and nothing changes.
+
+Beside every cosine stand the norm of the reference's update, without which a cosine says nothing where gradients
+vanish, and its null: the cosine that the same rule has with fresh random feedback (plastic.models.studies.null).
 """
 
 from __future__ import annotations
@@ -15,52 +18,24 @@ import torch
 from torch import Tensor
 
 from plastic.errors import PlasticError
-from plastic.models.backends.rate.simulator import RateSimulator
-from plastic.models.learning.learner import Learner, Watch
-from plastic.models.learning.optimizer import State, make_optimizer
+from plastic.models.learning.learner import Watch
+from plastic.models.learning.optimizer import make_optimizer
 from plastic.models.network.layer import Network
-from plastic.models.network.outer import Update, Whole
+from plastic.models.network.outer import Whole
 from plastic.models.network.parameters import Parameters, he_std, initial_parameters, layer_name, specification
 from plastic.models.neuron.constants import Traces
 from plastic.models.settings import Settings, build_network
+from plastic.models.studies.null import Kind, null_kind, null_updates
+from plastic.models.studies.updates import Batch, cosine, updates
 from plastic.models.training.ensemble import Ensemble
 from plastic.rules.rule import LayerShape, Rule
 from plastic.stimuli.stream import Stimulus, Stream
 from plastic.stimuli.task import Task
 
 COMPARED = 4  # pairs of stimuli that a comparison averages over
+DRAWS = 8  # of the fresh feedback that gives the null
+VANISHED = 0.01  # of the largest norm that a layer's reference had by then: below it a cosine says nothing
 OTHER = 10_000  # added to the seed of the stream that they come from
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one comparison is made on: (members, batch, …)."""
-
-    inputs: Tensor
-    before: Tensor
-    fixation: Tensor
-    target: Tensor
-
-
-def updates(network: Network, rule: Rule, activation: str, parameters: Parameters, batch: Batch) -> Parameters:
-    """What the rule would add to every weight, by name; nothing is changed."""
-    found: Parameters = {}
-
-    def collect(name: str, weight: Tensor, update: Update, state: State) -> None:
-        del weight, state
-        found[name] = update.value()
-
-    learner = Learner(network, rule, parameters, collect, frozenset(parameters))
-    responses = RateSimulator(network, rule, activation).respond(parameters, batch.inputs, batch.before)
-    learner.learn(responses, batch.fixation, batch.target)
-    return found
-
-
-def cosine(a: Tensor, b: Tensor) -> float:
-    """Of two updates, flattened; 0 where one of them is nothing."""
-    a, b = a.flatten().double(), b.flatten().double()
-    norms = float(a.norm() * b.norm())
-    return float(a @ b) / norms if norms > 0 else 0.0
 
 
 def to_the_top(network: Network, parameters: Parameters, index: int) -> Tensor:
@@ -132,19 +107,29 @@ class Comparison:
             self.compare(step)
 
     def compare(self, step: int) -> None:
-        """One row: cosine and norm ratio per layer, mean over the batches, and the cosine's spread."""
+        """One row, of every layer: cosine, its spread over the batches and its null; norm ratio and reference's norm.
+
+        The null is the mean over the batches for each of `DRAWS` draws of fresh feedback, which are others at every
+        comparison: `null` is the mean over the draws, `null_std` their standard deviation.
+        """
         settings, parameters = self.ensemble.settings, self.ensemble.parameters
-        cosines, ratios = [], []
+        own = (self.ensemble.network, settings.rule, settings.activation, parameters)
+        names = [f"{layer_name(i)}.weight" for i in range(len(self.network.layers))]
+        nothing = torch.zeros(1)
+        cosines, ratios, norms, nulls = [], [], [], list[list[list[float]]]()
         for batch in self.batches:
-            mine = updates(self.ensemble.network, settings.rule, settings.activation, parameters, batch)
+            mine = updates(*own, batch)
             theirs = updates(self.network, self.reference, settings.activation, self.parameters, batch)
-            names = [f"{layer_name(i)}.weight" for i in range(len(self.network.layers))]
-            nothing = torch.zeros(1)
-            cosines.append([cosine(mine[n], theirs[n]) if n in mine else 0.0 for n in names])
+            cosines.append(_cosines(mine, theirs, names))
             ratios.append([_ratio(mine.get(n, nothing), theirs[n]) for n in names])
-        spread = torch.tensor(cosines).std(0)
+            norms.append([float(theirs[n].norm()) for n in names])
+            seed, first = self.ensemble.seeds[0], len(self.rows) * DRAWS
+            drawn = (null_updates(*own, batch, seed, first + draw) for draw in range(DRAWS))
+            nulls.append([_cosines(null, theirs, names) for null in drawn])
+        spread, by_draw = torch.tensor(cosines).std(0), torch.tensor(nulls).mean(0)
         row: dict[str, Any] = {"step": step, "cosine": _mean(cosines), "norm_ratio": _mean(ratios)}
-        row |= {"cosine_std": spread.tolist()}
+        row |= {"cosine_std": spread.tolist(), "reference_norm": _mean(norms)}
+        row |= {"null": by_draw.mean(0).tolist(), "null_std": by_draw.std(0).tolist()}
         if settings.activation == "linear":
             row["lateral"] = lateral_alignment(self.ensemble.network, settings.rule, parameters)
         self.rows.append(row)
@@ -158,6 +143,19 @@ class Comparison:
 def _ratio(mine: Tensor, theirs: Tensor) -> float:
     norm = float(theirs.norm())
     return float(mine.norm()) / norm if norm > 0 else 0.0
+
+
+def _cosines(mine: Parameters, theirs: Parameters, names: list[str]) -> list[float]:
+    return [cosine(mine[n], theirs[n]) if n in mine else 0.0 for n in names]
+
+
+def vanished(rows: Sequence[dict[str, Any]], layer: int) -> list[bool]:
+    """In which rows the reference's norm is below `VANISHED` of the largest that it had by then, in this layer."""
+    largest, found = 0.0, []
+    for row in rows:
+        largest = max(largest, row["reference_norm"][layer])
+        found.append(row["reference_norm"][layer] <= VANISHED * largest)
+    return found
 
 
 def _mean(rows: list[list[float]]) -> list[float]:
@@ -175,8 +173,12 @@ def same_choices(rule: Rule, reference: type[Rule]) -> Rule:
     return reference(**{f.name: getattr(rule, f.name) for f in fields(rule) if f.name not in ("summary", "sides")})
 
 
-def align(settings: Settings, reference: type[Rule], task: Task, seed: int, rate: float, steps: int, rows: int) -> Any:
+def align(
+    settings: Settings, reference: type[Rule], task: Task, seed: int, rate: float, steps: int, rows: int
+) -> tuple[list[dict[str, Any]], Kind]:
     """Train by the rule of the settings; compare with the reference `rows` times, evenly, and at the start.
+
+    Returns the rows (see Comparison.compare) and the kind of the null.
 
     Raises PlasticError for rules that are shown other inputs than the reference.
     """
@@ -198,4 +200,4 @@ def align(settings: Settings, reference: type[Rule], task: Task, seed: int, rate
     at = sorted({round(steps * k / rows) for k in range(1, rows + 1)})
     comparison = Comparison(ensemble, other, at, rate)
     ensemble.train(steps, comparison)
-    return comparison.rows
+    return comparison.rows, null_kind(ensemble.network, ensemble.parameters)

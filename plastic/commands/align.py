@@ -26,9 +26,11 @@ class Align:
     """Does a rule push the weights where a reference would push them?
 
     Trains a rate network by each rule and compares, per layer and along the way, the rule's update with
-    the reference's on the same batch, weights and negatives: cosine and ratio of norms. With
-    --activation linear --topology dense also cos(B^l, Qᵀ B^L Q), which is 1 where a local update is the
-    global one (Wu et al. 2026).
+    the reference's on the same batch, weights and negatives: cosine and ratio of norms. Beside every cosine
+    stand its null, what the rule has by chance, with fresh random feedback of the same norm (of a rule without
+    feedback weights: with its modulator turned at random), and the norm of the reference's update: where that has
+    vanished a cosine says nothing. With --activation linear --topology dense also cos(B^l, Qᵀ B^L Q), which is
+    1 where a local update is the global one (Wu et al. 2026).
 
     Examples:
       plastic align --rules dfa,fa,usf --reference bp
@@ -57,7 +59,7 @@ class Align:
     def run(self) -> int:
         from plastic.experiments.sweeps.averages import command_of, write_result
         from plastic.models.runs.build import make_settings, make_task
-        from plastic.models.studies.align import align
+        from plastic.models.studies.align import COMPARED, DRAWS, VANISHED, align, vanished
         from plastic.pictures.align import draw_alignment
         from plastic.traces.figure import check_name
 
@@ -73,7 +75,7 @@ class Align:
             raise PlasticError("--probes is of plastic simulate; how often updates are compared is --comparisons.")
         if self.training.probe != Training().probe:
             raise PlasticError("--probe is of plastic simulate; updates are compared without one, leave it out.")
-        console, found = Console(stderr=self.json), dict[str, Any]()
+        console, found, nulls = Console(stderr=self.json), dict[str, Any](), dict[str, str]()
         configs = {name: resolve(self._config(rule, options)) for name, rule, options in arms}
         for config in configs.values():
             refuse_unread(self._config(config.rule, ()), Config(backend=first(rates)), config)
@@ -82,15 +84,16 @@ class Align:
                 training = config.training
                 assert training.steps is not None
                 assert training.learning_rate is not None
-                rows = align(
+                found[name], nulls[name] = align(
                     make_settings(config), reference, make_task(config), config.seed, training.learning_rate,
                     training.steps, self.comparisons,
                 )  # fmt: skip
-                found[name] = rows
+        gone = {name: [vanished(rows, i) for i in range(len(rows[0]["cosine"]))] for name, rows in found.items()}
         for name, rows in found.items():
-            console.print(table(name, reference.name, rows))
-        draw_alignment(out, reference.name, found)
-        record = {"reference": reference.name, "rules": found, "picture": str(out)}
+            console.print(table(name, reference.name, rows, gone[name]))
+        how = {"batches": COMPARED, "draws": DRAWS, "nulls": nulls, "vanished_below": VANISHED, "vanished": gone}
+        draw_alignment(out, reference.name, found, how)
+        record = {"reference": reference.name, **how, "rules": found, "picture": str(out)}
         command = command_of("plastic align", self, without=("json", "device"))
         write_result(out.with_suffix(".json"), command, record)
         console.print(f"picture: {out}  numbers: {out.with_suffix('.json')}", soft_wrap=True)
@@ -113,17 +116,32 @@ def parse_arm(text: str) -> tuple[str, str, tuple[str, ...]]:
     return " ".join([rule, *options]), rule, options
 
 
-def table(name: str, reference: str, rows: list[dict[str, Any]]) -> Table:
-    """Per layer: cosine and norm ratio before, half way and at the end of training."""
-    displayed = [rows[0], rows[len(rows) // 2], rows[-1]]
-    result = Table(title=f"{name} beside {reference}: cosine of the updates (ratio of their norms)")
+def table(name: str, reference: str, rows: list[dict[str, Any]], gone: list[list[bool]]) -> Table:
+    """Per layer, before, half way and at the end of training: the cosine, its null, and both norms.
+
+    A cosine stands in brackets where the norm of the reference's update has vanished (`gone`).
+    """
+    displayed = [0, len(rows) // 2, len(rows) - 1]
+    result = Table(
+        title=f"{name} beside {reference}: cosine of the updates, null (mean ± s.d.), norms",
+        caption=f"norm of {reference}'s update, × that of {name}; (cosine): the norm has vanished",
+        show_lines=True,
+    )
     result.add_column("layer", justify="right")
-    for row in displayed:
-        result.add_column(f"after {row['step']} stimuli", justify="right")
+    for k in displayed:
+        result.add_column(f"after {rows[k]['step']} stimuli", justify="right")
     lateral = sorted(rows[0].get("lateral", {}))
     for matrix in lateral:
-        result.add_column(f"cos({matrix}, Qᵀ{matrix}Q) at the end", justify="right")
+        result.add_column(f"cos({matrix}, Qᵀ{matrix}Q)\nat the end", justify="right")
     for layer in range(len(rows[0]["cosine"])):
-        cells = [f"{row['cosine'][layer]:+.3f} ({row['norm_ratio'][layer]:.2g})" for row in displayed]
+        cells = [_cell(rows[k], layer, gone[layer][k]) for k in displayed]
         result.add_row(str(layer + 1), *cells, *(f"{rows[-1]['lateral'][m][layer]:+.3f}" for m in lateral))
     return result
+
+
+def _cell(row: dict[str, Any], layer: int, gone: bool) -> str:
+    cosine, null, spread, norm, ratio = (
+        row[key][layer] for key in ("cosine", "null", "null_std", "reference_norm", "norm_ratio")
+    )
+    shown = f"({cosine:+.3f})" if gone else f"{cosine:+.3f}"
+    return f"{shown}\nnull {null:+.2f} ± {spread:.2f}\nnorm {norm:.2g} × {ratio:.2g}"

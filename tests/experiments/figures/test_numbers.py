@@ -27,6 +27,10 @@ RESULTS = ROOT / "docs" / "results"
 TEXTS = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
 SETTINGS = {  # phrases with numbers that are no results: what was set, versions, bounds that tests hold
     "docs/results/README.md": (
+        "arXiv 2601.21683",
+        "Theorem 3.1",
+        "Theorem 3.3",
+        "Proposition 3.5",
         "push 0.3",
         "Adam 0.005",
         "both at 0.003, the highest",

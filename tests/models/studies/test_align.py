@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from plastic.cli import main
 from plastic.errors import PlasticError
 from plastic.models.settings import Settings
-from plastic.models.studies.align import Comparison, align, cosine, updates
+from plastic.models.studies.align import Comparison, align
+from plastic.models.studies.updates import cosine, updates
 from plastic.models.training.ensemble import Ensemble
 from plastic.rules import BP, DFA, BPCLAPPpp, BPInfoNCE, CLAPPpp, InfoNCE, load_rule
 from plastic.stimuli.grammar import RandomHierarchyModel
@@ -27,13 +28,14 @@ def settings(rule, **more) -> Settings:
 
 
 def test_a_rule_is_aligned_with_itself_and_not_with_another() -> None:
-    same = align(settings(BP()), BP, TASK, 0, 1e-3, 6, 2)
+    same, _ = align(settings(BP()), BP, TASK, 0, 1e-3, 6, 2)
     assert [row["step"] for row in same] == [0, 3, 6]
     for row in same:
         assert row["cosine"] == pytest.approx([1, 1])
         assert row["norm_ratio"] == pytest.approx([1, 1])
-    other = align(settings(DFA()), BP, TASK, 0, 1e-3, 6, 1)
+    other, kind = align(settings(DFA()), BP, TASK, 0, 1e-3, 6, 1)
     assert max(abs(c) for c in other[-1]["cosine"]) < 0.95
+    assert kind == "redrawn"
 
 
 def test_cosine_and_ratio_are_those_of_autograds_gradients() -> None:
@@ -55,6 +57,8 @@ def test_cosine_and_ratio_are_those_of_autograds_gradients() -> None:
     assert row["cosine"][0] == pytest.approx(float(F.cosine_similarity(bp.flatten(), dfa.flatten(), dim=0)))
     assert row["norm_ratio"][0] == pytest.approx(float(dfa.norm() / bp.norm()))
     assert row["cosine_std"] == pytest.approx([0, 0])
+    assert row["reference_norm"][0] == pytest.approx(float(bp.norm()))
+    assert all(abs(n) < 4 * s for n, s in zip(row["null"], row["null_std"], strict=True))
 
 
 def test_comparing_does_not_change_the_training() -> None:
@@ -91,7 +95,7 @@ def test_circuits_that_only_the_reference_has_learn_along_the_way() -> None:
 )
 def test_the_top_layer_shares_its_loss_with_the_reference(rule, reference) -> None:
     """Same circuit, negatives and options at the top, so the update is the same there and not below."""
-    row = align(settings(rule), reference, TASK, 0, 1e-3, 4, 1)[-1]
+    row = align(settings(rule), reference, TASK, 0, 1e-3, 4, 1)[0][-1]
     assert row["cosine"][-1] == pytest.approx(1)
     assert row["norm_ratio"][-1] == pytest.approx(1)
     assert row["cosine"][0] < 0.999
@@ -126,6 +130,9 @@ def test_the_command_prints_draws_and_writes(tmp_path: Path, capsys: pytest.Capt
     assert json.loads((tmp_path / "again.json").read_text())["rules"] == record["rules"]
     assert out.read_bytes().startswith(b"\x89PNG")
     assert list(record["rules"]) == ["clapp++ f=softplus", "dfa"]
+    assert record["nulls"] == {"clapp++ f=softplus": "redrawn", "dfa": "redrawn"}
+    assert (record["batches"], record["draws"], record["vanished_below"]) == (4, 8, 0.01)
+    assert record["vanished"]["dfa"] == [[False, False, False]] * 2
     rows = record["rules"]["clapp++ f=softplus"]
     assert [row["step"] for row in rows] == [0, 2, 4]
     assert rows[-1]["lateral"]["B"][-1] == pytest.approx(1, abs=1e-5)  # of the top layer with itself
@@ -164,7 +171,7 @@ def test_bad_input_gets_one_sentence(
 
 def test_every_rule_that_can_be_compared_is(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("fa", "usf", "drtp", "eprop", "clapp", "lpl", "barlow", "simsiam", "espp", "last-layer", "none"):
-        row = align(settings(load_rule(name)), BP, TASK, 0, 1e-3, 2, 1)[-1]
+        row = align(settings(load_rule(name)), BP, TASK, 0, 1e-3, 2, 1)[0][-1]
         assert all(-1 <= c <= 1 for c in row["cosine"])
         assert (max(map(abs, row["cosine"])) > 0) == (name != "none")
 
