@@ -1,7 +1,7 @@
 """The theory figures of CLAPP++ with their authors' settings: when is a local update the global one, on MNIST?
 
     python -m plastic.experiments.studies.theory               # a few minutes on one core
-    python -m plastic.experiments.studies.theory --epochs 150  # figure 3b, as many steps as the authors'
+    python -m plastic.experiments.studies.theory --epochs 300  # figure 3b, as many steps as the authors'
 
 Updates of plastic's `clapp++` beside those of `bp-clapp++`, the same loss sent down from the top, layer by layer.
 Figures 2, 3a, 4b: 32 batches of 32 images of 1 024, random weights that do not learn, float64, B at the optimum for
