@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import tyro
 
 from plastic import __version__
-from plastic.commands.about import Cite, Doctor, Rules
+from plastic.commands.about import Cite, Doctor, Neurons, Rules
 from plastic.commands.align import Align
 from plastic.commands.check import Check
 from plastic.commands.export import Export
@@ -45,6 +45,7 @@ COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "sweep": Sweep,
     "figure": Figure,
     "rules": Rules,
+    "neurons": Neurons,
     "cite": Cite,
     "doctor": Doctor,
 }

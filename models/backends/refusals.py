@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from plastic.backends import Capabilities, batched, capabilities, first, fitting, rates
+from plastic.backends import Capabilities, batched, capabilities, first, rates
 from plastic.models.backends import backend_of
 from plastic.neurons import Neuron
+from plastic.neurons.where import backends_of, has_neuron
 from plastic.rules import parsed
 from plastic.rules.rule import Rule
 
@@ -46,16 +47,15 @@ def refusal(
 
 def neuron_refusal(neuron: Neuron, backend: str) -> str | None:
     """Why the backend has not this neuron, as one sentence; None if it has."""
-    name, can = f"neuron {neuron.name!r}", capabilities(backend)
+    can = capabilities(backend)
     if not neuron.spiking:
-        return f"{name} never fires, so a layer of it would send nothing; it is a readout: take another neuron."
-    if can.neurons is None or (neuron.name in can.neurons and neuron == type(neuron)()):
+        return f"neuron {neuron.name!r} never fires, so a layer of it would send nothing; take another neuron."
+    if has_neuron(can, neuron):
         return None
-    others = ", ".join(fitting(lambda other: other.spikes and other.neurons is None))
-    own = f"{name} as it is set" if neuron.name in can.neurons else name
+    known = " and ".join(can.neurons or ())
     return (
-        f"the backend {backend} has not {own}, but {' and '.join(can.neurons)} with the default options; take "
-        f"--backend {others}."
+        f"the backend {backend} has the neuron {known} with its default options only, and this is {neuron}; take "
+        f"--backend {' or '.join(backends_of(neuron))}."
     )
 
 

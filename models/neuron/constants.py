@@ -10,6 +10,7 @@ from torch import Tensor
 from plastic.neurons import LIF, Neuron
 
 TraceTiming = Literal["arrived", "emitted"]
+DEFAULT = LIF()
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class SpikingStep:
     @property
     def canonical(self) -> bool:
         """Whether the neuron is the default one, which every backend has: LIF, reset to zero."""
-        return self.neuron == LIF()
+        return self.neuron == DEFAULT
 
 
 @dataclass(frozen=True)

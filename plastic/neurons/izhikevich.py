@@ -1,9 +1,11 @@
 """Izhikevich's neuron: two variables that fire like most cells of the cortex.
 
-    v' = 0.04 v² + 5 v + 140 − w + gain · I,    w' = a (b v − w)        (v in mV, t in ms)
+    v' = 0.04 v² + 5 v + 140 − w + gain · I,    w' = a (b min(v, 30) − w)        (v in mV, t in ms)
     s = 1 if v > 30 mV;    then v = c and w = w + d
 
-One step of 1 ms is his own scheme: v by two Euler steps of ½ ms, then w by one. a, b, c and d choose the firing:
+One step of 1 ms is his own scheme: v by two Euler steps of ½ ms, then w by one. But w gets no more than the peak of v:
+in a step of this length v overshoots it by hundreds of mV, which in the published program reach w and make the same
+neuron chaotic, so that a last digit decides when it fires next. a, b, c and d choose the firing:
 regular spiking (the default: 0.02, 0.2, −65, 8), intrinsically bursting (c = −55, d = 4), chattering (c = −50, d = 2),
 fast spiking (a = 0.1, d = 2), and so on.
 
@@ -24,6 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from plastic.errors import PlasticError
+from plastic.neurons.membrane import at_most
 from plastic.neurons.neuron import AboutNeuron, Array, Constants, Neuron, State
 
 PEAK = 30.0  # mV
@@ -71,7 +74,8 @@ class Izhikevich(Neuron):
         pull = 140 - recovery + self.gain * drive
         half = start + 0.5 * (0.04 * start * start + 5 * start + pull)
         v = half + 0.5 * (0.04 * half * half + 5 * half + pull)
-        return {"membrane": (v - self.c) / scale, "recovery": recovery + self.a * (self.b * v - recovery)}
+        pushed = self.b * at_most(v, PEAK) - recovery
+        return {"membrane": (v - self.c) / scale, "recovery": recovery + self.a * pushed}
 
     def after_spike(self, state: State, spike: Array, constants: Constants) -> State:
         del constants

@@ -65,6 +65,12 @@ def at_least(x: Array, low: float) -> Array:
     return xp.where(x > low, x, x * 0 + low)
 
 
+def at_most(x: Array, high: float) -> Array:
+    """min(high, x)."""
+    xp: Any = array_namespace(x)
+    return xp.where(x < high, x, x * 0 + high)
+
+
 def check_membrane(name: str, reset: str, refractory: int) -> None:
     """PlasticError for a reset that there is not, and for refractory steps below 0."""
     if reset not in get_args(Reset):

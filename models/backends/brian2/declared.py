@@ -177,7 +177,7 @@ def _folded(x: Any, known: Mapping[Traced, float], done: dict[Traced, Any]) -> A
 def _simple(x: Traced, arguments: tuple[Any, ...]) -> Any:
     one, other = (*arguments, None, None)[:2]
 
-    def is_number(value: Any, number: float) -> bool:
+    def is_number(value: Any, number: int) -> bool:
         return isinstance(value, int | float | np.generic) and not isinstance(value, bool) and value == number
 
     if not any(isinstance(argument, Traced) for argument in arguments):

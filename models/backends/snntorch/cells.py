@@ -32,7 +32,7 @@ def own_class(step: SpikingStep, dtype: torch.dtype, device: torch.device) -> An
         return None
     assert isinstance(neuron, LIF | CUBA)
 
-    def number(value: float) -> Tensor:
+    def number(value: Any) -> Tensor:
         return torch.tensor(value, dtype=dtype)
 
     given: dict[str, Any] = {

@@ -23,6 +23,7 @@ TINY = ["--steps", "30", "--batch", "4", "--width", "12", "--probes", "0", "--tr
 NETWORKS = {
     "clapp, tree, shared": ["--rule", "clapp"],
     "dfa, tree, local": ["--rule", "dfa", "--weights", "local"],
+    "dfa, current-based synapses": ["--rule", "dfa", "--neuron", "cuba", "--weights", "local"],
     "lpl, dense, no leak": ["--rule", "lpl", "--topology", "dense", "--membrane-decay", "1", "--threshold", "2"],
 }
 
@@ -69,10 +70,13 @@ def euler(graph: Any, spikes: Spikes, dt: float) -> list[Spikes]:
     for node in in_order(graph):
         if isinstance(node, nir.Linear):
             signal = signal @ node.weight.T
-        elif isinstance(node, nir.LIF | nir.IF):
+        elif isinstance(node, nir.LIF | nir.IF | nir.CubaLIF):
             v, fired = np.zeros(signal.shape[1:]), []
+            i = np.zeros(signal.shape[1:])
             for current in signal:
-                if isinstance(node, nir.LIF):  # τ v' = (v_leak − v) + R I
+                if isinstance(node, nir.CubaLIF):  # τ_s i' = −i + w_in S, then τ v' = (v_leak − v) + R i
+                    current = i = i + dt / node.tau_syn * (node.w_in * current - i)
+                if not isinstance(node, nir.IF):  # τ v' = (v_leak − v) + R I
                     v = v + dt / node.tau * ((node.v_leak - v) + node.r * current)
                 else:  # v' = R I
                     v = v + dt * node.r * current
