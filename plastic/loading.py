@@ -72,7 +72,8 @@ class Kind:
         parameters = vars(found).get("__dataclass_params__")  # its own: without @dataclass it would inherit the base's
         if parameters is None or not parameters.frozen:
             raise PlasticError(f"{where} must be a frozen dataclass: write @dataclass(frozen=True) above it.")
-        if missing := [f.name for f in dataclasses.fields(found) if f.default is dataclasses.MISSING]:
+        declared: Any = found
+        if missing := [f.name for f in dataclasses.fields(declared) if f.default is dataclasses.MISSING]:
             raise PlasticError(f"{where} has options without a default: {', '.join(missing)}; give each one.")
         if not getattr(found, "name", ""):
             raise PlasticError(f'{where} has no name; give it one: name = "…".')

@@ -20,7 +20,7 @@ import math
 from dataclasses import dataclass
 
 from plastic.errors import PlasticError
-from plastic.neurons.membrane import Reset, at_rest, check_membrane, leaky, ready, reset_membrane
+from plastic.neurons.membrane import Reset, at_rest, check_membrane, if_ready, leaky, reset_membrane
 from plastic.neurons.neuron import AboutNeuron, Array, Constants, Neuron, State
 from plastic.rules.expressions import is_positive
 
@@ -60,10 +60,10 @@ class LIF(Neuron):
         return leaky(state, drive, constants, self.floor)
 
     def post_factor(self, state: State, constants: Constants) -> Array:
-        return constants.psi(state["membrane"] - constants.threshold) * ready(state)
+        return if_ready(constants.psi(state["membrane"] - constants.threshold), state)
 
     def fires(self, state: State, constants: Constants) -> Array:
-        return is_positive(state["membrane"] - constants.threshold) * ready(state)
+        return if_ready(is_positive(state["membrane"] - constants.threshold), state)
 
     def after_spike(self, state: State, spike: Array, constants: Constants) -> State:
         del constants

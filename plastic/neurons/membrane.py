@@ -29,7 +29,6 @@ def leaky(
 ) -> State:  # fmt: skip
     """u = β u + I, less θ after a spike where the reset subtracts; not below the floor. While refractory, u is `held`
     at what the spike left of it, and the drive is lost."""
-    xp: Any = array_namespace(drive)
     u, left, after = constants.decay * state["membrane"] + drive, state["membrane"], State()
     if "fired" in state:
         u, left = (x - constants.threshold * state["fired"] for x in (u, left))
@@ -38,13 +37,15 @@ def leaky(
         u = at_least(u, floor)
     if "wait" in state:
         after["wait"] = wait = at_least(state["wait"] - 1, 0.0)
-        u = xp.where(wait > 0, left, u) if held else u
+        if held:
+            xp: Any = array_namespace(u)
+            u = xp.where(wait > 0, left, u)
     return {"membrane": u, **after}
 
 
-def ready(state: State) -> Array | float:
-    """1 where the neuron may fire, 0 where it is refractory."""
-    return is_positive(1 - state["wait"]) if "wait" in state else 1.0
+def if_ready(x: Array, state: State) -> Array:
+    """x where the neuron may fire, 0 where it is refractory."""
+    return x * is_positive(1 - state["wait"]) if "wait" in state else x
 
 
 def reset_membrane(state: State, spike: Array, reset: Reset, refractory: int) -> State:

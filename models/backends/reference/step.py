@@ -95,15 +95,11 @@ def at_rest(layer: Layer, batch: int, neuron: Neuron) -> LayerState:
 
 def advance(
     layer: Layer, state: LayerState, weight: Array, arriving: Array, emitted: Array, time: int, mask: str,
-    constants: SpikingStep,
+    constants: SpikingStep, given: Constants,
 ) -> LayerStep:  # fmt: skip
     """One layer through one step. `arriving`: spikes of the layer below one step ago; `emitted`: now."""
     pre_spike = arriving.reshape(state.pre_trace.shape)
     current = np.stack([pre_spike[:, p] @ at(weight, p).T for p in range(layer.positions)], axis=1)
-    given = Constants(
-        constants.membrane_decay, constants.threshold,
-        lambda distance: POST_FACTOR[constants.surrogate](distance, constants.slope),
-    )  # fmt: skip
     state.neuron, did = constants.neuron.step(state.neuron, current, given)
     state.spike, psi = did.spike, did.post_factor
     traced = pre_spike if constants.trace_timing == "arrived" else emitted.reshape(pre_spike.shape)
@@ -122,6 +118,10 @@ def respond(
 ) -> list[LayerResponse]:  # fmt: skip
     """One stimulus: input spikes (time, batch, inputs) through all layers; `trace` gets time × layer."""
     steps, batch, _ = spikes.shape
+    given = Constants(
+        constants.membrane_decay, constants.threshold,
+        lambda distance: POST_FACTOR[constants.surrogate](distance, constants.slope),
+    )  # fmt: skip
     states = [at_rest(layer, batch, constants.neuron) for layer in network.layers]
     for t in range(steps):
         before = spikes[t - 1] if t > 0 else np.zeros_like(spikes[0])
@@ -129,7 +129,7 @@ def respond(
         emitted, recorded = spikes[t], []
         for index, (layer, state) in enumerate(zip(network.layers, states, strict=True)):
             weight = weights[f"layer{index + 1}.weight"]
-            recorded.append(advance(layer, state, weight, arriving[index], emitted, t, rule.mask, constants))
+            recorded.append(advance(layer, state, weight, arriving[index], emitted, t, rule.mask, constants, given))
             emitted = state.spike
         if trace is not None:
             trace.append(recorded)
