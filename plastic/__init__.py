@@ -8,8 +8,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from plastic import rules
+from plastic import neurons, rules
 from plastic.errors import PlasticError
+from plastic.neurons import Neuron
 from plastic.rules import (
     About,
     Acts,
@@ -43,6 +44,7 @@ __all__ = [
     "Ledger",
     "Modulator",
     "Network",
+    "Neuron",
     "PlasticError",
     "Product",
     "Reads",
@@ -56,6 +58,7 @@ __all__ = [
     "dense",
     "load",
     "load_rule",
+    "neurons",
     "open_run",
     "rules",
     "stimuli",

@@ -32,6 +32,7 @@ class Capabilities:
     topologies: tuple[str, ...] = ("tree", "dense")
     weights: tuple[Literal["shared", "local"], ...] = ("shared", "local")  # of a tree
     trace_timings: tuple[Literal["arrived", "emitted"], ...] = ("arrived", "emitted")
+    neurons: tuple[str, ...] | None = ("lif",)  # with their default options; None: any, as it is declared
     unreadable: frozenset[str] = frozenset()  # what its modulatory circuits cannot read: above, memory
     recomputes: bool = False  # computes the context again (--context recomputed) instead of holding it
     resumes: bool = True  # goes on from a checkpoint

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import tyro
 
 from plastic import __version__
-from plastic.commands.about import Cite, Doctor, Rules
+from plastic.commands.about import Cite, Doctor, Neurons, Rules
 from plastic.commands.align import Align
 from plastic.commands.check import Check
 from plastic.commands.export import Export
@@ -30,7 +30,7 @@ from plastic.commands.verify import Verify
 from plastic.config.file import read_config
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
-from plastic.rules import raised_at
+from plastic.loading import raised_at
 from plastic.terminal.arguments import CHOICES, sentence
 
 COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
@@ -45,6 +45,7 @@ COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "sweep": Sweep,
     "figure": Figure,
     "rules": Rules,
+    "neurons": Neurons,
     "cite": Cite,
     "doctor": Doctor,
 }
@@ -109,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         text = " ".join(f"{type(error).__name__}: {error}".split())
         print(
-            f"plastic: line {place[1]} of the rule file {place[0]!r} raised {text}; correct it there.", file=sys.stderr
+            f"plastic: line {place[1]} of the {place[2]} file {place[0]!r} raised {text}; correct it there.",
+            file=sys.stderr,
         )
         return 2
     except KeyboardInterrupt:

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 import plastic.backends
+import plastic.neurons
 import plastic.rules
 from plastic.errors import PlasticError
 
@@ -100,7 +101,7 @@ def _unpainted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture(autouse=True)
 def _known_names_as_before() -> Iterator[None]:
     """What a test makes known by name in this process is forgotten after it: tests run in any order."""
-    registries = (plastic.rules._registered, plastic.backends._registered)
+    registries = (plastic.rules.KIND.registered, plastic.neurons.KIND.registered, plastic.backends._registered)
     before = [dict(registry) for registry in registries]
     yield
     for registry, names in zip(registries, before, strict=True):

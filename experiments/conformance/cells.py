@@ -9,14 +9,25 @@ from typing import Any
 
 from plastic.backends import capabilities, first, reference
 from plastic.models.backends import backend_of
-from plastic.models.backends.refusals import refusal
+from plastic.models.backends.refusals import neuron_refusal, refusal
 from plastic.models.neuron.constants import SpikingStep
 from plastic.models.studies.case import Case
+from plastic.neurons import ALIF, CUBA, LIF, Izhikevich, Neuron
 from plastic.rules import all_rules, load_rule, rule_class
 
 OWN_RULE, OWN_INPUT = (
     f"{Path(__file__).with_name('own_rule.py')}:{name}" for name in ("LearnedFeedback", "InputGated")
 )
+NEURONS: dict[str, tuple[Neuron, tuple[str, ...]]] = {  # with the rules that each learns by
+    "lif-subtract": (LIF(reset="subtract"), ("clapp",)),
+    "lif-none": (LIF(reset="none"), ("clapp",)),
+    "lif-refractory-floor": (LIF(refractory=2, floor=-0.5), ("clapp",)),
+    "alif": (ALIF(), ("clapp", "dfa")),
+    "alif-refractory": (ALIF(adaptation=0.5, refractory=1), ("dfa",)),
+    "cuba": (CUBA(), ("clapp", "dfa")),
+    "cuba-subtract": (CUBA(reset="subtract"), ("dfa",)),
+    "izhikevich": (Izhikevich(), ("clapp", "dfa")),
+}
 REPRESENTATIVES = ("clapp", "dfa", "bp")  # third factor from the layer itself, broadcast, chained
 
 TOPOLOGIES = {
@@ -73,6 +84,14 @@ VARIANTS["traces-of-4-streams"] = ("lpl", {}, {"streams": 4, "statistics": "trac
 DEEP = {"widths": (12, 10, 8)}
 VARIANTS |= {f"{name}:three-layers": (name, {}, DEEP) for name in ("clapp", "dfa", "bp", "fa", "usf", "dfa-product")}
 VARIANTS["bp:three-layers-local"] = ("bp", {}, DEEP | {"shared": False})
+
+# neurons that are not the default one, over few stimuli, as they differ at once; in chunks of a long one, too
+VARIANTS |= {
+    f"{name}:{rule}": (rule, {}, {"step": SpikingStep(neuron=neuron), "stimuli": 12, "shared": False})
+    for name, (neuron, rules) in NEURONS.items()
+    for rule in rules
+}
+VARIANTS["alif:long-stimuli"] = ("clapp", {}, {"step": SpikingStep(neuron=ALIF()), "stimuli": 4, "time_steps": 70})
 
 LEARNERS = ("*both*", "*:current", "*:one-stream", "summary-*", "adam*", "bounds", "own-rule-*")  # what all share
 
@@ -133,6 +152,8 @@ def refused(case: Case, backend: str) -> str | None:
         return f"the backend {backend} has no {case.topology} with {weights} weights"
     if case.step.trace_timing not in can.trace_timings:
         return f"the backend {backend} has no trace timing {case.step.trace_timing}"
+    if (reason := neuron_refusal(case.step.neuron, backend)) is not None:
+        return reason
     kind = case.statistics or ("traces" if case.streams == 1 else "batch")
     reasons = (refusal(rule, where, case.streams, kind) for where in (backend, first(reference)))
     return next((reason for reason in reasons if reason), None) or backend_of(backend).refusal(rule, None)

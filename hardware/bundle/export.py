@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from plastic.backends import capabilities
+from plastic.backends import capabilities, chips, first
 from plastic.errors import PlasticError
 from plastic.hardware.bundle.write import FloatRun, Recording, write_bundle
 from plastic.hardware.chip.emulated import EmulatedChip
@@ -21,6 +21,7 @@ from plastic.hardware.compiler.calibration import float_network, float_run
 from plastic.hardware.compiler.options import Chip, LayerReport, Quantised, Ranges
 from plastic.hardware.compiler.quantiser import check_fits, quantise
 from plastic.hardware.program.spec import ELIGIBILITIES, PROFILES, ROUNDINGS
+from plastic.models.backends.refusals import neuron_refusal
 from plastic.models.learning.learner import Watch
 from plastic.models.neuron.constants import Traces
 from plastic.models.runs.build import make_ensemble
@@ -51,6 +52,8 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
     finished = open_finished(run)
     _fits_profile(finished.ensemble.settings.rule, chip.profile)
     finished.refuse_overlapping("a chip")
+    if (reason := neuron_refusal(finished.step.neuron, first(chips))) is not None:
+        raise PlasticError(f"the run {str(run)!r} does not fit a chip: {reason}")
     made, weights = _program_of_chip(finished, beginning) or _quantised(finished, beginning, chip)
     program = replace(made.program, profile=chip.profile)
     rule, rate = finished.ensemble.settings.rule, finished.config.training.learning_rate or 0.0

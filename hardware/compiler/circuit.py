@@ -18,9 +18,9 @@ from plastic.errors import PlasticError
 from plastic.hardware.compiler.steps import Steps, check_steps, summarised, write_steps
 from plastic.hardware.compiler.tracer import Graph, given, made, out_of_reach
 from plastic.hardware.program.circuit import Circuit, Kept, Learned, Modulated
+from plastic.loading import raised_at
 from plastic.models.network.layer import Layer, Network
 from plastic.models.network.parameters import layer_shape
-from plastic.rules import raised_at
 from plastic.rules.expressions import softmax, through
 from plastic.rules.returned import keeps_state, step_of, third_factor_of
 from plastic.rules.rule import LayerShape, Moment, Product, Rule, Shape, Signals, State, Synapses, ThirdFactor

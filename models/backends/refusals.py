@@ -6,6 +6,8 @@ import dataclasses
 
 from plastic.backends import Capabilities, batched, capabilities, first, rates
 from plastic.models.backends import backend_of
+from plastic.neurons import Neuron
+from plastic.neurons.where import backends_of, has_neuron
 from plastic.rules import parsed
 from plastic.rules.rule import Rule
 
@@ -41,6 +43,20 @@ def refusal(
             f"--backend {first(rates)}."
         )
     return None
+
+
+def neuron_refusal(neuron: Neuron, backend: str) -> str | None:
+    """Why the backend has not this neuron, as one sentence; None if it has."""
+    can = capabilities(backend)
+    if not neuron.spiking:
+        return f"neuron {neuron.name!r} never fires, so a layer of it would send nothing; take another neuron."
+    if has_neuron(can, neuron):
+        return None
+    known = " and ".join(can.neurons or ())
+    return (
+        f"the backend {backend} has the neuron {known} with its default options only, and this is {neuron}; take "
+        f"--backend {' or '.join(backends_of(neuron))}."
+    )
 
 
 def usual_refusal(rule: Rule, backend: str, streams: int) -> str | None:

@@ -6,7 +6,8 @@ NIR describes neurons in continuous time and leaves the time step to the reader.
     τ dv/dt = −v + R I,        v > θ: spike, v = 0
 
 with τ = dt/(1 − β) and R = τ/dt, for which forward Euler at dt, as snnTorch's and Norse's readers
-integrate, is plastic's step u ← β u + I exactly. At β = 1 it is an `IF` node. NIR has no plasticity:
+integrate, is plastic's step u ← β u + I exactly. At β = 1 it is an `IF` node. The neuron cuba is a `CubaLIF` node,
+with τ_s = dt/(1 − α) and w_in = τ_s/dt likewise, the current before the membrane. NIR has no plasticity:
 rule, learning rate, trace and the weights of the modulatory circuits travel as metadata of the graph.
 
 Projections have no `Delay` node, as few readers know it. In a chain that only shifts time: layer l
@@ -33,6 +34,7 @@ from plastic.files import replacing
 from plastic.models.network.layer import Layer
 from plastic.models.neuron.constants import SpikingStep
 from plastic.models.runs.finished import FinishedRun, open_finished
+from plastic.neurons import CUBA, LIF
 from plastic.runs.folder import versions
 
 SCHEMA = 1  # of the metadata "plastic"
@@ -62,6 +64,7 @@ def to_graph(nir: Any, run: FinishedRun, dt: float) -> Any:
         raise PlasticError(f"--dt is {dt}; it must be greater than 0 seconds.")
     run.refuse_overlapping("this export to NIR")
     network, step = run.ensemble.network, run.step
+    _refuse_neuron(run, step)
     nodes: dict[str, Any] = {"input": nir.Input({"input": np.array([network.inputs])})}
     for number, layer in enumerate(network.layers, 1):
         nodes[f"layer{number}_weight"] = nir.Linear(unrolled(layer, run.final[f"layer{number}.weight"]))
@@ -69,6 +72,23 @@ def to_graph(nir: Any, run: FinishedRun, dt: float) -> Any:
     nodes["output"] = nir.Output({"output": np.array([network.layers[-1].units])})
     names = list(nodes)
     return nir.NIRGraph(nodes, list(itertools.pairwise(names)), metadata=metadata(run, dt))
+
+
+def _refuse_neuron(run: FinishedRun, step: SpikingStep) -> None:
+    """PlasticError for a neuron that NIR has no node for."""
+    neuron = step.neuron
+    if step.canonical:
+        return
+    if not isinstance(neuron, CUBA) or neuron.reset != "zero" or neuron.refractory:
+        raise PlasticError(
+            f"the run {str(run.path)!r} has neurons {neuron}, for which NIR has no node; it has {LIF.name} and "
+            f"{CUBA.name}, reset to zero and not refractory: train with one of these, or take --to brian2."
+        )
+    if step.membrane_decay == 1 or neuron.synapse_decay == 1:
+        raise PlasticError(
+            f"the run {str(run.path)!r} has neurons {neuron.name} that do not decay, which NIR's node cannot say; "
+            "lower --membrane-decay or synapse_decay below 1."
+        )
 
 
 def _neurons(nir: Any, units: int, step: SpikingStep, dt: float) -> Any:
@@ -79,6 +99,12 @@ def _neurons(nir: Any, units: int, step: SpikingStep, dt: float) -> Any:
         return nir.IF(r=each(1 / dt), v_threshold=each(step.threshold), v_reset=each(0.0))
     tau = dt / (1 - step.membrane_decay)
     zero = each(0.0)
+    if isinstance(step.neuron, CUBA):
+        tau_synapse = dt / (1 - step.neuron.synapse_decay)
+        return nir.CubaLIF(
+            tau_syn=each(tau_synapse), tau_mem=each(tau), r=each(tau / dt), v_leak=zero, w_in=each(tau_synapse / dt),
+            v_threshold=each(step.threshold), v_reset=zero,
+        )  # fmt: skip
     return nir.LIF(tau=each(tau), r=each(tau / dt), v_leak=zero, v_threshold=each(step.threshold), v_reset=zero)
 
 
@@ -106,7 +132,7 @@ def metadata(run: FinishedRun, dt: float) -> dict[str, Any]:
         },
         "learning_rate": config.training.learning_rate,
         "optimizer": config.training.optimizer,
-        "step": dataclasses.asdict(run.step) | {"dt_seconds": dt, "integration": "forward Euler"},
+        "step": _step(run.step) | {"dt_seconds": dt, "integration": "forward Euler"},
         "time_steps_per_stimulus": config.spiking.time_steps,
         "delay_steps_per_projection": 1,
         "layers": [dataclasses.asdict(layer) for layer in run.ensemble.network.layers],
@@ -116,6 +142,12 @@ def metadata(run: FinishedRun, dt: float) -> dict[str, Any]:
     nodes = {f"layer{n}.weight" for n in range(1, len(run.ensemble.network.layers) + 1)}
     circuits = {k: v for k, v in run.final.items() if k not in nodes}
     return {"plastic": json.dumps(described, ensure_ascii=False), **circuits}
+
+
+def _step(step: SpikingStep) -> dict[str, Any]:
+    """Its constants, and the neuron where that is not the default one."""
+    constants = {f.name: getattr(step, f.name) for f in dataclasses.fields(step) if f.name != "neuron"}
+    return constants | ({} if step.canonical else {"neuron": repr(step.neuron)})
 
 
 def _load_nir() -> Any:

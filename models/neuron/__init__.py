@@ -1,4 +1,4 @@
-"""The neuron: constants of the canonical step, rate functions and pseudo-derivatives.
+"""The constants of the canonical step, rate functions and pseudo-derivatives; neurons are declared in plastic.neurons.
 
-Begin with constants.py. Imports errors alone.
+Begin with constants.py. Imports errors and neurons.
 """

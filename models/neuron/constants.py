@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor
 
+from plastic.neurons import LIF, Neuron
+
 TraceTiming = Literal["arrived", "emitted"]
+DEFAULT = LIF()
 
 
 @dataclass(frozen=True)
 class SpikingStep:
-    """Constants of the canonical step; dt = 1 ms, membrane in units of the threshold."""
+    """Constants of the canonical step, and the neuron that takes it; dt = 1 ms, membrane in units of the threshold."""
 
     membrane_decay: float = 0.9  # β = exp(−dt/τ_m)
     trace_decay: float = 0.9  # λ
@@ -21,6 +24,12 @@ class SpikingStep:
     slope: float = 2.0
     learning_period: int = 1
     trace_timing: TraceTiming = "arrived"
+    neuron: Neuron = field(default_factory=LIF)
+
+    @property
+    def canonical(self) -> bool:
+        """Whether the neuron is the default one, which every backend has: LIF, reset to zero."""
+        return self.neuron == DEFAULT
 
 
 @dataclass(frozen=True)

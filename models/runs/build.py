@@ -58,7 +58,7 @@ def make_settings(config: Config) -> Settings:
     assert training.batch is not None
     step = SpikingStep(
         spiking.membrane_decay, spiking.trace_decay, spiking.threshold, spiking.surrogate, spiking.slope,
-        spiking.learning_period, cast(TraceTiming, spiking.trace_timing),
+        spiking.learning_period, cast(TraceTiming, spiking.trace_timing), spiking.chosen,
     )  # fmt: skip
     return Settings(
         rule=rule,

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from plastic import neurons, rules
 from plastic.backends import capabilities
 from plastic.config.defaults import resolve
 from plastic.config.file import read_config
@@ -29,7 +30,7 @@ from plastic.models.settings import build_network
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.recording import Recorder
-from plastic.rules import is_registered
+from plastic.neurons import Neuron
 from plastic.rules.rule import Rule
 from plastic.runs.folder import Arrays, RunFolder, read_arrays
 from plastic.stimuli.task import Task
@@ -57,17 +58,18 @@ class Simulation:
     metrics: list[dict[str, Any]]
 
     def __init__(
-        self, network: Network, task: Task, *, rule: Rule | str = Config.rule, backend: str = "",
-        learning_rate: float | None = None, seed: int | Sequence[int] = 0, **settings: Any,
+        self, network: Network, task: Task, *, rule: Rule | str = Config.rule, neuron: Neuron | str | None = None,
+        backend: str = "", learning_rate: float | None = None, seed: int | Sequence[int] = 0, **settings: Any,
     ) -> None:  # fmt: skip
         """network: as plastic.tree, plastic.dense or plastic.convolutional make it of the task; rule: a value, a name,
-        or a file as "FILE.py:CLASS"; backend: by name, or the usual one; settings: any others of `plastic simulate`,
-        by name (batch=1, optimizer="adam", membrane_decay=0.8, …).
+        or a file as "FILE.py:CLASS"; neuron: of spiking networks, likewise (plastic.neurons.ALIF(…)); backend: by name,
+        or the usual one; settings: any others of `plastic simulate`, by name (batch=1, optimizer="adam",
+        membrane_decay=0.8, …).
 
         Raises PlasticError for settings that cannot be, or that no run folder could say.
         """
         seeds = [seed] if isinstance(seed, int) else list(seed)
-        configs = [config_of(network, task, rule, backend, learning_rate, one, settings) for one in seeds]
+        configs = [config_of(network, task, rule, neuron, backend, learning_rate, one, settings) for one in seeds]
         given = make_settings(configs[0])
         if build_network(given, task) != network and given.rule.reads.presentation == "single":
             raise PlasticError(
@@ -172,18 +174,19 @@ class Simulation:
     def save(self, path: str | Path) -> Path:
         """A run folder like that of `plastic simulate`: config, metrics, weights, state, traces, picture, result.
 
-        Raises PlasticError for several networks, one that has not learned, a rule that is known in this process alone,
-        and a folder that is not empty.
+        Raises PlasticError for several networks, one that has not learned, a rule or neuron that is known in this
+        process alone, and a folder that is not empty.
         """
         if not self._alone:
             raise PlasticError("a run folder holds one network; save simulations of one seed each.")
         if not self.learned:
             raise PlasticError("there is nothing to save yet; train first.")
-        if is_registered(self.config.rule):
-            raise PlasticError(
-                f"rule {self.config.rule!r} is a class of this script, which a run folder cannot name; put it into a "
-                'file and give rule="FILE.py:CLASS".'
-            )
+        for kind, name in ((rules.KIND, self.config.rule), (neurons.KIND, self.config.spiking.neuron)):
+            if name in kind.registered:
+                raise PlasticError(
+                    f"{kind.word} {name!r} is a class of this script, which a run folder cannot name; put it into a "
+                    f'file and give {kind.word}="FILE.py:CLASS".'
+                )
         training = dataclasses.replace(self.config.training, steps=self.learned)
         config = dataclasses.replace(self.config, training=training)
         untrained, trained = Measured.of(make_ensemble(self.configs[0])), Measured.of(self.ensemble)

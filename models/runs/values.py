@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from plastic import neurons, rules
 from plastic.backends import usual
 from plastic.config.defaults import resolve
 from plastic.config.file import from_table
 from plastic.config.flat import nested
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
+from plastic.loading import options_of
 from plastic.models.network.convolution import Convolution
 from plastic.models.network.layer import Network
-from plastic.rules import BUILT_IN, FROM_FILE, register, rule_class
+from plastic.neurons import Neuron
 from plastic.rules.rule import Rule
 from plastic.stimuli.task import Task
 
 
 def config_of(
-    network: Network, task: Task, rule: Rule | str, backend: str, learning_rate: float | None, seed: int,
-    settings: Mapping[str, Any],
+    network: Network, task: Task, rule: Rule | str, neuron: Neuron | str | None, backend: str,
+    learning_rate: float | None, seed: int, settings: Mapping[str, Any],
 ) -> Config:  # fmt: skip
     """The resolved config; settings: others, by their names on the command line.
 
@@ -31,7 +30,13 @@ def config_of(
     """
     if not task.settings:
         raise PlasticError(f"{task!r} was not made by plastic.stimuli; make it by rhm, digits, images or events.")
-    given: dict[str, Any] = {**task.settings, **architecture(network), **rule_settings(rule), **settings}
+    given: dict[str, Any] = {
+        **task.settings,
+        **architecture(network),
+        **rule_settings(rule),
+        **neuron_settings(neuron),
+        **settings,
+    }
     given |= {"backend": backend or usual(), "seed": seed}
     if learning_rate is not None:
         given["learning_rate"] = float(learning_rate)
@@ -54,28 +59,11 @@ def rule_settings(rule: Rule | str) -> dict[str, Any]:
     """A rule as settings say it: by name, or by the file that it is from, with the options that are not the default."""
     if isinstance(rule, str):
         return {"rule": rule}
-    fields = (f for f in dataclasses.fields(rule) if getattr(rule, f.name) != f.default)
-    options = [f"{f.name}={_text(getattr(rule, f.name))}" for f in fields]
-    return {"rule": _name(type(rule)), "rule_options": options}
+    return {"rule": rules.KIND.name(type(rule)), "rule_options": options_of(rule)}
 
 
-def _name(cls: type[Rule]) -> str:
-    """By which a rule is found again: of a class of this process' own, which is then registered, in this process."""
-    module = sys.modules.get(cls.__module__)
-    file = getattr(module, "__file__", None)
-    if cls.__module__.startswith(FROM_FILE) and file:
-        return f"{Path(file)}:{cls.__name__}"
-    if cls not in BUILT_IN and (not cls.name or not _found(cls)):
-        register(cls)
-    return cls.name
-
-
-def _found(cls: type[Rule]) -> bool:
-    try:
-        return rule_class(cls.name) is cls
-    except PlasticError:
-        return False
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def neuron_settings(neuron: Neuron | str | None) -> dict[str, Any]:
+    """A neuron likewise; None: the default."""
+    if neuron is None or isinstance(neuron, str):
+        return {} if neuron is None else {"neuron": neuron}
+    return {"neuron": neurons.KIND.name(type(neuron)), "neuron_options": options_of(neuron)}

@@ -18,7 +18,11 @@ from numpy.typing import NDArray
 
 from plastic.backends import backends, capabilities, compared, first, fitting, reference
 from plastic.errors import PlasticError
+from plastic.models.backends.refusals import neuron_refusal
+from plastic.models.neuron.constants import SpikingStep
 from plastic.models.studies.case import Case, Track, run_case
+from plastic.neurons import Neuron
+from plastic.neurons.where import has_neuron
 from plastic.pictures.run import draw_check
 from plastic.rules import load_rule, rule_class
 from plastic.traces.figure import check_name
@@ -175,16 +179,22 @@ def of_streams(case: Case, streams: int) -> Case:
 
 
 def check(
-    rule: str, options: dict[str, str], out: Path, stimuli: int = 200, topology: str = "tree", weights: str = "local"
-) -> list[Comparison]:
-    """Compare the rule across the backends that are installed, and draw the differences to `out`.
+    rule: str, options: dict[str, str], out: Path, neuron: Neuron, stimuli: int = 200, topology: str = "tree",
+    weights: str = "local",
+) -> list[Comparison]:  # fmt: skip
+    """Compare the rule and the neuron across the backends that are installed and have that neuron, and draw the
+    differences to `out`.
 
-    Raises PlasticError for an unknown rule or option, and where the picture cannot be written.
+    Raises PlasticError for an unknown rule or option, a neuron that no layer can have, and where the picture cannot be
+    written.
     """
     load_rule(rule, options)
     check_name(out)
-    case = Case(rule, tuple(options.items()), topology, weights == "shared", stimuli=stimuli)
-    found = check_rule(case, installed())
+    if (reason := neuron_refusal(neuron, first(reference))) is not None:
+        raise PlasticError(reason)
+    step = SpikingStep(neuron=neuron)
+    case = Case(rule, tuple(options.items()), topology, weights == "shared", step=step, stimuli=stimuli)
+    found = check_rule(case, [name for name in installed() if has_neuron(capabilities(name), neuron)])
     try:
         curves = {one.name: (one.differing, one.error) for one in found}
         draw_check(out, found[0].rule_name, curves, TOLERANCE["float64"])

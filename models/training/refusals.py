@@ -9,7 +9,7 @@ import torch
 
 from plastic.backends import batched, first
 from plastic.errors import PlasticError
-from plastic.models.backends.refusals import refusal
+from plastic.models.backends.refusals import neuron_refusal, refusal
 from plastic.models.network.layer import Network
 from plastic.models.network.parameters import he_std, specification
 from plastic.models.settings import Settings
@@ -54,6 +54,8 @@ def check_settings(settings: Settings, members: int) -> None:
     can, name = settings.can, settings.backend
     kind = "batch" if settings.statistics_decay is None else "traces"
     if (reason := refusal(settings.rule, name, settings.batch, kind)) is not None:
+        raise PlasticError(reason)
+    if settings.spiking is not None and (reason := neuron_refusal(settings.spiking.neuron, name)) is not None:
         raise PlasticError(reason)
     settings.share.check(settings.rule, settings.batch, not can.processes)
     if members > 1 and not can.members:

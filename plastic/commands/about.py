@@ -1,4 +1,4 @@
-"""plastic rules, cite and doctor: what there is, without running anything."""
+"""plastic rules, neurons, cite and doctor: what there is, without running anything."""
 
 from __future__ import annotations
 
@@ -11,10 +11,19 @@ import tyro
 
 from plastic.doctor import diagnose
 from plastic.errors import PlasticError
+from plastic.neurons import all_neurons, load_neuron
 from plastic.rules import all_rules, rule_class
 from plastic.stimuli.grammar import CITATION
 from plastic.terminal.console import Console
-from plastic.terminal.report import rule_page, rule_record, rules_table
+from plastic.terminal.declared import (
+    RATE_FUNCTIONS,
+    neuron_page,
+    neuron_record,
+    neurons_table,
+    rule_page,
+    rule_record,
+    rules_table,
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,40 @@ class Rules:
             rules = all_rules()
             record = {"rules": [rule_record(rule) for rule in rules.values()]}
             _print(console, self.json, record, lambda: rules_table(rules))
+        return 0
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """The neurons of spiking networks, with their equations, options and the backends that run them.
+
+    Examples:
+      plastic neurons show alif
+      plastic simulate --neuron alif --neuron-options adaptation=0.3
+    """
+
+    action: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[show]")] = "list"
+    """`show` for one neuron in full."""
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = ""
+    """The neuron to show, by name or as FILE.py:CLASS."""
+    json: bool = False
+    """Print one JSON object, as the last line."""
+
+    def run(self) -> int:
+        if self.action not in ("list", "show"):
+            raise PlasticError(
+                f"unknown action {self.action!r}; write `plastic neurons` or `plastic neurons show NAME`."
+            )
+        if self.action == "show" and not self.name:
+            raise PlasticError(f"which neuron? plastic neurons show NAME, with one of: {', '.join(all_neurons())}.")
+        console = Console()
+        if self.action == "show":
+            neuron = load_neuron(self.name)
+            _print(console, self.json, neuron_record(neuron), lambda: neuron_page(neuron))
+        else:
+            neurons = [neuron() for neuron in all_neurons().values()]
+            record = {"neurons": [neuron_record(neuron) for neuron in neurons], "rate_functions": list(RATE_FUNCTIONS)}
+            _print(console, self.json, record, lambda: neurons_table(neurons))
         return 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from plastic.backends import declared
-from plastic.config.settings import Architecture, Config, validate
+from plastic.config.settings import Architecture, Config, Spiking, validate
 from plastic.errors import PlasticError
 from plastic.rules import rule_class
 from plastic.terminal.console import Console
@@ -18,7 +18,7 @@ from plastic.terminal.report import check_table
 
 @dataclass(frozen=True)
 class Check:
-    """Does a rule do the same on every spiking backend? The same spikes, learned from on each.
+    """Do a rule and a neuron do the same on every spiking backend? The same spikes, learned from on each.
 
     A small network learns with plain SGD; spikes and weights are compared with the reference, and the
     differences are drawn. The weight error is relative to how far the weights moved. Status 1 where a
@@ -27,12 +27,17 @@ class Check:
     Examples:
       plastic check --rule clapp --rule-options sides=both
       plastic check --rule my_rule.py:MyRule
+      plastic check --neuron my_neuron.py:MyNeuron
     """
 
     rule: str = "clapp"
     """A rule by name, or your own as FILE.py:CLASS."""
     rule_options: tuple[str, ...] = ()
     """Options of the rule as KEY=VALUE."""
+    neuron: str = Spiking.neuron
+    """A neuron by name, or your own as FILE.py:CLASS."""
+    neuron_options: tuple[str, ...] = ()
+    """Options of the neuron as KEY=VALUE."""
     stimuli: int = 200
     """Stimuli to learn from."""
     topology: Literal["tree", "dense"] = "tree"
@@ -51,15 +56,18 @@ class Check:
             raise PlasticError(f"--stimuli is {self.stimuli}; it must be greater than 0.")
         config = Config(rule=self.rule, rule_options=self.rule_options)
         validate(dataclasses.replace(config, network=Architecture(topology=self.topology, weights=self.weights)))
-        name = rule_class(self.rule).name
+        name, neuron = rule_class(self.rule).name, Spiking(self.neuron, self.neuron_options).chosen
         out = self.out or Path(f"check-{name}.png")
-        found = check(self.rule, config.options(), out, self.stimuli, self.topology, self.weights)
+        found = check(self.rule, config.options(), out, neuron, self.stimuli, self.topology, self.weights)
         records = [one.record() for one in found]
         console = Console(stderr=self.json)
-        console.print(check_table(name, records))
+        title = name if neuron.name == Spiking.neuron else f"{name}, neuron {neuron.name}"
+        console.print(check_table(title, records))
         console.print(f"picture: {out}", soft_wrap=True)
-        for name in sorted(set(comparable()) - {str(one["backend"]) for one in records}):
-            console.print(f"{name} is not installed and was left out: {declared(name).package.remedy}")
+        for left in sorted(set(comparable()) - {str(one["backend"]) for one in records}):
+            package = declared(left).package
+            why = f"has no neuron {neuron.name!r}" if package.installed else "is not installed"
+            console.print(f"{left} {why} and was left out" + ("" if package.installed else f": {package.remedy}"))
         if self.json:
-            print(json.dumps({"rule": name, "comparisons": records, "picture": str(out)}))
+            print(json.dumps({"rule": name, "neuron": neuron.name, "comparisons": records, "picture": str(out)}))
         return 0 if all(one["agrees"] for one in records) else 1

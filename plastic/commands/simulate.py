@@ -35,6 +35,8 @@ class Simulate:
       plastic simulate --rule clapp --backend loihi --rounding nearest --weight-bits 6
       plastic simulate --rule clapp --backend lava --steps 100
       plastic simulate --rule my_rule.py:MyRule --backend rate --data digits
+      plastic simulate --rule dfa --neuron alif --neuron-options adaptation=0.3 refractory=2
+      plastic simulate --neuron my_neuron.py:MyNeuron
     """
 
     settings: tyro.conf.OmitArgPrefixes[Config] = dataclasses.field(default_factory=Config)

@@ -35,6 +35,8 @@ def resolve(config: Config) -> Config:
             f"--time-steps is {config.spiking.time_steps}: every layer takes a step, so no spike would come to the "
             f"last of {network.depth} layers within a stimulus; take at least {(network.depth or 0) + 1}."
         )
+    if can.spikes:
+        _ = config.spiking.chosen  # which there must be
     timing = config.spiking.trace_timing or can.trace_timings[0]
     spiking, online = can.spikes, can.streams == 1
     batch = training.batch or (1 if online else 32 if network.topology == "conv" else 128)

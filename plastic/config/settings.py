@@ -15,6 +15,8 @@ from plastic.backends import backends, capabilities, fitting, usual
 from plastic.config.typed import FINITE, STRICT, check
 from plastic.config.typed import flag as flag
 from plastic.errors import PlasticError
+from plastic.loading import key_values
+from plastic.neurons import Neuron, load_neuron
 from plastic.probes import Probe
 from plastic.rules.rule import Mask
 from plastic.stimuli.coding import Coding
@@ -97,8 +99,12 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Spiking:
-    """Spiking backends: constants of the neuron, dt = 1 ms."""
+    """Spiking backends: the neuron and the constants of its step, dt = 1 ms."""
 
+    neuron: str = "lif"
+    """A neuron by name (see `plastic neurons`), or your own as FILE.py:CLASS."""
+    neuron_options: tuple[str, ...] = ()
+    """Options of the neuron as KEY=VALUE (see `plastic neurons show NAME`)."""
     time_steps: Annotated[Count, Unit("steps")] = 20
     """Steps T per stimulus; of events also for rates, which are the spikes per step."""
     membrane_decay: Fraction = 0.9
@@ -122,6 +128,11 @@ class Spiking:
     initial_rate: Annotated[Fraction, Unit("spikes per step")] | None = None
     """Spikes per neuron and step before learning, to which every layer's initial weights are scaled (default 0.05; with
     one stream, fewer than 64 neurons or on a chip 0: weights of a fixed gain, which fire about 0.2)."""
+
+    @property
+    def chosen(self) -> Neuron:
+        """The neuron; PlasticError if there is none, or it has not such options."""
+        return load_neuron(self.neuron, key_values(self.neuron_options, "neuron"))
 
 
 @dataclass(frozen=True)
@@ -211,13 +222,7 @@ class Config:
 
     def options(self) -> dict[str, str]:
         """The rule's options as text, by name."""
-        options = {}
-        for item in self.rule_options:
-            key, separator, value = item.partition("=")
-            if not separator:
-                raise PlasticError(f"rule option {item!r} has no value; write it as KEY=VALUE.")
-            options[key] = value
-        return options | ({"mask": self.mask} if self.mask is not None else {})
+        return key_values(self.rule_options, "rule") | ({"mask": self.mask} if self.mask is not None else {})
 
 
 def validate(config: Config) -> Config:

@@ -1,8 +1,9 @@
 """A rule's lines as a graph: they are run once on arrays that write down what is done to them.
 
 What a rule computes is array code without branches on values, so one run shows all of it, for its
-options as they are. Printers write the graph as numpy source (plastic.models.export.brian2.source) or
-as a circuit in integers (plastic.hardware.compiler.tracer).
+options as they are. Printers write the graph as source of numpy or of another language
+(plastic.rules.source), or as a circuit in integers (plastic.hardware.compiler.tracer). The lines of a neuron are traced
+in the same way.
 """
 
 from __future__ import annotations
@@ -93,8 +94,8 @@ class Traced:
 
     def __bool__(self) -> bool:
         raise PlasticError(
-            "the rule branches on the value of an array, which cannot be written out; use where(condition, a, b) of "
-            "its array namespace instead."
+            "the rule or neuron branches on the value of an array, which cannot be written out; use "
+            "where(condition, a, b) of its array namespace instead."
         )
 
     @property

@@ -93,8 +93,8 @@ class RunFolder:
     def open(cls, path: Path) -> tuple[RunFolder, Arrays]:
         """A folder that a killed run left, and its last checkpoint.
 
-        PlasticError if there is no checkpoint, it cannot be read, config.toml or the rule's file was changed after
-        it, or something in the folder is a link, through which the run would write elsewhere.
+        PlasticError if there is no checkpoint, it cannot be read, config.toml or the file of the rule or neuron was
+        changed after it, or something in the folder is a link, through which the run would write elsewhere.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -111,7 +111,7 @@ class RunFolder:
             read_metrics(path)
             before, text = saved.pop(FINGERPRINT).tobytes(), read_text(path / "config.toml")
             config = from_toml(text)
-            now = {_digest(settings, config.rule) for settings in (settings_text(config), stored_settings_text(text))}
+            now = {_digest(settings, config) for settings in (settings_text(config), stored_settings_text(text))}
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise PlasticError(
                 f"cannot resume {str(path)!r}: its {CHECKPOINT} is missing or damaged ({error}); start it anew with "
@@ -120,7 +120,7 @@ class RunFolder:
         if before not in now:
             raise PlasticError(
                 f"the config.toml of {str(path)!r} was changed after its {CHECKPOINT} was written, or the file of its "
-                f"rule was; undo the change, or start a run anew with --config {path / 'config.toml'}."
+                f"rule or neuron was; undo the change, or start a run anew with --config {path / 'config.toml'}."
             )
         return cls(path, before), saved
 
@@ -150,13 +150,15 @@ class RunFolder:
 
 
 def fingerprint(config: Config) -> bytes:
-    """Of all settings, however they are laid out in a file, and of the rule where that is a file of the user's."""
-    return _digest(settings_text(config), config.rule)
+    """Of all settings, however they are laid out in a file, and of a rule and a neuron that are files of the user's."""
+    return _digest(settings_text(config), config)
 
 
-def _digest(settings: str, rule: str) -> bytes:
-    file, separator, _ = rule.rpartition(".py:")
-    content = Path(f"{file}.py").read_bytes() if separator else b""
+def _digest(settings: str, config: Config) -> bytes:
+    content = b""
+    for declared in (config.rule, config.spiking.neuron):
+        file, separator, _ = declared.rpartition(".py:")
+        content += Path(f"{file}.py").read_bytes() if separator else b""
     return hashlib.sha256(settings.encode() + content).digest()
 
 

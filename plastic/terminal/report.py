@@ -1,8 +1,7 @@
-"""What the terminal shows: tables of rules and results, the live display of a run."""
+"""What the terminal shows of runs: tables of results, the live display."""
 
 from __future__ import annotations
 
-import dataclasses
 from types import TracebackType
 from typing import Any
 
@@ -12,67 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from plastic.config.settings import Config
-from plastic.rules import About, Rule
 from plastic.terminal.console import Console
 
 OPTIMIZERS = {"sgd": "sgd (the rule alone)", "adam": "adam (a filter per synapse)"}
-
-
-def rule_record(rule: type[Rule]) -> dict[str, Any]:
-    """A rule's declaration as plain data."""
-    return {
-        "name": rule.name,
-        "title": rule.about.title,
-        "family": rule.about.family,
-        "equation": rule.about.equation,
-        "pre": rule.about.pre,
-        "post": rule.about.post,
-        "third": rule.about.third,
-        "modulator": rule.modulator,
-        "sides": list(rule.acts.sides),
-        "ledger": dataclasses.asdict(rule.about.ledger),
-        "options": {f.name: f.default for f in dataclasses.fields(rule)},
-        "defaults_source": rule.about.defaults_source,
-        "probeable": list(rule.about.probeable),
-        "citation": rule.about.citation,
-    }
-
-
-def declares_ledger(rule: type[Rule]) -> bool:
-    """Whether the rule says itself what is not local in it."""
-    return rule.about.ledger is not About.ledger
-
-
-def rules_table(rules: dict[str, type[Rule]]) -> Table:
-    """The rules with their three factors and what is not local in them."""
-    table = Table(title="ΔW_ij = η · third · post · pre, summed over a stimulus", show_lines=True)
-    for heading in ("rule", "third factor m_i", "post", "pre", "modulator", "not local"):
-        table.add_column(heading, overflow="fold")
-    for name, rule in rules.items():
-        parts = [f"{k.replace('_', ' ')}: {v}" for k, v in rule.about.ledger.nonlocal_parts().items()]
-        factors = (escape(rule.about.third), escape(rule.about.post), escape(rule.about.pre))
-        local = "nothing" if declares_ledger(rule) else "not declared"
-        table.add_row(f"[bold]{name}[/]", *factors, rule.modulator, "\n".join(parts) or local)
-    return table
-
-
-def rule_page(rule: type[Rule]) -> Table:
-    """One rule in full."""
-    title = rule.about.title or (rule.__doc__ or "").partition("\n")[0]
-    table = Table(title=f"{rule.name}: {escape(title)}", show_header=False, show_lines=True)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    record = rule_record(rule)
-    for key in ("family", "equation", "third", "post", "pre", "modulator"):
-        table.add_row(key, escape(record[key]))
-    table.add_row("sides", ", ".join(record["sides"]))
-    ledger = "\n".join(f"{k.replace('_', ' ')}: {v}" for k, v in record["ledger"].items())
-    table.add_row("locality ledger", ledger if declares_ledger(rule) else "not declared")
-    table.add_row("options", "\n".join(f"{k} = {v}" for k, v in record["options"].items()))
-    table.add_row("defaults from", record["defaults_source"] or "not declared")
-    table.add_row("own signals", ", ".join(record["probeable"]) or "none")
-    table.add_row("citation", escape(record["citation"]) or "none")
-    return table
 
 
 def result_table(result: dict[str, Any], config: Config) -> Table:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import plastic.loading
 import plastic.rules
 from plastic.backends import backends, capabilities
 from plastic.config.settings import Architecture, Config, Stimuli, Training
@@ -220,7 +221,7 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def entry_points(*, group: str) -> tuple[Point, ...]:
             return points if group == "plastic.rules" else ()
 
-        monkeypatch.setattr(plastic.rules, "entry_points", entry_points)
+        monkeypatch.setattr(plastic.loading, "entry_points", entry_points)
 
     return install
 

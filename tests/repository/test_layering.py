@@ -25,8 +25,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = {
     "plastic": """
         errors
-        files backends pytest_options
+        files backends pytest_options loading
         rules
+        neurons
         stimuli traces.signals collapse probes
         traces.spec
         config
@@ -175,12 +176,12 @@ def test_arrows_go_downward() -> None:
 
 
 def test_rooms_are_ranked_by_their_longest_name() -> None:
-    assert rank("plastic.traces.spec")[1:] == (4, "traces.spec")
+    assert rank("plastic.traces.spec")[1:] == (5, "traces.spec")
     assert rank("plastic.traces.store")[2] == "traces"
     assert rank("plastic.models.backends.brian2.simulator") == ("models", 5, "backends.*")
     assert rank("plastic.models.backends") == ("models", 2, "backends")
     assert rank("plastic.models")[1] == 10
-    assert rank("plastic")[1] == 11
+    assert rank("plastic")[1] == 12
 
 
 def test_arrows_go_downward_within_the_packages() -> None:

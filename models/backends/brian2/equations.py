@@ -12,13 +12,18 @@ that a spike arrives one step after it was emitted):
     before_resets      eligibility += psi_post * pre_trace (of stepwise rules: filtered, and times g_post)
     resets             u = 0
     end                last step of a stimulus: third factor, weights
+
+That is the default neuron. Of another one the spikes that arrive add up to its `drive`, and the step that it declares
+(plastic.neurons, written down by declared.py) is taken before_thresholds, ahead of psi, and in resets.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
+from plastic.models.backends.brian2.declared import Statements, declared
 from plastic.models.neuron.constants import SpikingStep
 from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
@@ -26,10 +31,10 @@ from plastic.rules.rule import Rule
 SCHEDULE = ["start", "groups", "synapses", "thresholds", "resets", "end"]
 
 POST_FACTOR = {
-    "fast-sigmoid": "1 / (1 + slope * abs(u - theta))**2",
-    "superspike": "1 / (1 + slope * abs(u - theta))**2",
-    "triangular": "clip(1 - slope * abs(u - theta), 0, 1)",
-    "atan": "1 / (1 + (slope * (u - theta))**2)",
+    "fast-sigmoid": "1 / (1 + slope * abs({distance}))**2",
+    "superspike": "1 / (1 + slope * abs({distance}))**2",
+    "triangular": "clip(1 - slope * abs({distance}), 0, 1)",
+    "atan": "1 / (1 + (slope * ({distance}))**2)",
 }
 
 
@@ -44,22 +49,31 @@ class Equations:
     counts_arrivals: bool = False  # for rules that read the activity of a layer's inputs
     filters: tuple[float, ...] | None = None  # decays per step, of stepwise rules; None: of others
 
-    always = """du/dt = -u / tau_m : 1  # membrane, in thresholds
-psi : 1                 # post factor
+    always = """psi : 1                 # post factor
 count : 1               # spikes since the stimulus began
 post_sum : 1            # sum of psi since the stimulus began"""
     arrivals = "arrivals : 1            # spikes that arrived since the stimulus began"
-    threshold = "u > theta"
-    reset = "u = 0\ncount += 1"
     step_factor = "g : 1                   # third factor of this step"
     unfiltered = """w : 1  # weight, in thresholds
 dpre_trace/dt = -pre_trace / tau_x : 1 (clock-driven)
 eligibility : 1"""
 
+    @cached_property
+    def own(self) -> Statements:
+        """The step of the neuron."""
+        post_factor = POST_FACTOR[self.step.surrogate]
+        if not self.step.canonical:
+            return declared(self.step.neuron, self.step, post_factor)
+        return Statements(
+            variables="du/dt = -u / tau_m : 1  # membrane, in thresholds", at_rest="u = 0", driven="u",
+            post_factor=f"psi = {post_factor.format(distance='u - theta')}", threshold="u > theta", reset="u = 0",
+        )  # fmt: skip
+
     @property
     def neuron(self) -> str:
         arrivals = f"\n{self.arrivals}" if self.counts_arrivals else ""
-        return self.always + arrivals + ("" if self.filters is None else f"\n{self.step_factor}")
+        own = f"{self.own.variables}\n{self.always}{arrivals}"
+        return own + ("" if self.filters is None else f"\n{self.step_factor}")
 
     @property
     def synapse(self) -> str:
@@ -75,18 +89,26 @@ eligibility : 1"""
         return "\n".join(f"{name} = 0" for name in ("pre_trace", "eligibility", *self.filtered))
 
     @property
+    def threshold(self) -> str:
+        return self.own.threshold
+
+    @property
+    def reset(self) -> str:
+        return "\n".join([*filter(None, [self.own.reset]), "count += 1"])
+
+    @property
     def neuron_at_rest(self) -> str:
-        return "u = 0\ncount = 0\npost_sum = 0" + ("\narrivals = 0" if self.counts_arrivals else "")
+        arrivals = "\narrivals = 0" if self.counts_arrivals else ""
+        return f"{self.own.at_rest}\ncount = 0\npost_sum = 0{arrivals}"
 
     @property
     def post_factor(self) -> str:
-        statement = f"psi = {POST_FACTOR[self.step.surrogate]}"
-        return statement + ("\npost_sum += psi" if self.sums_post else "")
+        return self.own.post_factor + ("\npost_sum += psi" if self.sums_post else "")
 
     @property
     def on_pre(self) -> dict[str, str]:
         """By pathway: `arrive` in the slot synapses, `emit` after the thresholds."""
-        arrive = "u_post += w" + ("\narrivals_post += 1" if self.counts_arrivals else "")
+        arrive = f"{self.own.driven}_post += w" + ("\narrivals_post += 1" if self.counts_arrivals else "")
         if self.step.trace_timing == "emitted":
             return {"arrive": arrive, "emit": "pre_trace += 1"}
         return {"arrive": f"{arrive}\npre_trace += 1"}
@@ -111,22 +133,24 @@ eligibility : 1"""
         return cls(step, time_steps, rule.mask, "above" in rule.reads.signals, counts, filters)
 
     def constants(self) -> dict[str, float]:
-        """theta and slope, and the time constants in ms."""
+        """theta, slope and, of a neuron that is not the default one, beta; the time constants in ms."""
+        decay = self.step.membrane_decay
         return {
             "theta": self.step.threshold,
             "slope": self.step.slope,
-            "tau_m": time_constant(self.step.membrane_decay),
+            **({"tau_m": time_constant(decay)} if self.step.canonical else {"beta": decay}),
             "tau_x": time_constant(self.step.trace_decay),
         }
 
     def __str__(self) -> str:
         ms = {k: f"{v:.6g}" + (" ms" if k.startswith("tau") else "") for k, v in self.constants().items()}
+        step = "post factor" if self.step.canonical else f"{self.step.neuron.name}, then its post factor"
         stimulus = f"every {self.time_steps} ms, after_synapses"
         parts = {
             "constants (dt = 1 ms)": "\n".join(f"{k} = {v}" for k, v in ms.items()),
             "schedule": ", ".join(SCHEDULE),
             "NeuronGroup: equations (exact integration)": self.neuron,
-            "NeuronGroup: post factor (every step, before_thresholds)": self.post_factor,
+            f"NeuronGroup: {step} (every step, before_thresholds)": self.post_factor,
             "NeuronGroup: threshold": self.threshold,
             "NeuronGroup: reset": self.reset,
             f"NeuronGroup: a stimulus begins ({stimulus})": self.neuron_at_rest,

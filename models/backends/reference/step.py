@@ -1,7 +1,7 @@
 """The reference simulator: the canonical step in numpy float64, a loop over time, one eligibility per synapse.
 
 Slow and plain on purpose: it is what every other simulator is tested against, and it shares no code
-with them but the network's shapes, the constants of the step and the rules. One network at a time;
+with them but the network's shapes, the constants of the step, the neurons and the rules. One network at a time;
 arrays are (batch, positions, neurons), (batch, positions, fan_in) for what arrives at a layer, and
 (batch, positions, neurons, fan_in) for its synapses.
 """
@@ -21,6 +21,7 @@ from plastic.models.backends.reference.stepwise import LayerSteps, Stepwise
 from plastic.models.network.layer import Layer, Network
 from plastic.models.network.parameters import layer_shape
 from plastic.models.neuron.constants import SpikingStep
+from plastic.neurons import Constants, Neuron
 from plastic.rules.returned import third_factor_of
 from plastic.rules.rule import Rule, Signals, ThirdFactor
 
@@ -40,7 +41,7 @@ class LayerState:
     """All that one layer knows while a stimulus is on; it begins at rest."""
 
     spike: Array  # s
-    membrane: Array  # u; after a step: after its reset
+    neuron: dict[str, Array]  # what the neuron keeps, u among it; after a step: after its reset
     pre_trace: Array  # x̄
     eligibility: Array  # e
     spike_count: Array
@@ -79,11 +80,11 @@ class PreviousStimulus:
     post_factor: Array | None = None  # mean ψ, with sides = both
 
 
-def at_rest(layer: Layer, batch: int) -> LayerState:
+def at_rest(layer: Layer, batch: int, neuron: Neuron) -> LayerState:
     neurons = (batch, layer.positions, layer.neurons)
     return LayerState(
         spike=np.zeros(neurons),
-        membrane=np.zeros(neurons),
+        neuron={name: np.full(neurons, float(value)) for name, value in neuron.state.items()},
         pre_trace=np.zeros((batch, layer.positions, layer.fan_in)),
         eligibility=np.zeros((*neurons, layer.fan_in)),
         spike_count=np.zeros(neurons),
@@ -94,15 +95,13 @@ def at_rest(layer: Layer, batch: int) -> LayerState:
 
 def advance(
     layer: Layer, state: LayerState, weight: Array, arriving: Array, emitted: Array, time: int, mask: str,
-    constants: SpikingStep,
+    constants: SpikingStep, given: Constants,
 ) -> LayerStep:  # fmt: skip
     """One layer through one step. `arriving`: spikes of the layer below one step ago; `emitted`: now."""
     pre_spike = arriving.reshape(state.pre_trace.shape)
     current = np.stack([pre_spike[:, p] @ at(weight, p).T for p in range(layer.positions)], axis=1)
-    membrane = constants.membrane_decay * state.membrane + current
-    psi = POST_FACTOR[constants.surrogate](membrane - constants.threshold, constants.slope)
-    state.spike = np.where(membrane > constants.threshold, 1.0, 0.0)
-    state.membrane = np.where(state.spike == 1, 0.0, membrane)
+    state.neuron, did = constants.neuron.step(state.neuron, current, given)
+    state.spike, psi = did.spike, did.post_factor
     traced = pre_spike if constants.trace_timing == "arrived" else emitted.reshape(pre_spike.shape)
     state.pre_trace = constants.trace_decay * state.pre_trace + traced
     if (time + 1) % constants.learning_period == 0:
@@ -110,7 +109,7 @@ def advance(
     state.spike_count += state.spike
     state.post_sum += psi
     state.arrived += pre_spike.mean((1, 2))[:, None]
-    return LayerStep(pre_spike, state.pre_trace, membrane, psi, state.spike)
+    return LayerStep(pre_spike, state.pre_trace, did.membrane, psi, state.spike)
 
 
 def respond(
@@ -119,14 +118,18 @@ def respond(
 ) -> list[LayerResponse]:  # fmt: skip
     """One stimulus: input spikes (time, batch, inputs) through all layers; `trace` gets time × layer."""
     steps, batch, _ = spikes.shape
-    states = [at_rest(layer, batch) for layer in network.layers]
+    given = Constants(
+        constants.membrane_decay, constants.threshold,
+        lambda distance: POST_FACTOR[constants.surrogate](distance, constants.slope),
+    )  # fmt: skip
+    states = [at_rest(layer, batch, constants.neuron) for layer in network.layers]
     for t in range(steps):
         before = spikes[t - 1] if t > 0 else np.zeros_like(spikes[0])
         arriving = [before, *(state.spike for state in states)]  # all as they were one step ago
         emitted, recorded = spikes[t], []
         for index, (layer, state) in enumerate(zip(network.layers, states, strict=True)):
             weight = weights[f"layer{index + 1}.weight"]
-            recorded.append(advance(layer, state, weight, arriving[index], emitted, t, rule.mask, constants))
+            recorded.append(advance(layer, state, weight, arriving[index], emitted, t, rule.mask, constants, given))
             emitted = state.spike
         if trace is not None:
             trace.append(recorded)

@@ -1,5 +1,6 @@
 """The spiking simulator on snnTorch's neurons: the canonical step of DESIGN section 5, batched.
 
+What follows is of the default neuron; cells.py runs the others, and says which of them are snnTorch's.
 `snn.Leaky` with reset_mechanism="zero" shows the membrane before its reset and takes the reset at
 the beginning of its next step, which is the canonical order. (With its default, "subtract", or with
 reset_delay=False it is another neuron.) No autograd.
@@ -15,21 +16,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
-import snntorch as snn
 import torch
 from torch import Tensor
 
 from plastic.models.backends import Members
 from plastic.models.backends.responding import Responding, make_learner
+from plastic.models.backends.snntorch.cells import Cells, own_class
 from plastic.models.learning.eligibility import Eligibility, Factored, Response, Summed
 from plastic.models.learning.feedback import masked
 from plastic.models.network.layer import Layer, Network
 from plastic.models.network.outer import PerMember, Update, Whole, open_rows
 from plastic.models.network.parameters import Parameters, layer_name
 from plastic.models.neuron.constants import LayerTrace, SpikeTrains, SpikingStep, Traces
-from plastic.models.neuron.surrogate import above_zero, pseudo_derivative
+from plastic.models.neuron.surrogate import pseudo_derivative
 from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
 
@@ -44,6 +44,7 @@ class _LayerState:
     count: Tensor  # spikes since the stimulus began
     post: Tensor  # Σ_t ψ
     arrived: Tensor  # spikes per input since the stimulus began: (members, batch)
+    cells: Cells | None = None  # neurons that are not the default ones
 
 
 CACHED = 2**18  # numbers per signal and chunk of a long stimulus
@@ -91,20 +92,9 @@ def _total(parts: Iterator[Tensor]) -> Whole:
     return Whole((total,))
 
 
-@lru_cache(maxsize=8)
-def leaky(decay: float, threshold: float, dtype: torch.dtype, device: torch.device) -> snn.Leaky:
-    """snnTorch's neuron; it keeps no state between calls. Made once: snnTorch never lets one go."""
-    return snn.Leaky(
-        beta=torch.tensor(decay, dtype=dtype),
-        threshold=torch.tensor(threshold, dtype=dtype),
-        spike_grad=above_zero,
-        reset_mechanism="zero",
-    ).to(device)
-
-
 @dataclass(frozen=True)
 class SnnTorchSimulator:
-    """Runs a network of leaky integrate-and-fire neurons over spike trains."""
+    """Runs a network of spiking neurons over spike trains."""
 
     network: Network
     rule: Rule
@@ -159,10 +149,23 @@ class SnnTorchSimulator:
         for start, part in self.chunks(below, layer):
             arriving = part.to(weight)
             pre_spike = _patches(layer, arriving[:, :-1])
+            if state.cells is not None:
+                yield self._replayed(layer, state, weight, arriving, emitted, start)
+                continue
             kept = (1 - emitted[:, start : start + pre_spike.shape[1]].to(weight)).mul_(self.step.membrane_decay)
             current = self._current(layer, weight, pre_spike)
             membrane = self._membrane(current, kept.view_as(current), state)
-            yield self._factors(layer, state, arriving, membrane, start)[0]
+            yield self._factors(layer, state, arriving, membrane, None, start)[0]
+
+    def _replayed(
+        self, layer: Layer, state: _LayerState, weight: Tensor, arriving: Tensor, emitted: Tensor, start: int
+    ) -> Eligibility:
+        """One chunk of `replay`, of neurons that are not the default ones."""
+        assert state.cells is not None
+        membrane = self._current(layer, weight, _patches(layer, arriving[:, :-1]))
+        spike = emitted[:, start + 1 : start + 1 + membrane.shape[1]].to(weight).view_as(membrane)
+        post = state.cells.again(membrane, spike)
+        return self._factors(layer, state, arriving, membrane, post, start)[0]
 
     def features(self, parameters: Parameters, spikes: Tensor) -> list[Tensor]:
         """Spike counts per step of all units of every layer, without learning: (members, batch, units) each."""
@@ -200,6 +203,7 @@ class SnnTorchSimulator:
             count=zero.clone(),
             post=zero.clone(),
             arrived=spikes.new_zeros(members, batch),
+            cells=None if self.step.canonical else Cells.at_rest(self.step, zero),
         )
 
     def _advance(
@@ -207,8 +211,8 @@ class SnnTorchSimulator:
     ) -> tuple[Tensor, Eligibility, LayerTrace]:
         """One layer through one chunk: its spikes with the step before, its eligibility factors, its signals."""
         layer = self.network.layers[index]
-        pre_spike, membrane, spike = self._fire(index, state, parameters, below)
-        eligibility, pre, post = self._factors(layer, state, below, membrane, start)
+        pre_spike, membrane, spike, found = self._fire(index, state, parameters, below)
+        eligibility, pre, post = self._factors(layer, state, below, membrane, found, start)
         if "input_activity" in self.rule.reads.signals:
             state.arrived += pre_spike.mean((3, 4)).sum(1)
         if "above" in self.rule.reads.signals:
@@ -216,25 +220,35 @@ class SnnTorchSimulator:
         return spike.flatten(3), eligibility, LayerTrace(pre_spike, pre, membrane, post, spike[:, 1:])
 
     def _factors(
-        self, layer: Layer, state: _LayerState, below: Tensor, membrane: Tensor, start: int
+        self, layer: Layer, state: _LayerState, below: Tensor, membrane: Tensor, post: Tensor | None, start: int
     ) -> tuple[Eligibility, Tensor, Tensor]:
-        """Eligibility, pre trace and post factor of one chunk."""
+        """Eligibility, pre trace and post factor of one chunk; of the default neuron that is still to be computed."""
         step = self.step
-        post = pseudo_derivative(step.surrogate)(membrane - step.threshold, step.slope)
+        if post is None:
+            post = pseudo_derivative(step.surrogate)(membrane - step.threshold, step.slope)
         pre = self._low_pass(_patches(layer, below[:, :-1] if step.trace_timing == "arrived" else below[:, 1:]), state)
         clock = slice(-(start + 1) % step.learning_period, None, step.learning_period)
         return Factored(layer, masked(post, self.rule.mask, batch_axis=2)[:, clock], pre[:, clock]), pre, post
 
     def _fire(
         self, index: int, state: _LayerState, parameters: Parameters, below: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """One layer through one chunk: arriving spikes, membrane, and its spikes with the step before."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """One layer through one chunk: arriving spikes, membrane, its spikes with the step before, and ψ where the
+        neuron has computed it."""
         layer = self.network.layers[index]
         pre_spike = _patches(layer, below[:, :-1])
         current = self._current(layer, parameters[f"{layer_name(index)}.weight"], pre_spike)
-        membrane, spike = self._integrate(current, state)
+        post = None
+        if state.cells is None:
+            membrane, spike = self._integrate(current, state)
+        else:
+            members, steps, *shape = current.shape
+            membrane, spike = current, current.new_empty(members, steps + 1, *shape)
+            spike[:, 0] = state.spike
+            post = state.cells.run(current, spike[:, 1:])
+            state.spike = spike[:, -1]
         state.count += spike[:, 1:].sum(1)
-        return pre_spike, membrane, spike
+        return pre_spike, membrane, spike, post
 
     def _current(self, layer: Layer, weight: Tensor, pre_spike: Tensor) -> Tensor:
         """Input of every step: (members, time, batch, positions, neurons)."""
@@ -251,7 +265,7 @@ class SnnTorchSimulator:
 
     def _integrate(self, current: Tensor, state: _LayerState) -> tuple[Tensor, Tensor]:
         """Membrane before the reset, in place of the current, and spikes, in every step of the chunk."""
-        neuron = leaky(self.step.membrane_decay, self.step.threshold, current.dtype, current.device)
+        neuron = own_class(self.step, current.dtype, current.device)
         members, steps, *shape = current.shape
         spike, membrane = current.new_empty(members, steps + 1, *shape), state.membrane
         spike[:, 0] = state.spike

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from plastic.models.export.brian2.source import Source
 from plastic.models.network.parameters import layer_shape, needs_readout, readout_layer
 from plastic.models.runs.finished import FinishedRun
 from plastic.rules.returned import third_factor_of
 from plastic.rules.rule import Signals, ThirdFactor
+from plastic.rules.source import Source
 from plastic.rules.tracing import Traced, named_after
 
 RESERVED = {"np", "data", "weights", "layers", "change", "learn", "main", "sent_down", "output_error"}

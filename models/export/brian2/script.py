@@ -1,7 +1,7 @@
 """A run as a Brian2 script that stands by itself: readable, without plastic, with its data beside it.
 
 The neurons are the equations of plastic.models.backends.brian2.equations; the rule is written out from its
-one declaration by plastic.models.export.brian2.source, for its options and for each layer as they are. What is the
+one declaration by plastic.rules.source, for its options and for each layer as they are. What is the
 same for every run is copied from plastic.models.export.brian2.body: the functions and classes that this one uses.
 """
 

@@ -23,6 +23,7 @@ TINY = ["--steps", "30", "--batch", "4", "--width", "12", "--probes", "0", "--tr
 NETWORKS = {
     "clapp, tree, shared": ["--rule", "clapp"],
     "dfa, tree, local": ["--rule", "dfa", "--weights", "local"],
+    "dfa, current-based synapses": ["--rule", "dfa", "--neuron", "cuba", "--weights", "local"],
     "lpl, dense, no leak": ["--rule", "lpl", "--topology", "dense", "--membrane-decay", "1", "--threshold", "2"],
 }
 
@@ -69,11 +70,17 @@ def euler(graph: Any, spikes: Spikes, dt: float) -> list[Spikes]:
     for node in in_order(graph):
         if isinstance(node, nir.Linear):
             signal = signal @ node.weight.T
-        elif isinstance(node, nir.LIF | nir.IF):
+        elif isinstance(node, nir.LIF | nir.IF | nir.CubaLIF):
             v, fired = np.zeros(signal.shape[1:]), []
+            i, tau = (
+                np.zeros(signal.shape[1:]),
+                node.tau_mem if isinstance(node, nir.CubaLIF) else getattr(node, "tau", None),
+            )
             for current in signal:
-                if isinstance(node, nir.LIF):  # τ v' = (v_leak − v) + R I
-                    v = v + dt / node.tau * ((node.v_leak - v) + node.r * current)
+                if isinstance(node, nir.CubaLIF):  # τ_s i' = −i + w_in S, then τ v' = (v_leak − v) + R i
+                    current = i = i + dt / node.tau_syn * (node.w_in * current - i)
+                if not isinstance(node, nir.IF):  # τ v' = (v_leak − v) + R I
+                    v = v + dt / tau * ((node.v_leak - v) + node.r * current)
                 else:  # v' = R I
                     v = v + dt * node.r * current
                 z = v > node.v_threshold
@@ -211,3 +218,21 @@ def test_a_rate_network_is_refused(
     assert main(["export", str(run), "--to", "nir", str(tmp_path / "x.nir")]) == 2
     assert "no spikes" in capsys.readouterr().err
     assert not (tmp_path / "x.nir").exists()
+
+
+def test_a_neuron_that_nir_has_not_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
+    run = trained(tmp_path, "--neuron", "alif", "--weights", "local")
+    capsys.readouterr()
+    for to, named in (
+        ("nir", "for which NIR has no node"),
+        ("lava", "has the neuron lif with its default options only"),
+    ):
+        assert main(["export", str(run), "--to", to, str(tmp_path / "x")]) == 2
+        said = capsys.readouterr().err
+        assert named in said
+        assert "ALIF(" in said
+        assert len(said.strip().splitlines()) == 1
+        assert not (tmp_path / "x").exists()

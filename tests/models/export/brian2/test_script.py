@@ -54,6 +54,7 @@ RUNS = {
     "product": ["--rule", "dfa-product", "--rule-options", "upper_mask=sample", *ONE],
     "lpl, slow traces": ["--rule", "lpl", "--statistics-time-constant", "8", "--learning-rate", "0.01", *ONE],
     "espp": ["--rule", "espp", *ONE],
+    "dfa, adaptive thresholds": ["--rule", "dfa", "--neuron", "alif", "--neuron-options", "refractory=1", *ONE],
     "own file": ["--rule", str(ROOT / "docs/examples/my_rule.py:Overlap"), *ONE],
 }  # fmt: skip
 

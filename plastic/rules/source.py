@@ -1,4 +1,4 @@
-"""A graph of a rule's lines (plastic.rules.tracing) as numpy source.
+"""A graph of a rule's or neuron's lines (plastic.rules.tracing) as source: of numpy, or in another language's words.
 
 Results that the rule gives a name to keep that name.
 """
@@ -6,7 +6,7 @@ Results that the rule gives a name to keep that name.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ BINARY: dict[str, tuple[str, int, int, int]] = {  # sign, looseness, loosest lef
 SIGNS = {"neg": "-", "invert": "~"}
 OLDER = {"concat": "concatenate", "pow": "power", "permute_dims": "transpose"}  # words that numpy 1 knows too
 LONGEST = 64  # numbers of a constant array that is written out
+Written = tuple[str, int]  # an expression, and how loosely it holds together
 
 
 @dataclass
@@ -35,8 +36,9 @@ class Source:
 
     taken: set[str]  # names of the inputs, and those not to be used
     functions: Mapping[str, str] = field(default_factory=dict)  # operations beside numpy's, as functions of that name
+    words: Callable[[Source, Traced], Written | None] = lambda source, x: None  # what another language says otherwise
     lines: list[str] = field(default_factory=list)
-    texts: dict[Traced, tuple[str, int]] = field(default_factory=dict)  # each with its looseness
+    texts: dict[Traced, Written] = field(default_factory=dict)  # each with its looseness
     uses: dict[Traced, int] = field(default_factory=dict)
 
     def of(self, results: Mapping[str, Any]) -> dict[str, str]:
@@ -65,7 +67,7 @@ class Source:
             text, looseness = self.texts[x]
         return text if looseness <= loosest else f"({text})"
 
-    def _stated(self, x: Traced) -> tuple[str, int]:
+    def _stated(self, x: Traced) -> Written:
         if x.op == "input":
             return x.name, ATOM
         text, looseness = self._written(x)
@@ -76,8 +78,10 @@ class Source:
         self.taken.add(name)
         return name, ATOM
 
-    def _written(self, x: Traced) -> tuple[str, int]:
+    def _written(self, x: Traced) -> Written:
         """The operation on the texts of its arguments."""
+        if (said := self.words(self, x)) is not None:
+            return said
         if x.op in BINARY:
             sign, looseness, left, right = BINARY[x.op]
             return f"{self.text(x.arguments[0], left)} {sign} {self.text(x.arguments[1], right)}", looseness
