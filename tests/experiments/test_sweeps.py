@@ -175,7 +175,8 @@ def test_a_sweep_trains_on_the_chip_that_simulate_trains_on(
 ) -> None:
     """And not in floating point: its weights are integers times one step."""
     monkeypatch.chdir(tmp_path)
-    said = {"rule": "clapp", "backend": "loihi", "levels": 2, "train_size": 64, "width": 16, "steps": 300}
+    said = {"rule": "clapp", "backend": "loihi", "levels": 2, "train_size": 64, "width": 16, "steps": 100}
+    said |= {"probe": "ridge"}
     member = Member.of("clapp", said, ("probe",))
     row = run_group((member,))[0]
     options = [part for name, value in said.items() for part in (f"--{name.replace('_', '-')}", str(value))]

@@ -29,10 +29,12 @@ COMMON = [
 
 COMMANDS = """
 import json, sys
+import torch.distributed
 from plastic.cli import main
 for arguments in json.loads(sys.argv[1]):
     status = main(["simulate", *arguments])
     print("status", status, flush=True)
+torch.distributed.barrier()  # when one process fails, torchrun ends the others
 sys.exit(status)
 """
 
