@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from plastic.models.learning.learner import Observation, Watch
@@ -39,9 +40,9 @@ def together(*watches: Watch | None) -> Watch | None:
     chosen = [watch for watch in watches if watch is not None]
     if len(chosen) < 2:
         return chosen[0] if chosen else None
+    return partial(_show, chosen)
 
-    def watch(index: int, observation: Observation) -> None:
-        for one in chosen:
-            one(index, observation)
 
-    return watch
+def _show(watches: list[Watch], index: int, observation: Observation) -> None:
+    for one in watches:
+        one(index, observation)

@@ -18,7 +18,7 @@ from plastic.rules import all_rules, load_rule
 FITTING = {name: options for name in all_rules() if (options := chip_options(name)) is not None}
 SMALL = [
     "--symbols", "4", "--classes", "4", "--synonyms", "2", "--width", "8", "--time-steps", "10", "--steps", "8",
-    "--probes", "0", "--train-size", "24", "--test-size", "8",
+    "--probes", "0", "--probe", "ridge", "--train-size", "24", "--test-size", "8",
 ]  # fmt: skip
 FILES = {
     "config.toml", "metrics.jsonl", "picture.png", "result.json", "traces.zarr", "versions.json", "weights.safetensors",

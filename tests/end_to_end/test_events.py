@@ -143,9 +143,9 @@ def test_clapp_learns_what_the_events_show(tmp_path: Path) -> None:
         initial_rate=0.05,
     )  # fmt: skip
     ensemble = Ensemble(settings, [task], [0], [0.004])
-    untrained = [row["class"] for row in ensemble.probe()]
+    untrained = [row["class"] for row in ensemble.probe(levels={"class"})]
     ensemble.train(200)
-    trained = [row["class"] for row in ensemble.probe()]
+    trained = [row["class"] for row in ensemble.probe(levels={"class"})]
     assert max(untrained) < 0.4
     assert all(after > before + 0.2 for before, after in zip(untrained, trained, strict=True))
 
@@ -155,7 +155,20 @@ def simulate(arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[s
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-TINY = ["--steps", "40", "--width", "16", "--train-size", "40", "--test-size", "20", "--probes", "1"]
+TINY = [
+    "--steps",
+    "40",
+    "--width",
+    "16",
+    "--train-size",
+    "40",
+    "--test-size",
+    "20",
+    "--probes",
+    "1",
+    "--probe",
+    "ridge",
+]
 
 
 @pytest.mark.parametrize("backend", [pytest.param("snntorch", marks=pytest.mark.painted), "loihi", "rate"])

@@ -44,7 +44,7 @@ CASES: dict[str, tuple[str, dict[str, str], Eligibility, float]] = {  # rule, op
 }
 SMALL = [
     "--symbols", "4", "--classes", "4", "--synonyms", "2", "--width", "8", "--time-steps", "10", "--steps", "12",
-    "--probes", "0", "--train-size", "24", "--test-size", "8", "--learning-rate", "0.1",
+    "--probes", "0", "--probe", "ridge", "--train-size", "24", "--test-size", "8", "--learning-rate", "0.1",
 ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from plastic.models.training.metrics import layer_metrics
 from plastic.rules import all_rules, load_rule
 from plastic.stimuli.digit_images import digits_task
 
-TINY = ["--backend", "rate", "--steps", "24", "--width", "2", "--batch", "8", "--probes", "1"]
+TINY = ["--backend", "rate", "--steps", "24", "--width", "2", "--batch", "8", "--probes", "1", "--probe", "ridge"]
 
 
 def write_cifar10(folder: Path) -> None:

@@ -37,7 +37,12 @@ def run(backend: str = "snntorch", record: str | None = EVERYTHING, out: str = "
         stimuli=Stimuli(levels=2, symbols=4, classes=4, synonyms=2, train_size=24, test_size=8),
         network=Architecture(width=10),
         training=Training(
-            steps=60, batch=1 if online else 3, optimizer="sgd", learning_rate=1.0 if online else 0.1, probes=1
+            steps=60,
+            batch=1 if online else 3,
+            optimizer="sgd",
+            learning_rate=1.0 if online else 0.1,
+            probes=1,
+            probe="ridge",
         ),
         dtype="float64",
         device="cpu",
@@ -114,7 +119,7 @@ def test_the_recorded_steps_follow_the_canonical_step(backend: str) -> None:
 
 def test_backends_record_the_same() -> None:
     pytest.importorskip("brian2")
-    one = dataclasses.replace(Training(steps=60, batch=1, optimizer="sgd", learning_rate=0.1, probes=1))
+    one = dataclasses.replace(Training(steps=60, batch=1, optimizer="sgd", learning_rate=0.1, probes=1, probe="ridge"))
     runs = [run(backend, EVERYTHING, backend, training=one) for backend in ("reference", "snntorch", "brian2")]
     names = list(runs[0].traces.data_vars)
     assert len(names) == 2 * 14
@@ -177,7 +182,7 @@ def test_every_k_steps_and_single_neurons() -> None:
 
 def test_a_single_stream_is_judged_by_its_last_responses() -> None:
     """Variance, effective rank and dead neurons need several stimuli: the last 32 since the checkpoint at 40."""
-    training = Training(steps=80, batch=1, optimizer="sgd", learning_rate=0.1, probes=1)
+    training = Training(steps=80, batch=1, optimizer="sgd", learning_rate=0.1, probes=1, probe="ridge")
     seen = run("rate", "activity", training=training, rule="dfa")
     rows = {row["step"]: row for row in seen.metrics if "variance" in row}
     for layer in (1, 2):
@@ -219,7 +224,7 @@ def test_a_synapse_in_a_window() -> None:
 def test_the_window_that_is_shown_has_the_rule_at_work() -> None:
     """The first bout after a fifth of the run, or, where all gates were closed then, the last before that had some."""
     stimuli, network = Stimuli(data="digits"), Architecture(width=64)
-    training = Training(steps=200, batch=16, learning_rate=0.003, probes=0)
+    training = Training(steps=200, batch=16, learning_rate=0.003, probes=0, probe="ridge")
     seen = run("rate", "modulator for 3 of 10", stimuli=stimuli, network=network, training=training, dtype="float32")
     modulated = (seen.signal("modulator", 2).values != 0).any((1, 2, 3)).reshape(-1, 3).sum(1)
     assert modulated[3] > 0
@@ -236,7 +241,7 @@ def test_the_window_that_is_shown_has_the_rule_at_work() -> None:
 def test_the_synapse_that_is_shown_of_an_image_is_eligible(topology: str) -> None:
     """Corners of images are dark, and so is the border of a kernel at them: the default record looks elsewhere."""
     stimuli, network = Stimuli(data="digits", pairing="within"), Architecture(topology=topology, width=6, depth=3)
-    training = Training(steps=12, batch=6, probes=0)
+    training = Training(steps=12, batch=6, probes=0, probe="ridge")
     seen = run("rate", None, rule="clapp++", stimuli=stimuli, network=network, training=training)
     for layer in (1, 2, 3):
         window = (1, 6)
@@ -252,7 +257,7 @@ def test_the_synapse_that_is_shown_of_an_image_is_eligible(topology: str) -> Non
 @pytest.mark.parametrize("rule", [rule.name for rule in BUILT_IN])
 def test_own_signals_of_every_rule_are_recorded_as_declared(rule: str) -> None:
     """`own` holds all that the rule computes, and every signal that it declares shows up under its name."""
-    training = Training(steps=4, batch=3, probes=0)
+    training = Training(steps=4, batch=3, probes=0, probe="ridge")
     backend = "rate" if refusal(rule_class(rule)(), "rate", 3) is None else "snntorch"
     seen = run(backend, "own[stream=all] for 1 of 2; gate", rule=rule, training=training)
     own = [a for a in seen.traces.data_vars.values() if a.attrs["own"]]

@@ -28,7 +28,7 @@ from plastic.rules import all_rules, load_rule
 RULE = "drtp"
 SMALL = [
     "--symbols", "4", "--classes", "4", "--synonyms", "2", "--width", "8", "--time-steps", "10", "--steps", "12",
-    "--probes", "0", "--train-size", "24", "--test-size", "8", "--learning-rate", "0.1",
+    "--probes", "0", "--probe", "ridge", "--train-size", "24", "--test-size", "8", "--learning-rate", "0.1",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ STIMULI = 30
 RUN = [
     "--rule", "clapp", "--backend", "snntorch", "--dtype", "float64", "--batch", "1", "--steps", str(STIMULI),
     "--width", "10", "--weights", "local", "--trace-timing", "emitted", "--time-steps", "12", "--probes", "0",
-    "--train-size", "64", "--test-size", "60", "--learning-rate", "0.1",
+    "--train-size", "64", "--test-size", "60", "--learning-rate", "0.1", "--probe", "ridge",
 ]  # fmt: skip
 SPIKELESS = ["--trace-timing", "arrived", "--time-steps", "20"]  # as they are where there are no spikes
 
@@ -118,7 +118,20 @@ def test_the_bundle_of_a_run_on_a_chip_ends_with_the_weights_of_the_run(
     run = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
-        size = ["--steps", "20", "--width", "10", "--probes", "0", "--train-size", "64", "--test-size", "60"]
+        size = [
+            "--steps",
+            "20",
+            "--width",
+            "10",
+            "--probes",
+            "0",
+            "--probe",
+            "ridge",
+            "--train-size",
+            "64",
+            "--test-size",
+            "60",
+        ]
         assert main(["simulate", "--backend", "loihi", *size, "--seed", "3", "--out", str(run)]) == 0
     assert main(["export", str(run), "--to", "lava", str(tmp_path / "b"), "--stimuli", "20"]) == 0
     bundle, finished = read_bundle(tmp_path / "b"), open_finished(run)

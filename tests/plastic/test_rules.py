@@ -102,7 +102,7 @@ def tiny(rule: str, backend: str, **more: Any) -> Config:
         backend=backend,
         stimuli=Stimuli(levels=2, train_size=64, test_size=64),
         network=Architecture(width=8),
-        training=Training(steps=10, batch=streams(backend), probes=0),
+        training=Training(steps=10, batch=streams(backend), probes=0, probe="ridge"),
         **more,
     )
 

@@ -62,18 +62,19 @@ class _Projection:
         )  # fmt: skip
 
     def read(self, name: str) -> Tensor:
+        return torch.from_numpy(self.copied(name))
+
+    def copied(self, name: str) -> NDArray[Any]:
+        """A variable as it is now."""
         owner = self.synapses if name in ("eligibility", "pre_trace") else self.neurons
-        return torch.tensor(np.array(owner.variables[name].get_value()))
-
-    def spiked(self) -> Tensor:
-        """Spikes of this step as 0 and 1."""
-        return _spiked(self.neurons)
+        return np.array(owner.variables[name].get_value())
 
 
-def _spiked(group: Any) -> Tensor:
+def _spiked(group: Any) -> NDArray[np.float64]:
+    """Spikes of this step as 0 and 1."""
     space = group.variables["_spikespace"].get_value()
-    spikes = torch.zeros(len(space) - 1, dtype=torch.float64)
-    spikes[torch.as_tensor(space[: space[-1]]).long()] = 1
+    spikes = np.zeros(len(space) - 1)
+    spikes[space[: space[-1]]] = 1
     return spikes
 
 
@@ -173,7 +174,7 @@ class _Stepping:
             before = self.counted[index] if counted >= self.counted[index] else 0.0  # a stimulus begins from 0
             arriving.append(torch.tensor([[counted - before]], dtype=torch.float64))
             self.counted[index] = counted
-            spikes.append(p.spiked().view(1, 1, p.layer.positions, p.layer.neurons))
+            spikes.append(torch.from_numpy(_spiked(p.neurons)).view(1, 1, p.layer.positions, p.layer.neurons))
         for p, g in zip(self.projections, self.step(spikes, arriving), strict=True):
             p.neurons.variables["g"].get_value()[:] = g.reshape(-1).numpy()
 
@@ -189,7 +190,7 @@ class _StimulusClock:
         self.projections, self.begin, self.end = projections, begin, end
         self.time = 0
         self.traces: Traces | None = None
-        self._recorded: list[list[Tensor]] = []
+        self._recorded: list[list[NDArray[Any]]] = []
 
     def starts(self) -> None:
         """First step of a stimulus: the present weights; what is to be recorded."""
@@ -206,7 +207,7 @@ class _StimulusClock:
         if self.traces is not None:
             signals = [_spiked(self.inputs)]
             for p in self.projections:
-                signals += [p.spiked(), p.read("u"), p.read("psi"), p.read("pre_trace")]
+                signals += [_spiked(p.neurons), p.copied("u"), p.copied("psi"), p.copied("pre_trace")]
             self._recorded.append(signals)
 
     def ends(self) -> None:
@@ -226,7 +227,7 @@ class _StimulusClock:
 
     def _fill(self, traces: Traces) -> None:
         """Signals of the stimulus, shaped as those of the batched simulators."""
-        columns = [torch.stack(column) for column in zip(*self._recorded, strict=True)]
+        columns = [torch.from_numpy(np.stack(column)) for column in zip(*self._recorded, strict=True)]
         below = columns[0]
         for index, projection in enumerate(self.projections):
             layer = projection.layer

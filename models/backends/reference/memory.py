@@ -107,14 +107,13 @@ def _moments(
     state[f"{name}.mean"], state[f"{name}.scatter"] = mean, scatter
     count = weight**2 / squares if squares > 0 else 0.0
     covariance = scatter / weight * count / (count - 1) if count > 1 + 1e-6 else np.zeros_like(scatter)
-
-    def known(part: slice) -> Statistics:
+    now, past = slice(0, units), slice(units, None)
+    found = []
+    for part in (now, past):
         own = covariance[part, part]
         joint = own if asked.covariance else None
-        return Statistics(np.array([[count]]), mean[None, part], np.diag(own)[None], responses[:, part], joint)
-
-    now, past = slice(0, units), slice(units, None)
-    return Known(known(now), known(past), covariance[now, past] if asked.cross else None)
+        found.append(Statistics(np.array([[count]]), mean[None, part], np.diag(own)[None], responses[:, part], joint))
+    return Known(*found, covariance[now, past] if asked.cross else None)
 
 
 def _per_pair(

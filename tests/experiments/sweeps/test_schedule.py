@@ -34,6 +34,7 @@ batch = 16
 steps = 300
 test_size = 40
 probes = 0
+probe = "ridge"
 
 [[arm]]
 name = "clapp"

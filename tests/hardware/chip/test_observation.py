@@ -29,7 +29,7 @@ def config() -> Config:
         backend="loihi",
         stimuli=Stimuli(levels=2, symbols=4, classes=4, synonyms=2, train_size=24, test_size=8),
         network=Architecture(width=10, weights="local"),
-        training=Training(steps=80, probes=0),
+        training=Training(steps=80, probes=0, probe="ridge"),
         record=RECORD,
     )
     return dataclasses.replace(given, chip=dataclasses.replace(given.chip, rounding="nearest"))

@@ -19,7 +19,22 @@ from plastic.models.runs.finished import FinishedRun, open_finished
 
 nir = pytest.importorskip("nir")
 Spikes = NDArray[np.float64]
-TINY = ["--steps", "30", "--batch", "4", "--width", "12", "--probes", "0", "--train-size", "64", "--test-size", "60"]
+TINY = [
+    "--steps",
+    "30",
+    "--batch",
+    "4",
+    "--width",
+    "12",
+    "--probes",
+    "0",
+    "--probe",
+    "ridge",
+    "--train-size",
+    "64",
+    "--test-size",
+    "60",
+]
 NETWORKS = {
     "clapp, tree, shared": ["--rule", "clapp"],
     "dfa, tree, local": ["--rule", "dfa", "--weights", "local"],

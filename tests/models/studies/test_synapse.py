@@ -18,6 +18,12 @@ LPL_ON_CHIP = ["--rule", "lpl", "--rule-options", "sides=current"]
 STEP = SpikingStep(membrane_decay=0.8, trace_decay=0.85)
 
 
+@pytest.fixture(autouse=True)
+def _short_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough for slow traces that are not those of the start; what is compared does not need them to settle."""
+    monkeypatch.setattr("plastic.models.studies.synapse.WARM_UP", 8)
+
+
 def by_hand(lag: int) -> float:
     """Eligibility of one pre spike that arrives at step 80 and a post spike `lag` steps later, scalar by scalar."""
     u = x = e = 0.0

@@ -15,7 +15,22 @@ from plastic.traces import compare
 from plastic.traces.compare import _difference
 from plastic.traces.opened import Run
 
-SIZE = ["--levels", "2", "--width", "8", "--batch", "3", "--train-size", "64", "--test-size", "60", "--probes", "0"]
+SIZE = [
+    "--levels",
+    "2",
+    "--width",
+    "8",
+    "--batch",
+    "3",
+    "--train-size",
+    "64",
+    "--test-size",
+    "60",
+    "--probes",
+    "0",
+    "--probe",
+    "ridge",
+]
 RECORD = "pre_spike,pre_trace,membrane,post_factor,spike,eligibility,gate,dendrite,modulator,weight,own"
 
 

@@ -24,7 +24,22 @@ RECORD = (
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("exchange") / "run"
-    size = ["--levels", "2", "--width", "10", "--batch", "3", "--train-size", "64", "--test-size", "60", "--seed", "1"]
+    size = [
+        "--levels",
+        "2",
+        "--width",
+        "10",
+        "--batch",
+        "3",
+        "--train-size",
+        "64",
+        "--test-size",
+        "60",
+        "--seed",
+        "1",
+        "--probe",
+        "ridge",
+    ]
     given = ["--backend", "snntorch", "--steps", "40", "--probes", "0", "--record", RECORD]
     assert main(["simulate", *given, *size, "--out", str(folder)]) == 0
     opened = plastic.open_run(folder)

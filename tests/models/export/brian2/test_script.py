@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -15,40 +16,41 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
+from plastic import open_run
 from plastic.cli import main
 from plastic.config.defaults import resolve
 from plastic.config.settings import Architecture, Config, Stimuli, Training
 from plastic.errors import PlasticError
 from plastic.models.export.brian2.script import _refuse, arrays, export_brian2, script
 from plastic.models.learning.eligibility import Response, Summed
-from plastic.models.learning.learner import Watch
 from plastic.models.network.layer import Layer
-from plastic.models.neuron.constants import Traces
 from plastic.models.runs.build import make_settings, make_task
 from plastic.models.runs.finished import FinishedRun, open_finished
 from plastic.models.training.ensemble import Ensemble, Prepared
 from plastic.models.training.refusals import check_settings
 from plastic.rules import BUILT_IN
-from plastic.stimuli.stream import Stimulus
 
 pytest.importorskip("brian2")
 pytestmark = pytest.mark.usefixtures("numpy_code")
 ROOT = Path(__file__).parents[4]
 STIMULI = 40
-SIZE = ["--steps", str(STIMULI), "--width", "10", "--probes", "0", "--train-size", "64", "--test-size", "60"]
-ONE = ["--backend", "brian2"]
-FOUR = ["--backend", "snntorch", "--dtype", "float64", "--batch", "4"]
+SIZE = [
+    "--steps", str(STIMULI), "--width", "10", "--train-size", "64", "--test-size", "60",
+    "--learning-rate", "0.05", "--record", "spike[stream=all]", "--probes", "0", "--probe", "ridge",
+]  # fmt: skip
+BRIAN2 = ["--backend", "brian2"]
+ONE = ["--backend", "snntorch", "--dtype", "float64", "--batch", "1"]
+FOUR = [*ONE, "--batch", "4"]
 RUNS = {
-    "clapp": ["--rule", "clapp", *ONE],
+    "clapp": ["--rule", "clapp", *BRIAN2],
     "clapp, both sides, emitted, every third step": [
         "--rule", "clapp", "--rule-options", "sides=both", "symmetric=false", *ONE, "--weights", "local",
         "--trace-timing", "emitted", "--learning-period", "3",
     ],
     "clapp++, two contexts, four streams": ["--rule", "clapp++", "--rule-options", "feedback=both", *FOUR],
     "infonce, pooled, four streams": ["--rule", "infonce", "--rule-options", "summary=mean", "negatives=2", *FOUR],
-    "eprop, learned, adam": ["--rule", "eprop", "--rule-options", "feedback=learned", "--optimizer", "adam", *ONE],
+    "eprop, learned, adam": ["--rule", "eprop", "--rule-options", "feedback=learned", "--optimizer", "adam", *BRIAN2],
     "dfa, bounded, dense": ["--rule", "dfa", "--topology", "dense", "--weight-bound", "0.5", *ONE],
     "usf, no mask, triangular": ["--rule", "usf", "--mask", "none", "--surrogate", "triangular", *ONE],
     "product": ["--rule", "dfa-product", "--rule-options", "upper_mask=sample", *ONE],
@@ -59,77 +61,84 @@ RUNS = {
 }  # fmt: skip
 
 
-class Spikes:
-    """An observer that keeps all spikes: per layer, time × (stream, unit)."""
-
-    def __init__(self) -> None:
-        self.layers: dict[int, list[NDArray[np.float64]]] = {}
-        self.traces: Traces = {}
-
-    def begin(self, step: int) -> tuple[Watch | None, Traces]:
-        self.traces = {}
-        return None, self.traces
-
-    def end(self, step: int, stimulus: Stimulus) -> None:
-        for index, parts in self.traces.items():
-            spike = torch.cat([part.spike for part in parts], dim=1)[0]
-            self.layers.setdefault(index, []).append(spike.flatten(1).numpy())
+# Runs scripts one after the other and says how each ended: one process, so that Brian2 is imported once for all.
+ALL = """
+import json, runpy, sys
+ended = {}
+for command in json.loads(sys.argv.pop()):
+    sys.argv = command
+    try:
+        runpy.run_path(command[0], run_name="__main__")
+    except SystemExit as done:
+        ended[" ".join(command)] = done.code
+print(json.dumps(ended))
+"""
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_the_script_gives_the_spikes_and_weights_of_the_run(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_scripts_give_the_spikes_and_weights_of_their_runs_and_say_when_they_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
-    assert main(["simulate", *SIZE, "--learning-rate", "0.05", *RUNS[name], "--out", str(tmp_path / "run")]) == 0
     there = tmp_path / "there"
     there.mkdir()
-    assert main(["export", str(tmp_path / "run"), "--to", "brian2", str(there / "again.py")]) == 0
-    assert sorted(p.name for p in there.iterdir()) == ["again.npz", "again.py"]
+    scripts = {name: f"again{number}" for number, name in enumerate(RUNS)}
+    for name, again in scripts.items():
+        run = tmp_path / again
+        assert main(["simulate", *SIZE, *RUNS[name], "--out", str(run)]) == 0
+        assert main(["export", str(run), "--to", "brian2", str(there / f"{again}.py")]) == 0
+    assert {p.name for p in there.iterdir()} == {
+        f"{again}.{end}" for again in scripts.values() for end in ("py", "npz")
+    }
+    changed = changed_script(there / f"{scripts['clapp']}.py")
 
-    finished, fired = open_finished(tmp_path / "run"), Spikes()
-    network(finished).train(STIMULI, fired)  # the run once more, for its spikes
-
-    done = run_alone(there, "again.py", "--save", "found.npz")
+    wanted = {f"{again}.py --save {again}.found.npz": 0 for again in scripts.values()}
+    wanted |= {changed: 1, f"{scripts['clapp']}.py {STIMULI + 1}": 2}
+    done = run_alone(there, "-c", ALL, json.dumps([command.split() for command in wanted]))
     assert done.returncode == 0, done.stdout + done.stderr
-    found = np.load(there / "found.npz")
+    assert json.loads(done.stdout.splitlines()[-1]) == wanted, done.stdout + done.stderr
+    for name, again in scripts.items():
+        compare(name, tmp_path / again, np.load(there / f"{again}.found.npz"), np.load(there / f"{again}.npz"))
+
+
+def changed_script(script: Path) -> str:
+    """The name of a script beside it that does something else."""
+    text = script.read_text()
+    assert text.count("opened = short > 0") == 1
+    script.with_name("changed.py").write_text(text.replace("opened = short > 0", "opened = short > 1"))
+    return "changed.py"
+
+
+def compare(name: str, run: Path, found: Any, data: Any) -> None:
+    """The spikes and weights that a script found with those of its run."""
+    traces, finished = open_run(run), open_finished(run)
     for number in (1, 2):
-        ours = np.concatenate(fired.layers[number - 1])
+        spikes = traces.signal("spike", number).values
+        ours = spikes.reshape(len(spikes), -1)
         theirs = np.zeros_like(ours)
         theirs[found[f"layer{number}.step"], found[f"layer{number}.neuron"]] = 1
-        np.testing.assert_array_equal(ours, theirs)
-        assert 0.01 < ours.mean() < 0.8
-    for name, final in finished.final.items():
-        moved = np.abs(final - np.load(there / "again.npz")[f"initial/{name}"]).max()
-        np.testing.assert_allclose(found[f"weights/{name}"], final, rtol=0, atol=1e-9 * max(moved, 1e-3))
-        assert moved > 1e-3 or name.endswith(".B"), name  # fixed feedback does not learn
+        np.testing.assert_array_equal(ours, theirs, err_msg=name)
+        assert len(ours) == STIMULI * finished.config.spiking.time_steps
+        assert 0.01 < ours.mean() < 0.8, name
+    for key, final in finished.final.items():
+        moved = np.abs(final - data[f"initial/{key}"]).max()
+        np.testing.assert_allclose(found[f"weights/{key}"], final, rtol=0, atol=1e-9 * max(moved, 1e-3), err_msg=name)
+        assert moved > 1e-3 or key.endswith(".B"), (name, key)  # fixed feedback does not learn
 
 
 def run_alone(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """The script in a process in which plastic cannot be imported; Brian2 without a compiler."""
+    """Python in a process in which plastic cannot be imported; Brian2 without a compiler."""
     hidden = folder / "hidden"
     hidden.mkdir(exist_ok=True)
     (hidden / "plastic.py").write_text("raise ImportError('plastic is not here')\n")
     (folder / "brian_preferences").write_text("codegen.target = 'numpy'\n")
     return subprocess.run(
         [sys.executable, *command], cwd=folder, env={"PYTHONPATH": str(hidden), "PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, check=False, timeout=300,
+        capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
 
 
 def test_plastic_cannot_be_imported_there(tmp_path: Path) -> None:
     assert "plastic is not here" in run_alone(tmp_path, "-c", "import plastic").stderr
-
-
-def test_a_script_says_when_it_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plastic.models.runs.end.draw_run", lambda *arguments: None)
-    assert main(["simulate", *SIZE, *RUNS["clapp"], "--out", str(tmp_path / "run")]) == 0
-    assert main(["export", str(tmp_path / "run"), "--to", "brian2", str(tmp_path / "again.py")]) == 0
-    text = (tmp_path / "again.py").read_text()
-    assert text.count("opened = short > 0") == 1
-    (tmp_path / "again.py").write_text(text.replace("opened = short > 0", "opened = short > 1"))
-    assert run_alone(tmp_path, "again.py").returncode == 1
-    assert run_alone(tmp_path, "again.py", str(STIMULI + 1)).returncode == 2
 
 
 def untrained(rule: str, streams: int, *options: str, **network: Any) -> FinishedRun:
