@@ -257,13 +257,5 @@ def _fits_data(config: Config) -> None:
         raise PlasticError(
             f"--topology conv runs on the {theirs} backend, not on {config.backend}; add --backend {theirs}."
         )
-    _fits_views(config.stimuli)
     if config.stimuli.data_path and data not in FROM_FILES:
         raise PlasticError(f"--data-path is for {', '.join(FROM_FILES)}; {data} needs no files, leave it out.")
-
-
-def _fits_views(stimuli: Stimuli) -> None:
-    viewed = stimuli.data in IMAGES and stimuli.pairing == "within"
-    for name, given in (("views", stimuli.views != "mild"), ("smallest-crop", stimuli.smallest_crop is not None)):
-        if given and not viewed:
-            raise PlasticError(f"--{name} is for {', '.join(IMAGES)} and --pairing within; add these, or leave it out.")

@@ -13,6 +13,7 @@ from PIL import Image
 import plastic
 from plastic.config.defaults import resolve
 from plastic.config.settings import Config, Stimuli
+from plastic.config.unread import refuse_unread
 from plastic.errors import PlasticError
 from plastic.models.runs.build import make_task
 from plastic.stimuli import images
@@ -246,3 +247,17 @@ def test_pixels_are_read_of_what_is_drawn_alone(tmp_path: Path) -> None:
     assert found.train[bee].shape == (len(bee), SIDE * SIDE * 3)
     with pytest.raises(PlasticError, match="ant"):
         found.train[np.flatnonzero(found.train_labels == 0)]
+
+
+@pytest.mark.parametrize("stimuli", [Stimuli("mnist5000", views="strong"), Stimuli("digits", smallest_crop=0.4)])
+def test_views_are_refused_where_nothing_reads_them(stimuli: Stimuli) -> None:
+    config = Config("clapp++", "rate", stimuli=stimuli)
+    with pytest.raises(PlasticError, match=r"--(views|smallest-crop) is of images .* with --pairing within; add it"):
+        refuse_unread(config, Config(), resolve(config))
+
+
+def test_views_that_are_not_there_are_refused() -> None:
+    with pytest.raises(PlasticError, match="no views 'weak'; choose mild or strong"):
+        images("mnist5000", views="weak")  # type: ignore[arg-type]
+    with pytest.raises(PlasticError, match="share of the image above 0 and up to 1, not 2"):
+        images("mnist5000", smallest_crop=2)
