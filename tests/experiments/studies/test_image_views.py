@@ -24,7 +24,7 @@ def test_arms_are_trained_once_and_drawn(tmp_path: Path, monkeypatch: pytest.Mon
     assert [row["step"] for row in one["rows"]] == [0, 3]
     assert all(len(row["accuracy"]) == 6 and min(row["accuracy"]) > 0 for row in one["rows"])
     assert one["rows"][0]["accuracy"] != one["rows"][1]["accuracy"]
-    image_views.main([*options, "--rules", "clapp++", "infonce sides=both", "--seeds", "0", "1"], steps=3)
+    image_views.main([*options, "--rules", "infonce sides=both", "clapp++", "--seeds", "0", "1"], steps=3)
     second = json.loads(path.read_text())["table"]
     assert [(row["arm"], row["seed"]) for row in second] == [
         ("infonce sides=both", 0), ("infonce sides=both", 1), ("clapp++", 0), ("clapp++", 1),
