@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from plastic.cli import parse
@@ -13,7 +16,9 @@ from plastic.config.defaults import resolve
 from plastic.config.settings import Config
 from plastic.config.unread import refuse_unread
 from plastic.models.network.convolution import Convolution, vgg
-from plastic.rules import load_rule
+from plastic.models.runs.build import make_ensemble
+from plastic.stimuli.image_files import ImageSet
+from plastic.stimuli.random import generator
 
 TEXT = (Path(__file__).parents[2] / "docs" / "images.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^plastic simulate (?:[^\n]*\\\n)*[^\n]*", TEXT, re.M)
@@ -40,11 +45,31 @@ def test_a_command_is_a_run_as_published(command: str) -> None:
     given = said(command)
     run = resolve(given)
     refuse_unread(given, Config(), run)
-    load_rule(run.rule, run.options())
     training, stimuli = run.training, run.stimuli
     assert (training.batch, training.learning_rate, training.optimizer) == (32, 2e-4, "adam")
     assert (stimuli.pairing, stimuli.views, run.network.width, run.network.depth) == ("within", "strong", 128, 6)
     assert training.presentations * stimuli.fixation_probability == 300 * (stimuli.train_size or 0)
+
+
+def read(*_: Any) -> ImageSet:
+    """In place of files: noise."""
+    pixels = generator(0, "pixels").integers(0, 256, (20, 32 * 32 * 3), dtype=np.uint8)
+    return ImageSet(32, 3, pixels, np.arange(20) % 10, pixels, np.arange(20) % 10)
+
+
+@pytest.mark.parametrize("command", [command for command in OF_THE_TABLE if "cifar10" in command])
+def test_a_rule_of_the_table_learns(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plastic.stimuli.image_sets.read", read)
+    run = resolve(said(command))
+    small = replace(
+        run, device="cpu", network=replace(run.network, width=1), training=replace(run.training, batch=8),
+        stimuli=replace(run.stimuli, train_size=20, test_size=10), rule_options=tuple(
+            option.replace("negatives=31", "negatives=7") for option in run.rule_options),
+    )  # fmt: skip
+    ensemble = make_ensemble(small)
+    before = {name: weight.clone() for name, weight in ensemble.parameters.items()}
+    ensemble.train(8)
+    assert any(not weight.equal(before[name]) for name, weight in ensemble.parameters.items())
 
 
 def test_other_commands_of_the_page_are_understood(tmp_path: Path) -> None:
