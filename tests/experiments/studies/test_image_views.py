@@ -16,15 +16,15 @@ def test_arms_are_trained_once_and_drawn(tmp_path: Path, monkeypatch: pytest.Mon
     pytest.importorskip("mlxtend")
     few = functools.partial(Stimuli, train_size=60, test_size=40)
     monkeypatch.setattr(image_views, "Stimuli", few)
-    options = ["--width", "2", "--probes", "1", "--out", str(tmp_path)]
-    image_views.main([*options, "--rules", "clapp++", "--seeds", "0"], steps=3)
+    options = ["--width", "2", "--stimuli", "3", "--probes", "1", "--out", str(tmp_path)]
+    image_views.main([*options, "--rules", "clapp++", "--seeds", "0"])
     path = tmp_path / "image-views.json"
     first = json.loads(path.read_text())
     (one,) = first["table"]
     assert [row["step"] for row in one["rows"]] == [0, 3]
     assert all(len(row["accuracy"]) == 6 and min(row["accuracy"]) > 0 for row in one["rows"])
     assert one["rows"][0]["accuracy"] != one["rows"][1]["accuracy"]
-    image_views.main([*options, "--rules", "infonce sides=both", "clapp++", "--seeds", "0", "1"], steps=3)
+    image_views.main([*options, "--rules", "infonce sides=both", "clapp++", "--seeds", "0", "1"])
     second = json.loads(path.read_text())["table"]
     assert [(row["arm"], row["seed"]) for row in second] == [
         ("infonce sides=both", 0), ("infonce sides=both", 1), ("clapp++", 0), ("clapp++", 1),
