@@ -74,9 +74,12 @@ class Presentation:
             return stimulus.inputs
         (image, full), pixels = self._image(), self._tensor(stimulus.inputs)
         numbers = self._tensor(stimulus.views)
-        own = [member for member, task in enumerate(self.tasks) if task.views is not None]
-        viewed = view(pixels[own].flatten(0, 1), numbers[own].flatten(0, 1), *image, full)
-        return pixels.index_copy(0, torch.tensor(own, device=pixels.device), viewed.view_as(pixels[own]))
+        for strong in (False, True):
+            own = [k for k, task in enumerate(self.tasks) if task.views is not None and task.views.strong == strong]
+            if own:
+                viewed = view(pixels[own].flatten(0, 1), numbers[own].flatten(0, 1), *image, full, strong)
+                pixels = pixels.index_copy(0, torch.tensor(own, device=pixels.device), viewed.view_as(pixels[own]))
+        return pixels
 
     def encode(self, inputs: Inputs | Tensor, purpose: str, count: int) -> Tensor:
         """Inputs (members, batch, positions) as activity, or as spikes (members, time, batch, neurons)."""

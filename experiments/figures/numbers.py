@@ -37,7 +37,7 @@ from plastic.errors import PlasticError
 from plastic.files import write_file
 
 RESULTS = Path("docs/results")
-PAGES = ("README.md", "docs/results/README.md", "docs/rules.md", "docs/sweeps.md")
+PAGES = ("README.md", "docs/results/README.md", "docs/images.md", "docs/rules.md", "docs/sweeps.md")
 COMMENT = re.compile(r"<!-- numbers: *([\w+-]*)\n(.*?)-->", re.S)
 LINE = re.compile(r"^ *(\S.*?) ([=<>]) (.*\S) *$")
 DECIMAL = re.compile(r"(?<![\w.=-])\d+(?:\.\d+(?:e-?\d+)?|e-?\d+)(?![\w.]*\d)")

@@ -30,7 +30,7 @@ def make_task(config: Config) -> Task:
     if stimuli.data == "digits":
         return digits(**drawn)
     if stimuli.data in IMAGES:
-        return images(stimuli.data, path, **drawn)
+        return images(stimuli.data, path, views=stimuli.views, smallest_crop=stimuli.smallest_crop, **drawn)
     if stimuli.data in EVENTS:
         return events(stimuli.data, path, time_steps=config.spiking.time_steps, **drawn)
     return rhm(

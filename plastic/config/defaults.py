@@ -98,12 +98,16 @@ def _strings(stimuli: Stimuli) -> int:
 
 def _default_train_size(stimuli: Stimuli) -> int:
     if stimuli.data != "rhm":
-        return usual_sizes(stimuli.data)[0]
+        return _usual_sizes(stimuli)[0]
     return default_train_size(_strings(stimuli))
+
+
+def _usual_sizes(stimuli: Stimuli) -> tuple[int, int]:
+    return usual_sizes(stimuli.data, stimuli.data_path or None, stimuli.train_size, stimuli.test_size)
 
 
 def _default_test_size(stimuli: Stimuli) -> int | None:
     if stimuli.data != "rhm":
-        return usual_sizes(stimuli.data)[1]
+        return _usual_sizes(stimuli)[1]
     left = _strings(stimuli) - (stimuli.train_size or 0)
     return default_test_size(left) if left > 0 else None  # None: the grammar says that nothing is left

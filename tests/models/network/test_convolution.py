@@ -117,12 +117,39 @@ def test_a_cell_of_the_grid_is_a_mean_of_its_own_pixels() -> None:
     assert layer.features(z).tolist() == [[[2.5, 4.5, 10.5, 12.5]]]
 
 
-def test_the_network_is_the_published_one() -> None:
-    layers = vgg(96, 3, 128, 6, 10, whole_circuit=False).layers
+PUBLISHED = {  # side of the images: maps after pooling, the pools of the loss in the authors' scripts, its grids
+    96: ([96, 48, 48, 24, 12, 6], [12, 12, 12, 6, 6, 3], [8, 4, 4, 4, 2, 2]),  # STL-10
+    64: ([64, 32, 32, 16, 8, 4], [8, 8, 8, 4, 4, 2], [8, 4, 4, 4, 2, 2]),  # Tiny ImageNet
+    32: ([32, 16, 16, 8, 4, 2], [4, 4, 4, 2, 2, 1], [8, 4, 4, 4, 2, 2]),  # CIFAR-10; their script has those of STL-10
+}
+
+
+@pytest.mark.parametrize("side", PUBLISHED)
+def test_the_network_is_the_published_one(side: int) -> None:
+    """VGG-6 of Wu et al. (arXiv 2601.21683), whose loss sees every map through an average pooling."""
+    layers = vgg(side, 3, 128, 6, 10, whole_circuit=False).layers
+    assert all(isinstance(layer, Convolution) for layer in layers)
+    convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
+    maps, pools, grids = PUBLISHED[side]
     assert [n.neurons for n in layers] == [128, 256, 256, 512, 1024, 1024]
-    assert [n.positions for n in layers] == [96**2, 48**2, 48**2, 24**2, 12**2, 6**2]
-    assert [n.summary_units("flat") // n.neurons for n in layers] == [64, 16, 16, 16, 4, 4]
+    assert [(n.kernel, n.channels) for n in convolutions] == [(3, c) for c in (3, 128, 256, 256, 512, 1024)]
+    assert [n.pool for n in convolutions] == [1, 2, 1, 2, 2, 2]
+    assert [n.map_side for n in convolutions] == maps
+    assert [n.cells for n in convolutions] == [m // p for m, p in zip(maps, pools, strict=True)] == grids
     assert sum(n.summary_units("flat") for n in layers) == 32768  # features of the published readout
+
+
+@pytest.mark.parametrize("side", PUBLISHED)
+def test_a_cell_is_the_published_average_pooling(side: int) -> None:
+    for layer, pool in zip(vgg(side, 3, 2, 6, 10, whole_circuit=False).layers, PUBLISHED[side][1], strict=True):
+        assert isinstance(layer, Convolution)
+        z = torch.randn(1, 3, layer.positions, layer.neurons, generator=torch.Generator().manual_seed(side))
+        image = z[0].reshape(3, layer.map_side, layer.map_side, layer.neurons).permute(0, 3, 1, 2)
+        pooled = F.avg_pool2d(image, pool).permute(0, 2, 3, 1).reshape(1, 3, -1)
+        torch.testing.assert_close(layer.summarise(z, "flat"), pooled)
+
+
+def test_images_whose_maps_do_not_halve_evenly() -> None:
     small = vgg(28, 1, 8, 6, 10, whole_circuit=False).layers
     assert [n.positions for n in small] == [28**2, 14**2, 14**2, 49, 9, 1]
 

@@ -95,11 +95,13 @@ def test_images_and_recordings_come_from_the_folder(tmp_path: Path, monkeypatch:
     for name in ("image_task", "event_task"):
         monkeypatch.setattr(f"plastic.stimuli.tasks.{name}", lambda *given: passed.append(given) or replace(small))
     shown = [
-        images("mnist", tmp_path, seed=2), images("stl10", str(tmp_path), pairing="within"),
+        images("mnist", tmp_path, seed=2),
+        images("stl10", str(tmp_path), pairing="within", views="strong", smallest_crop=0.2),
         events("shd", tmp_path, time_steps=50), events("nmnist", tmp_path, train=30),
     ]  # fmt: skip
     assert passed == [
-        ("mnist", tmp_path, 10_000, 2000, "class", 2), ("stl10", tmp_path, 5000, 2000, "within", 0),
+        ("mnist", tmp_path, 10_000, 2000, "class", 2, "mild", None),
+        ("stl10", tmp_path, 5000, 2000, "within", 0, "strong", 0.2),
         ("shd", tmp_path, 8000, 2000, 50, "class", 0), ("nmnist", tmp_path, 30, 2000, 20, "class", 0),
     ]  # fmt: skip
     assert shown[0].made == f"images(name='mnist', path={str(tmp_path)!r}, seed=2, train=10, test=10)"
@@ -134,7 +136,7 @@ def test_tasks_are_equal_that_were_made_alike() -> None:
         (lambda: rhm(input_format="white"), "choose whitened or onehot"),
         (lambda: digits(pairing="latent:1"), "choose class or within"),
         (lambda: digits(train=1438), "choose --train-size from 10 to 1437"),
-        (lambda: images("imagenet"), "no images 'imagenet'; choose one of: mnist5000, mnist, cifar10, stl10"),
+        (lambda: images("imagenet"), "no images 'imagenet'; choose one of: mnist5000, mnist, cifar10, stl10, tiny"),
         (lambda: images("mnist"), "a folder with"),
         (lambda: events("mnist"), "choose one of: nmnist, shd, dvsgesture"),
         (lambda: events("shd", "nowhere"), "there is no folder 'nowhere'"),
