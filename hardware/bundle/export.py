@@ -51,6 +51,7 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
     finished = open_finished(run)
     _fits_profile(finished.ensemble.settings.rule, chip.profile)
     finished.refuse_overlapping("a chip")
+    finished.refuse_own("a bundle for a chip")
     made, weights = _program_of_chip(finished, beginning) or _quantised(finished, beginning, chip)
     program = replace(made.program, profile=chip.profile)
     rule, rate = finished.ensemble.settings.rule, finished.config.training.learning_rate or 0.0

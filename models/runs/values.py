@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from plastic.backends import usual
@@ -14,10 +12,9 @@ from plastic.config.file import from_table
 from plastic.config.flat import nested
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
-from plastic.models.network.convolution import Convolution
-from plastic.models.network.layer import Network
-from plastic.rules import BUILT_IN, FROM_FILE, register, rule_class
+from plastic.networks import Convolution, Network, Patches, of_task
 from plastic.rules.rule import Rule
+from plastic.rules.said import options_text, spec_of
 from plastic.stimuli.task import Task
 
 
@@ -31,51 +28,41 @@ def config_of(
     """
     if not task.settings:
         raise PlasticError(f"{task!r} was not made by plastic.stimuli; make it by rhm, digits, images or events.")
-    given: dict[str, Any] = {**task.settings, **architecture(network), **rule_settings(rule), **settings}
+    given: dict[str, Any] = {**task.settings, **architecture(network, task), **rule_settings(rule), **settings}
     given |= {"backend": backend or usual(), "seed": seed}
     if learning_rate is not None:
         given["learning_rate"] = float(learning_rate)
     given.setdefault("record", "none")
-    return resolve(from_table(nested(given, "a simulation"), "the simulation"))
+    layout = given.pop("layout", None)
+    config = from_table(nested(given, "a simulation"), "the simulation")
+    return resolve(dataclasses.replace(config, network=dataclasses.replace(config.network, layout=layout)))
 
 
-def architecture(network: Network) -> dict[str, Any]:
-    """A network as settings say it."""
-    layers, widths = network.layers, tuple(layer.neurons for layer in network.layers)
-    if any(isinstance(layer, Convolution) for layer in layers):
-        return {"topology": "conv", "depth": len(layers), "width": widths[0]}
-    alike = {"depth": len(layers), "width": widths[0]} if len(set(widths)) == 1 else {"widths": list(widths)}
-    if all(layer.positions == 1 and layer.shared for layer in layers):
-        return {"topology": "dense", **alike}
-    return {"topology": "tree", "weights": "shared" if layers[0].shared else "local", **alike}
+def architecture(network: Network, task: Task) -> dict[str, Any]:
+    """A network as settings say it: by topology and widths where these make it of the task, else as it is."""
+    widths = [layer.neurons for layer in network.layers]
+    alike: dict[str, Any] = {"depth": len(widths), "width": widths[0]} if len(set(widths)) == 1 else {"widths": widths}
+    first = network.layers[0].projection
+    if isinstance(first, Convolution):
+        settings = {"topology": "conv", "depth": len(widths), "width": widths[0]}
+        made = _made(of_task.convolutional, task, widths[0], len(widths))
+    elif isinstance(first, Patches):
+        settings = {"topology": "tree", "weights": "shared" if first.shared else "local", **alike}
+        made = _made(of_task.tree, task, widths, first.shared)
+    else:
+        settings, made = {"topology": "dense", **alike}, _made(of_task.dense, task, widths)
+    return settings if made == network else {"layout": network}
+
+
+def _made(make: Callable[..., Network], *given: Any) -> Network | None:
+    try:
+        return make(*given)
+    except PlasticError:
+        return None
 
 
 def rule_settings(rule: Rule | str) -> dict[str, Any]:
     """A rule as settings say it: by name, or by the file that it is from, with the options that are not the default."""
     if isinstance(rule, str):
         return {"rule": rule}
-    fields = (f for f in dataclasses.fields(rule) if getattr(rule, f.name) != f.default)
-    options = [f"{f.name}={_text(getattr(rule, f.name))}" for f in fields]
-    return {"rule": _name(type(rule)), "rule_options": options}
-
-
-def _name(cls: type[Rule]) -> str:
-    """By which a rule is found again: of a class of this process' own, which is then registered, in this process."""
-    module = sys.modules.get(cls.__module__)
-    file = getattr(module, "__file__", None)
-    if cls.__module__.startswith(FROM_FILE) and file:
-        return f"{Path(file)}:{cls.__name__}"
-    if cls not in BUILT_IN and (not cls.name or not _found(cls)):
-        register(cls)
-    return cls.name
-
-
-def _found(cls: type[Rule]) -> bool:
-    try:
-        return rule_class(cls.name) is cls
-    except PlasticError:
-        return False
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return {"rule": spec_of(rule), "rule_options": options_text(rule)}

@@ -33,7 +33,9 @@ def scale_to_rate(settings: Settings, network: Network, members: Members, spikes
     Measured on the first batched backend, whichever the run has. members: one; spikes: (1, time, batch, input neurons)
     in float64. Raises PlasticError if a layer cannot fire at that rate.
     """
-    for index in range(len(network.layers)):
+    for index, layer in enumerate(network.layers):
+        if layer.own.scale is not None:  # it says itself how large they are
+            continue
         below = replace(network, layers=network.layers[: index + 1])
         _, twin = batched_twin(settings, below, members)
         weight = members.parameters[f"{layer_name(index)}.weight"]

@@ -31,6 +31,8 @@ def nested(flat: Mapping[str, Any], who: str) -> Table:
 def flattened(config: Config) -> dict[str, Any]:
     """The inverse of `nested`, with every setting in it."""
     flat: dict[str, Any] = {}
-    for name, value in dataclasses.asdict(config).items():
-        flat |= value if isinstance(value, dict) else {name: value}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        inside = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)} if field.name in SECTIONS else None
+        flat |= {field.name: value} if inside is None else inside
     return flat

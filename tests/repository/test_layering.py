@@ -28,7 +28,7 @@ PACKAGES = {
         files backends pytest_options
         rules
         stimuli traces.signals collapse probes
-        traces.spec
+        traces.spec networks
         config
         runs terminal
         traces

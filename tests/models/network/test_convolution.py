@@ -13,8 +13,10 @@ from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.learning.eligibility import Factored
 from plastic.models.learning.learner import Learner
 from plastic.models.learning.optimizer import make_optimizer
-from plastic.models.network.convolution import Convolution, vgg
+from plastic.models.network.compiled import compiled
+from plastic.models.network.convolution import Convolution
 from plastic.models.network.parameters import he_std, initial_parameters, specification
+from plastic.networks.of_task import vgg
 from plastic.rules import CLAPPpp
 
 
@@ -118,12 +120,12 @@ def test_a_cell_of_the_grid_is_a_mean_of_its_own_pixels() -> None:
 
 
 def test_the_network_is_the_published_one() -> None:
-    layers = vgg(96, 3, 128, 6, 10, whole_circuit=False).layers
+    layers = compiled(vgg(96, 3, 128, 6, 10, whole_circuit=False)).layers
     assert [n.neurons for n in layers] == [128, 256, 256, 512, 1024, 1024]
     assert [n.positions for n in layers] == [96**2, 48**2, 48**2, 24**2, 12**2, 6**2]
     assert [n.summary_units("flat") // n.neurons for n in layers] == [64, 16, 16, 16, 4, 4]
     assert sum(n.summary_units("flat") for n in layers) == 32768  # features of the published readout
-    small = vgg(28, 1, 8, 6, 10, whole_circuit=False).layers
+    small = compiled(vgg(28, 1, 8, 6, 10, whole_circuit=False)).layers
     assert [n.positions for n in small] == [28**2, 14**2, 14**2, 49, 9, 1]
 
 
@@ -135,7 +137,7 @@ def test_a_stack_that_does_not_fit_is_refused(side: int, depth: int, named: str)
 
 def test_layers_learn_one_at_a_time_from_the_held_top(monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer has learned before the next one responds, though the top layer's held response is read."""
-    network, rule = vgg(8, 1, 4, 3, 3, whole_circuit=False), CLAPPpp(feedback="dfb")
+    network, rule = compiled(vgg(8, 1, 4, 3, 3, whole_circuit=False)), CLAPPpp(feedback="dfb")
     specified = specification(network, rule, he_std(network))
     parameters = initial_parameters(specified, [0], torch.float64, torch.device("cpu"))
     rates = torch.tensor([1e-3], dtype=torch.float64)
