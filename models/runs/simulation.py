@@ -18,7 +18,6 @@ from plastic.config.file import read_config
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.models.learning.learner import Observation
-from plastic.models.network.layer import Network
 from plastic.models.network.mixed import label
 from plastic.models.runs.build import make_ensemble
 from plastic.models.runs.end import STATE, write_end
@@ -26,12 +25,13 @@ from plastic.models.runs.log import Measured, RunLog
 from plastic.models.runs.recorder import memory_recorder
 from plastic.models.runs.values import config_of
 from plastic.models.runs.views import LayerStep, Weights
+from plastic.models.settings import laid_out
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.recording import Recorder
 from plastic.networks import network as described
-from plastic.rules import is_registered
 from plastic.rules.rule import Rule
+from plastic.rules.said import findable
 from plastic.runs.folder import Arrays, RunFolder, read_arrays
 from plastic.stimuli.task import Task
 from plastic.terminal.console import Console
@@ -89,13 +89,15 @@ class Simulation:
 
     def __repr__(self) -> str:
         members = "" if self._alone else f" × {len(self.configs)}"
-        rule = self.rule if self.network.plain else self.label
-        layers = " → ".join(str(layer.units) for layer in self.network.layers)
+        network = self.ensemble.network
+        rule = self.rule if network.plain else self.label
+        layers = " → ".join(str(layer.units) for layer in network.layers)
         return f"<Simulation of {rule!s} on {self.config.backend}: {layers} units{members}, {self.learned} stimuli>"
 
     @property
-    def network(self) -> Network:
-        return self.ensemble.network
+    def network(self) -> described.Network:
+        """As it was given; `ensemble.network` has the sizes that it is computed with."""
+        return self.ensemble.settings.layout or laid_out(self.ensemble.settings, self.ensemble.tasks[0])
 
     @property
     def rule(self) -> Rule:
@@ -105,7 +107,7 @@ class Simulation:
     @property
     def label(self) -> str:
         """The rules by name, bottom up."""
-        return label(self.network, self.rule)
+        return label(self.ensemble.network, self.rule)
 
     @property
     def learned(self) -> int:
@@ -182,7 +184,7 @@ class Simulation:
             raise PlasticError("a run folder holds one network; save simulations of one seed each.")
         if not self.learned:
             raise PlasticError("there is nothing to save yet; train first.")
-        if own := [rule for rule in self.network.rules(self.rule) if is_registered(rule.name)]:
+        if own := [rule for rule in self.ensemble.network.rules(self.rule) if not findable(rule)]:
             raise PlasticError(
                 f"rule {own[0].name!r} is a class of this script, which a run folder cannot name; put it into a "
                 'file and give rule="FILE.py:CLASS".'

@@ -64,7 +64,6 @@ class Case:
             dtype=torch.float64 if dtype == "float64" else torch.float32,
         )
 
-
     def rules(self) -> tuple[Rule, ...]:
         """The rule of every layer."""
         run = load_rule(self.rule, dict(self.options))

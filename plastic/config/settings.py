@@ -12,11 +12,12 @@ import tyro
 from annotated_types import Ge, Gt, Le, Unit
 
 from plastic.backends import backends, capabilities, fitting, usual
-from plastic.config.typed import FINITE, STRICT, check
+from plastic.config.typed import FINITE, STRICT, Made, check
 from plastic.config.typed import flag as flag
 from plastic.errors import PlasticError
 from plastic.networks import Network
 from plastic.networks.file import load_network
+from plastic.networks.table import from_table
 from plastic.probes import Probe
 from plastic.rules.rule import Mask
 from plastic.stimuli.coding import Coding
@@ -101,7 +102,7 @@ class Architecture:
     """In a tree: positions share their weights (default), or each has its own (on chips)."""
     activation: Literal["relu", "tanh", "softplus", "linear"] = "relu"
     """Rate backends: ρ."""
-    layout: Annotated[Network | None, tyro.conf.arg(name="network"), NETWORK_FILE] = None
+    layout: Annotated[Network | None, Made(Network, from_table), tyro.conf.arg(name="network"), NETWORK_FILE] = None
     """A network of your own, instead of --topology, --width, …: FILE.toml or FILE.py:NAME (docs/networks.md)."""
 
 

@@ -7,14 +7,11 @@ neuron, the learning rate.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from plastic.errors import PlasticError
 from plastic.networks.projections import Dense, Projection, number, shown
 from plastic.rules import Rule, load_rule, split_options
-
-if TYPE_CHECKING:
-    from pydantic_core import CoreSchema
 
 RUN, FIXED = "run", "none"  # a layer's rule: that of the simulation; the one that does not learn, which is None here
 PARTS = "a network is an Input, then Layers from the bottom up, then a Readout"
@@ -146,15 +143,3 @@ class Network:
     def __repr__(self) -> str:
         parts = (self.input, *self.layers, *([self.readout] if self.readout is not None else []))
         return f"Network({', '.join(map(repr, parts))})"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
-        """How plastic.config.typed reads one: a value, or its table."""
-        from pydantic_core import core_schema
-
-        from plastic.networks.table import from_table
-
-        def read(given: Any) -> Network:
-            return given if isinstance(given, cls) else from_table(given)
-
-        return core_schema.no_info_plain_validator_function(read)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from plastic.errors import PlasticError
-from plastic.rules import BUILT_IN, FROM_FILE, register, rule_class
+from plastic.rules import BUILT_IN, FROM_FILE, is_registered, register, rule_class
 from plastic.rules.rule import Rule
 
 
@@ -29,6 +29,14 @@ def options_text(rule: Rule) -> list[str]:
     """Its options that are not the default, each as KEY=VALUE."""
     fields = (f for f in dataclasses.fields(rule) if getattr(rule, f.name) != f.default)
     return [f"{f.name}={_text(getattr(rule, f.name))}" for f in fields]
+
+
+def findable(rule: Rule) -> bool:
+    """Whether another process finds the rule's class by `spec_of`: it is installed, or in a file that was loaded."""
+    cls = type(rule)
+    if cls.__module__.startswith(FROM_FILE) or cls in BUILT_IN:
+        return True
+    return bool(cls.name) and not is_registered(cls.name) and _found(cls)
 
 
 def _found(cls: type[Rule]) -> bool:

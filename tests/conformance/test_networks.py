@@ -33,7 +33,7 @@ def test_the_reference_lives_and_keeps_what_is_asked() -> None:
     assert moved["layer2.weight"] == 0
     assert min(moved[name] for name in ("layer1.weight", "layer3.weight", "layer4.weight", "readout.weight")) > 0.005
     for weights in track.weights:
-        for name, signs in (("layer2.weight", [1] * 8 + [-1] * 2), ("layer3.weight", [1, 1, -1] * 4)):
+        for name, signs in (("layer2.weight", ([1] * 8 + [-1] * 2) * 2), ("layer3.weight", [1, 1, -1] * 4)):
             signed = weights[name] * np.array(signs)
             assert signed.min() >= 0
             assert 0 < (signed == 0).mean() < 0.6
