@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from plastic.models.network.layer import Network
+from plastic.models.network.mixed import presentation
 from plastic.models.settings import Settings, SpikeInput
 from plastic.models.views import view
 from plastic.stimuli.coding import encode, unpack
@@ -45,6 +46,7 @@ class Presentation:
         )
         self.before: Tensor | None = None  # of the previous stimulus what the rule is shown: inputs, or labels
         self._code = self._rate_code()
+        self._kind = presentation(network, settings.rule)
 
     def take(self, count: int) -> Iterator[Presented]:
         """The next stimuli of every stream, each drawn when it is asked for."""
@@ -102,7 +104,7 @@ class Presentation:
 
     def _arranged(self, inputs: Tensor, target: Tensor) -> Tensor:
         """As the rule is presented stimuli: alone, added to the one before, or with a label beside it."""
-        kind, before = self.settings.rule.reads.presentation, self.before
+        kind, before = self._kind, self.before
         if kind == "pair":
             self.before = inputs
             return self._paired(inputs, torch.zeros_like(inputs) if before is None else before)
@@ -119,19 +121,19 @@ class Presentation:
 
     def _paired(self, inputs: Tensor, before: Tensor) -> Tensor:
         """Both added up; where the rule's inputs are normalised, each patch of the pair before, as one."""
-        if not self.settings.rule.reads.normalised_input:
-            return inputs + before
         layer = self.network.layers[0]
+        if not layer.rule_of(self.settings.rule).reads.normalised_input:
+            return inputs + before
         pair = layer.normalise(torch.cat([layer.patches(inputs), layer.patches(before)], dim=-1))
         first, second = pair.chunk(2, dim=-1)
         return (first + second).reshape(inputs.shape)
 
     def _probed(self, inputs: Tensor) -> Tensor:
         """A stimulus without another: paired with itself, beside a label that says nothing, or alone."""
-        rule = self.settings.rule
-        if rule.reads.presentation == "pair" and rule.reads.normalised_input:
+        rule = self.network.layers[0].rule_of(self.settings.rule)
+        if self._kind == "pair" and rule.reads.normalised_input:
             return self._paired(inputs, inputs)
-        if rule.reads.presentation != "labelled":
+        if self._kind != "labelled":
             return inputs
         shape = (*inputs.shape[:-1], self.network.classes)
         return self._with_label(inputs, inputs.new_full(shape, 1 / self.network.classes))

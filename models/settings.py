@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -11,9 +11,12 @@ from plastic.backends import Capabilities, batched, first, rates
 from plastic.errors import PlasticError
 from plastic.models.backends import Backend, backend_of
 from plastic.models.learning.processes import Share
+from plastic.models.network.compiled import compiled
 from plastic.models.network.layer import Network
-from plastic.models.network.of_task import convolutional, dense, tree
+from plastic.models.network.mixed import check_rules, presentation
 from plastic.models.neuron.constants import SpikingStep
+from plastic.networks import network as described
+from plastic.networks.of_task import convolutional, dense, tree
 from plastic.probes import Probe
 from plastic.rules.rule import Rule
 from plastic.rules.statistics import decay_per_stimulus
@@ -34,10 +37,11 @@ class SpikeInput:
 class Settings:
     """What all of them share."""
 
-    rule: Rule
+    rule: Rule  # of every layer that has none of its own
     widths: tuple[int, ...] = (128, 128, 128)
     topology: str = "tree"
     shared: bool = True
+    layout: described.Network | None = None  # the network itself, instead of the three above
     activation: str = "relu"
     spiking: SpikingStep | None = None  # None: rate network
     backend: str = ""  # by name; empty: the first registered one for rates or, with `spiking`, for spikes
@@ -95,25 +99,39 @@ class Settings:
 
 
 def build_network(settings: Settings, task: Task) -> Network:
-    """The network that fits the task; PlasticError for recordings over other time steps than the settings'."""
+    """The network, as it fits the task.
+
+    Raises PlasticError where it does not, for rules that cannot be in one network, and for recordings over other time
+    steps than the settings'.
+    """
     steps = settings.spike_input.time_steps
     if settings.spiking is not None and task.recorded_steps not in (0, steps):
         raise PlasticError(
             f"{task.name} is cut into {task.recorded_steps} time steps and the settings have {steps}; make the task "
             f"with {steps}."
         )
+    network = compiled(settings.layout or laid_out(settings, task), task, settings.rule)
+    check_rules(network, settings.rule)
+    return labelled(network) if presentation(network, settings.rule) == "labelled" else network
+
+
+def laid_out(settings: Settings, task: Task) -> described.Network:
+    """The network that topology and widths name; PlasticError where it does not fit the task."""
     widths = settings.widths
-    if settings.topology == "conv":  # feedback that is broadcast goes to every unit
-        network = convolutional(task, widths[0], len(widths), settings.rule.modulator == "broadcast")
-    elif settings.topology == "dense":
-        network = dense(task, widths)
-    else:
-        network = tree(task, widths, settings.shared)
-    return labelled(network) if settings.rule.reads.presentation == "labelled" else network
+    if settings.topology == "conv":
+        return convolutional(task, widths[0], len(widths))
+    return dense(task, widths) if settings.topology == "dense" else tree(task, widths, settings.shared)
 
 
 def labelled(network: Network) -> Network:
-    """The network with a label beside every patch of the input."""
+    """The network with a label beside every patch of the input; PlasticError where some inputs are not connected to
+    all neurons, or have a sign, which a label has not."""
     first, *others = network.layers
+    if first.own.limited:
+        raise PlasticError(
+            "the rule is shown a label beside every patch of the input, which has no place in a first layer that is "
+            "sparse, signed or bounded; make it Dense() or Patches(…)."
+        )
     first = first.with_more_inputs(network.classes)
-    return Network(first.sites * first.inputs_per_site, (first, *others), network.classes)
+    inputs = first.sites * first.inputs_per_site
+    return replace(network, inputs=inputs, layers=(first, *others), most_spikes=None)

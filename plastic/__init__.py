@@ -28,9 +28,9 @@ from plastic.rules import (
 
 if TYPE_CHECKING:
     from plastic import stimuli
-    from plastic.models.network.layer import Layer, Network
-    from plastic.models.network.of_task import convolutional, dense, tree
     from plastic.models.runs.simulation import Simulation, load
+    from plastic.networks import Convolution, Dense, Input, Layer, Network, Patches, Readout, Sparse
+    from plastic.networks.of_task import convolutional, dense, tree
     from plastic.traces.opened import open_run
     from plastic.traces.spec import Record
 
@@ -39,19 +39,25 @@ __version__ = "0.1.0"
 __all__ = [
     "About",
     "Acts",
+    "Convolution",
+    "Dense",
+    "Input",
     "Layer",
     "LayerShape",
     "Ledger",
     "Modulator",
     "Network",
     "Neuron",
+    "Patches",
     "PlasticError",
     "Product",
+    "Readout",
     "Reads",
     "Record",
     "Rule",
     "Signals",
     "Simulation",
+    "Sparse",
     "Synapses",
     "ThirdFactor",
     "convolutional",
@@ -66,15 +72,21 @@ __all__ = [
 ]
 
 _LATER = {  # imported when it is asked for, so that a rule file and the command line need no torch
-    "Layer": "plastic.models.network.layer",
-    "Network": "plastic.models.network.layer",
+    "Convolution": "plastic.networks",
+    "Dense": "plastic.networks",
+    "Input": "plastic.networks",
+    "Layer": "plastic.networks",
+    "Network": "plastic.networks",
+    "Patches": "plastic.networks",
+    "Readout": "plastic.networks",
     "Record": "plastic.traces.spec",
     "Simulation": "plastic.models.runs.simulation",
-    "convolutional": "plastic.models.network.of_task",
-    "dense": "plastic.models.network.of_task",
+    "Sparse": "plastic.networks",
+    "convolutional": "plastic.networks.of_task",
+    "dense": "plastic.networks.of_task",
     "load": "plastic.models.runs.simulation",
     "open_run": "plastic.traces.opened",
-    "tree": "plastic.models.network.of_task",
+    "tree": "plastic.networks.of_task",
 }
 
 

@@ -31,6 +31,8 @@ class Capabilities:
     devices: tuple[str, ...] = ("cpu", "cuda")
     topologies: tuple[str, ...] = ("tree", "dense")
     weights: tuple[Literal["shared", "local"], ...] = ("shared", "local")  # of a tree
+    own_rules: bool = False  # layers of a network may differ in rule, fixed ones among them, and in learning rate
+    limits: bool = False  # keeps weights within limits of their own: synapses that are not there, signs, bounds
     trace_timings: tuple[Literal["arrived", "emitted"], ...] = ("arrived", "emitted")
     neurons: tuple[str, ...] | None = ("lif",)  # with their default options; None: any, as it is declared
     unreadable: frozenset[str] = frozenset()  # what its modulatory circuits cannot read: above, memory

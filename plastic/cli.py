@@ -23,6 +23,7 @@ from plastic.commands.export import Export
 from plastic.commands.figure import Figure
 from plastic.commands.inspect import Inspect
 from plastic.commands.probe_rule import ProbeRule
+from plastic.commands.show import Show
 from plastic.commands.simulate import Simulate
 from plastic.commands.sweep import Sweep
 from plastic.commands.traces import Compare, Traces
@@ -35,6 +36,7 @@ from plastic.terminal.arguments import CHOICES, sentence
 
 COMMANDS: dict[str, Any] = {  # beside simulate, in the order of --help
     "align": Align,
+    "show": Show,
     "inspect": Inspect,
     "traces": Traces,
     "compare": Compare,

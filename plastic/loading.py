@@ -88,6 +88,12 @@ class Kind:
             self.register(cls)
         return str(cls.name)
 
+    def lasts(self, cls: Any) -> bool:
+        """Whether another process finds the class by its name: it is built in, installed, or in a file."""
+        if cls in self.built_in or _file_of(cls) is not None:
+            return True
+        return bool(cls.name) and cls.name not in self.registered and self._finds(cls)
+
     def _finds(self, cls: Any) -> bool:
         try:
             return self.find(cls.name) is cls

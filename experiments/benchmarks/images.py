@@ -31,9 +31,11 @@ from plastic.experiments.sweeps.averages import command_of, median_ratio, write_
 from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.learning.learner import Learner
 from plastic.models.learning.optimizer import make_optimizer
-from plastic.models.network.convolution import Convolution, vgg
+from plastic.models.network.compiled import compiled
+from plastic.models.network.convolution import Convolution
 from plastic.models.network.parameters import he_std, initial_parameters, layer_name, specification
 from plastic.models.training.allocator import keep_freed_memory
+from plastic.networks.of_task import vgg
 from plastic.rules import load_rule
 
 RATE = 1e-8  # small, so that activity stays put
@@ -50,7 +52,7 @@ class Contest:
 
     def __post_init__(self) -> None:
         self.rule = load_rule("clapp++")
-        self.network = vgg(self.side, 3, self.width, 6, 10, whole_circuit=False)
+        self.network = compiled(vgg(self.side, 3, self.width, 6, 10, whole_circuit=False))
         self.specified = specification(self.network, self.rule, he_std(self.network))
         draw = torch.Generator().manual_seed(0)
         self.inputs = torch.randn(STIMULI, self.batch, self.network.inputs, generator=draw)

@@ -8,7 +8,14 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from plastic.experiments.figures.efficiency import Curves, beside_readouts, both_again, both_curves, grammars, thresholds
+from plastic.experiments.figures.efficiency import (
+    Curves,
+    beside_readouts,
+    both_again,
+    both_curves,
+    grammars,
+    thresholds,
+)
 from plastic.experiments.figures.make import Content
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.sweeps.p_star import exponent
@@ -136,7 +143,7 @@ def forest(axis: Axes, content: Content, task: str, arms: Sequence[str]) -> None
 def grown(axis: Axes, content: Content, along: str, other: str) -> None:
     """P* by probe of a few rules against m (a line per L), or against L (a line per m)."""
     place = 1 if along == "m" else 0
-    lines = {}
+    lines: dict[tuple[str, int], list[tuple[int, float]]] = {}
     for task, own in content["p_star"]["probe"].items():
         if "width" not in task:
             at = numbers_of(task)

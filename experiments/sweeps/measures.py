@@ -87,6 +87,8 @@ def alignment(ensemble: Ensemble, index: int, config: Config) -> list[float | No
     name, settings = config.rule, ensemble.settings
     if settings.spiking is not None or not needs_readout(settings.rule):
         raise PlasticError(f"the measure alignment is for rate networks and rules with an output error, not {name!r}.")
+    if not ensemble.network.plain:
+        raise PlasticError("the measure alignment is for networks of one rule; leave it out, or --network.")
     task = ensemble.tasks[index]
     chosen = generator(config.seed, "alignment").permutation(len(task.train))[:ALIGNED]
     inputs = ensemble.encode(task.train.inputs[None, chosen], "alignment", 0)

@@ -53,7 +53,9 @@ def noise(ensemble: Ensemble, index: int, config: Config) -> dict[str, dict[str,
     """
     layers = ensemble.network.layers
     if ensemble.settings.spiking is not None or not all(isinstance(layer, Layer) for layer in layers):
-        raise PlasticError("the measure noise is for rate networks, trees or dense; leave it out, or take weight_noise.")
+        raise PlasticError(
+            "the measure noise is for rate networks, trees or dense; leave it out, or take weight_noise."
+        )
     scored, test = _scored(ensemble, index), ensemble.tasks[index].test
     x = ensemble.presentation.examples(index, test.inputs, "probe-test", 0)
     size = float(x.square().mean().sqrt())
@@ -106,10 +108,10 @@ def _top(ensemble: Ensemble, index: int, x: Tensor, release: float = 1.0, seed: 
 
 
 def _unreliable(layer: Layer, weight: Tensor, pre: Tensor, release: float, random: torch.Generator) -> Tensor:
-    """The drive of synapses that fail: patches (1, examples, positions, fan_in) to (1, examples, positions, neurons)."""
+    """The drive of synapses that fail: (1, examples, positions, fan_in) to (1, examples, positions, neurons)."""
     drives = []
     own = weight[0] if layer.shared else weight[0][None]
-    for some in pre[0].split(AT_ONCE):
+    for some in torch.split(pre[0], AT_ONCE):
         transmits = torch.empty(*some.shape[:2], layer.neurons, layer.fan_in, dtype=some.dtype, device=some.device)
         transmits.bernoulli_(release, generator=random)
         drives.append(torch.einsum("bpnk,bpk->bpn", transmits.mul_(own), some) / release)

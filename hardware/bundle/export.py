@@ -54,6 +54,7 @@ def export_lava(run: Path, out: Path, count: int, beginning: str, chip: Chip) ->
     finished.refuse_overlapping("a chip")
     if (reason := neuron_refusal(finished.step.neuron, first(chips))) is not None:
         raise PlasticError(f"the run {str(run)!r} does not fit a chip: {reason}")
+    finished.refuse_own("a bundle for a chip")
     made, weights = _program_of_chip(finished, beginning) or _quantised(finished, beginning, chip)
     program = replace(made.program, profile=chip.profile)
     rule, rate = finished.ensemble.settings.rule, finished.config.training.learning_rate or 0.0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from plastic.backends import Capabilities, batched, capabilities, first, rates
+from plastic.backends import Capabilities, batched, capabilities, first, fitting, rates
 from plastic.models.backends import backend_of
+from plastic.models.network.convolution import Convolution
+from plastic.models.network.layer import Network
 from plastic.neurons import Neuron
 from plastic.neurons.where import backends_of, has_neuron
 from plastic.rules import parsed
@@ -57,6 +59,28 @@ def neuron_refusal(neuron: Neuron, backend: str) -> str | None:
         f"the backend {backend} has the neuron {known} with its default options only, and this is {neuron}; take "
         f"--backend {' or '.join(backends_of(neuron))}."
     )
+
+
+def network_refusal(network: Network, backend: str) -> str | None:
+    """Why a network cannot run on this backend, whatever its rules are, as one sentence; None if it can."""
+    can = capabilities(backend)
+    for number, layer in enumerate(network.layers, 1):
+        if isinstance(layer, Convolution) and "conv" not in can.topologies:
+            theirs = " or ".join(fitting(lambda other: "conv" in other.topologies))
+            return f"layer {number} is a convolution, which {backend} has not; take --backend {theirs}."
+        if not can.own_rules and (layer.own.rule is not None or layer.own.learning_rate is not None):
+            what = "a rule" if layer.own.rule is not None else "a learning rate"
+            theirs = " or ".join(fitting(lambda other: other.own_rules and other.spikes == can.spikes))
+            return f"layer {number} has {what} of its own, and {backend} has one for all; take --backend {theirs}."
+        if not can.limits and layer.own.limited:
+            theirs = " or ".join(fitting(lambda other: other.limits and other.spikes == can.spikes))
+            return (
+                f"layer {number} is sparse, signed or bounded, and {backend} keeps no weight within limits of its own; "
+                f"take --backend {theirs}."
+            )
+    if not can.own_rules and network.readout_rate is not None:
+        return f"the readout has a learning rate of its own, and {backend} has one for all; leave it out."
+    return None
 
 
 def usual_refusal(rule: Rule, backend: str, streams: int) -> str | None:

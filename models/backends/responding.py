@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -16,7 +16,8 @@ from plastic.models.learning.learner import Learner, Watch
 from plastic.models.learning.observer import Observer
 from plastic.models.learning.optimizer import Optimizer, make_optimizer
 from plastic.models.network.layer import Network
-from plastic.models.network.parameters import Parameters, he_std, specification
+from plastic.models.network.limits import limits
+from plastic.models.network.parameters import Parameters, he_std, learning_rates, specification
 from plastic.models.neuron.constants import Traces
 from plastic.models.presentation import Presented
 from plastic.models.settings import Settings
@@ -107,7 +108,7 @@ def make_learner(settings: Settings, network: Network, members: Members) -> Lear
     """What learns by the settings' rule and optimizer, from the members' initial weights."""
     specified = specification(network, settings.rule, he_std(network))
     return Learner(
-        network, settings.rule, on_device(settings, members.parameters), optimizer_of(settings, members),
+        network, settings.rule, on_device(settings, members.parameters), optimizer_of(settings, network, members),
         plastic_names(specified), statistics_decay=settings.statistics_decay, learning_period=settings.learning_period,
     )  # fmt: skip
 
@@ -122,9 +123,20 @@ def plastic_names(specified: dict[str, Synapses]) -> frozenset[str]:
     return frozenset(name for name, synapses in specified.items() if synapses.plastic)
 
 
-def optimizer_of(settings: Settings, members: Members) -> Optimizer:
-    rates = torch.tensor(list(members.learning_rates), dtype=settings.dtype, device=settings.device)
-    return settings.share.summing(make_optimizer(settings.optimizer, rates, settings.weight_bound))
+def optimizer_of(settings: Settings, network: Network, members: Members) -> Optimizer:
+    """What changes the members' weights, within the limits of each."""
+
+    def tensor(numbers: Any) -> Tensor:
+        return torch.as_tensor(numbers, dtype=settings.dtype, device=settings.device)
+
+    rates = tensor(list(members.learning_rates))
+    own = learning_rates(network, members.parameters)
+    within = {k: (tensor(low), tensor(high)) for k, (low, high) in limits(network, members.presentation.seeds).items()}
+    made = make_optimizer(
+        settings.optimizer, rates, settings.weight_bound,
+        {name: torch.full_like(rates, rate) for name, rate in own.items()}, within,
+    )  # fmt: skip
+    return settings.share.summing(made)
 
 
 def learner_snapshot(learner: Learning) -> dict[str, Tensor]:

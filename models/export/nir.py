@@ -31,10 +31,12 @@ from numpy.typing import NDArray
 
 from plastic.errors import PlasticError
 from plastic.files import replacing
-from plastic.models.network.layer import Layer
+from plastic.models.network.layer import Layer, Own
+from plastic.models.network.parameters import learning_rates
 from plastic.models.neuron.constants import SpikingStep
 from plastic.models.runs.finished import FinishedRun, open_finished
 from plastic.neurons import CUBA, LIF
+from plastic.rules.rule import Rule
 from plastic.runs.folder import versions
 
 SCHEMA = 1  # of the metadata "plastic"
@@ -119,27 +121,26 @@ def unrolled(layer: Layer, weight: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def metadata(run: FinishedRun, dt: float) -> dict[str, Any]:
     """The rule and all that NIR has no word for: a JSON string "plastic", and the circuits' weights as arrays."""
-    rule, config = run.ensemble.settings.rule, run.config
+    network, config = run.ensemble.network, run.config
+    rules = network.rules(run.ensemble.settings.rule)
     described = {
         "schema": SCHEMA,
-        "rule": {
-            "name": rule.name,
-            "title": rule.about.title,
-            "equation": rule.about.equation,
-            "third": rule.about.third,
-            "options": dataclasses.asdict(rule),
-            "citation": rule.about.citation,
-        },
+        "rule": _described(rules[0]),
         "learning_rate": config.training.learning_rate,
         "optimizer": config.training.optimizer,
         "step": _step(run.step) | {"dt_seconds": dt, "integration": "forward Euler"},
         "time_steps_per_stimulus": config.spiking.time_steps,
         "delay_steps_per_projection": 1,
-        "layers": [dataclasses.asdict(layer) for layer in run.ensemble.network.layers],
+        "layers": [_sizes(layer) for layer in network.layers],
         "seed": config.seed,
         "versions": versions(),
     }
-    nodes = {f"layer{n}.weight" for n in range(1, len(run.ensemble.network.layers) + 1)}
+    if not network.plain:
+        described["rules"] = [_described(rule) for rule in rules]  # by layer; "rule" is that of the first
+        rates = learning_rates(network, run.final)
+        described["learning_rates"] = {name: rates.get(name, config.training.learning_rate) for name in run.final}
+        described["limits"] = [_limits(layer.own) for layer in network.layers]
+    nodes = {f"layer{n}.weight" for n in range(1, len(network.layers) + 1)}
     circuits = {k: v for k, v in run.final.items() if k not in nodes}
     return {"plastic": json.dumps(described, ensure_ascii=False), **circuits}
 
@@ -148,6 +149,29 @@ def _step(step: SpikingStep) -> dict[str, Any]:
     """Its constants, and the neuron where that is not the default one."""
     constants = {f.name: getattr(step, f.name) for f in dataclasses.fields(step) if f.name != "neuron"}
     return constants | ({} if step.canonical else {"neuron": repr(step.neuron)})
+
+
+def _described(rule: Rule) -> dict[str, Any]:
+    about = rule.about
+    return {
+        "name": rule.name,
+        "title": about.title,
+        "equation": about.equation,
+        "third": about.third,
+        "options": dataclasses.asdict(rule),
+        "citation": about.citation,
+    }
+
+
+def _sizes(layer: Layer) -> dict[str, Any]:
+    return {f.name: getattr(layer, f.name) for f in dataclasses.fields(layer) if f.name != "own"}
+
+
+def _limits(own: Own) -> dict[str, Any]:
+    """Bounds and signs of a layer's weights; infinite ones are left out, as JSON has none. Which synapses there are is
+    in its matrix: the others are 0."""
+    bounds = {name: value for name, value in (("low", own.low), ("high", own.high)) if np.isfinite(value)}
+    return bounds | ({"signs": list(own.signs)} if own.signs else {})
 
 
 def _load_nir() -> Any:

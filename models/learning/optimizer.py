@@ -7,7 +7,7 @@ the synapse, but not the pure rule, and named in all output.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -20,22 +20,30 @@ State = dict[str, Tensor]
 Optimizer = Callable[[str, Tensor, Update, State], None]
 
 
-def make_optimizer(kind: str, learning_rates: Tensor, bound: float = float("inf")) -> Optimizer:
+def make_optimizer(
+    kind: str, learning_rates: Tensor, bound: float = float("inf"), own_rates: Mapping[str, Tensor] | None = None,
+    limits: Mapping[str, tuple[Tensor, Tensor]] | None = None,
+) -> Optimizer:  # fmt: skip
     """A function (name, weight, update, state) that changes weight and state in place.
 
     `learning_rates` holds one number per member of the ensemble, in the type and on the device of the
-    weights; `bound` clips |weight|.
+    weights; `bound` clips |weight|. By name of the weights that have them: `own_rates` in the place of
+    `learning_rates`, and `limits`, the lowest and highest number of every weight (plastic.models.network.limits).
     """
+    own, within = own_rates or {}, limits or {}
     if kind not in ("sgd", "adam"):
         raise PlasticError(f"unknown optimizer {kind!r}; choose sgd (the pure rule) or adam (a filter per synapse).")
 
     def step(name: str, weight: Tensor, update: Update, state: State) -> None:
+        rates = own.get(name, learning_rates)
         if kind == "sgd":
-            update.add_to(weight, learning_rates)
+            update.add_to(weight, rates)
         else:
-            _adam(name, weight, update, state, learning_rates)
+            _adam(name, weight, update, state, rates)
         if bound < float("inf"):
             weight.clamp_(-bound, bound)
+        if name in within:
+            weight.clamp_(*within[name])
 
     return step
 

@@ -21,11 +21,12 @@ def rule_state(
 ) -> State:
     """By the rule's own names, zero at the beginning: (members, *declared shape).
 
-    fixation: (members, batch, 1), in the type of all; decay: of slow traces; state: of the learner.
+    rule: of the run; fixation: (members, batch, 1), in the type of all; decay: of slow traces; state: of the learner.
     """
     members, streams, _ = fixation.shape
-    prefix, declared = state_prefix(rule, index), rule.state(layer_shape(network, rule, index, streams, decay))
-    kept = {k.removeprefix(prefix): v for k, v in state.items() if rule.stepwise and k.startswith(prefix)}
+    own = network.layers[index].rule_of(rule)
+    prefix, declared = state_prefix(own, index), own.state(layer_shape(network, rule, index, streams, decay))
+    kept = {k.removeprefix(prefix): v for k, v in state.items() if own.stepwise and k.startswith(prefix)}
     for name, shape in declared.items():
         found = state.get(f"{prefix}{name}")
         kept[name] = fixation.new_zeros(members, *shape) if found is None else found

@@ -28,7 +28,7 @@ class Stepper:
     """Evaluates a rule step by step through one stimulus."""
 
     network: Network
-    rule: Rule
+    rule: Rule  # of the run
     parameters: Parameters
     contexts: list[Tensor]
     fixation: Tensor  # (members, batch, 1)
@@ -38,25 +38,36 @@ class Stepper:
     filtered: list[Tensor] = field(default_factory=list)  # what the readout has seen of the top layer
 
     def __post_init__(self) -> None:
+        self.rules = self.network.rules(self.rule)
         self._circuits = [circuit_weights(self.parameters, i) for i in range(len(self.network.layers))]
         self._output: Tensor | None = None
-        self._above = self._ways_up() if "above" in self.rule.reads.signals else [None] * len(self.network.layers)
+        reads = [rule.reads.signals for rule in self.rules]
+        ways = self._ways_up() if any("above" in own for own in reads) else [None] * len(self.rules)
+        self._above = [way if "above" in own else None for way, own in zip(ways, reads, strict=True)]
+        readers = (rule for rule in self.rules if rule.stepwise and "error" in rule.reads.signals)
+        self._reader = next(readers, None)  # all that read the error read it in one way (plastic.models.network.mixed)
 
-    def at(self, spikes: list[Tensor], arriving: list[Tensor]) -> list[Tensor]:
+    def at(self, spikes: list[Tensor], arriving: list[Tensor]) -> list[Tensor | None]:
         """g of every layer in the next step, from its spikes (members, batch, positions, neurons) and the fraction
-        of its inputs that arrive (members, batch): (members, batch, positions, neurons)."""
-        error = self._error(spikes[-1].flatten(2)) if "error" in self.rule.reads.signals else None
-        found = []
+        of its inputs that arrive (members, batch): (members, batch, positions, neurons); None where the rule of the
+        layer weighs no steps."""
+        error = None if self._reader is None else self._error(spikes[-1].flatten(2), self._reader.readout_decay)
+        found: list[Tensor | None] = []
         for index, (layer, spike) in enumerate(zip(self.network.layers, spikes, strict=True)):
-            response = layer.summarise(spike, self.rule.summary)
+            rule = self.rules[index]
+            if not rule.stepwise:
+                found.append(None)
+                continue
+            response = layer.summarise(spike, rule.summary)
+            of_output = error if "error" in rule.reads.signals else None
             now = Moment(
-                response, arriving[index][..., None], self.contexts[index], self.fixation, error, self._above[index]
+                response, arriving[index][..., None], self.contexts[index], self.fixation, of_output, self._above[index]
             )
-            g, after = step_of(self.rule, now, self.states[index], self._circuits[index])
+            g, after = step_of(rule, now, self.states[index], self._circuits[index])
             self.states[index] = {**self.states[index], **after}
             if g.shape[-1] == 1:
                 found.append(g[..., None].expand_as(spike))
-            elif self.rule.summary == "mean":
+            elif rule.summary == "mean":
                 found.append(g[:, :, None].expand_as(spike))
             else:
                 found.append(g.reshape(spike.shape))
@@ -64,7 +75,8 @@ class Stepper:
 
     def lasting(self) -> dict[str, Tensor]:
         """What the rule keeps, by the names that it has in the learner's state."""
-        return {f"{state_prefix(self.rule, i)}{k}": v for i, kept in enumerate(self.states) for k, v in kept.items()}
+        stepwise = ((i, kept) for i, kept in enumerate(self.states) if self.rules[i].stepwise)
+        return {f"{state_prefix(self.rules[i], i)}{k}": v for i, kept in stepwise for k, v in kept.items()}
 
     @property
     def error(self) -> Tensor | None:
@@ -76,8 +88,8 @@ class Stepper:
         """The readout's delta rule, in every step: −Σ_t e[t] (κ * s)[t]."""
         return Product(-1.0, torch.cat(self.errors, dim=1), torch.cat(self.filtered, dim=1))
 
-    def _error(self, top: Tensor) -> Tensor:
-        decay, weight = self.rule.readout_decay, self.parameters["readout.weight"]
+    def _error(self, top: Tensor, decay: float) -> Tensor:
+        weight = self.parameters["readout.weight"]
         self.filtered.append(top if not self.filtered else decay * self.filtered[-1] + top)
         now = top @ weight.mT
         self._output = now if self._output is None else decay * self._output + now
@@ -97,17 +109,20 @@ class Stepper:
         return found
 
 
-def step_factors(stepper: Stepper, trains: list[SpikeTrains], period: int) -> list[Tensor]:
+def step_factors(stepper: Stepper, trains: list[SpikeTrains], period: int) -> list[Tensor | None]:
     """By layer, what its post factor is to be multiplied with at every learning step, `period` steps apart:
-    (members, learning steps, batch, positions, neurons)."""
+    (members, learning steps, batch, positions, neurons); None where the rule of the layer weighs no steps."""
     each = [
         stepper.at([one.spikes[:, t] for one in trains], [one.arriving[:, t] for one in trains])
         for t in range(trains[0].spikes.shape[1])
     ]
-    weights = []
-    for gates in zip(*each, strict=True):
-        g = torch.stack(gates, dim=1)[:, period - 1 :: period]
-        for decay in reversed(stepper.rule.eligibility_decays):
+    weights: list[Tensor | None] = []
+    for rule, gates in zip(stepper.rules, zip(*each, strict=True), strict=True):
+        if not rule.stepwise:
+            weights.append(None)
+            continue
+        g = torch.stack([gate for gate in gates if gate is not None], dim=1)[:, period - 1 :: period]
+        for decay in reversed(rule.eligibility_decays):
             g = _backwards(g, decay**period)
         weights.append(g)
     return weights

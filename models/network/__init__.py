@@ -1,4 +1,5 @@
-"""Layers and projections as data, and the linear maps that they need.
+"""What simulators compute with: sizes of layers, the linear maps that they need, which weights there are.
 
-Begin with layer.py; of_task.py makes networks that fit a task. Imports rules and stimuli.
+Begin with layer.py; compiled.py makes these of a network that was described (plastic.networks), mixed.py says which
+rules can be in one. Imports networks, rules and stimuli.
 """

@@ -21,8 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from plastic.errors import PlasticError
-from plastic.models.network.layer import Activity, Below, Flat, Layer, Network, Weights
+from plastic.models.network.layer import Activity, Below, Flat, Layer, Weights
 from plastic.models.network.outer import Update, Whole
 from plastic.rules.rule import Summary
 
@@ -167,32 +166,3 @@ class Convolution(Layer):
 def _stack(members: Sequence[Tensor]) -> Tensor:
     """All members in one tensor; a single one is not copied."""
     return members[0][None] if len(members) == 1 else torch.stack(list(members))
-
-
-VGG = ((1, 1, 8), (2, 2, 4), (2, 1, 4), (4, 2, 4), (8, 2, 2), (8, 2, 2))  # times width, pool, cells
-
-
-def vgg(side: int, channels: int, width: int, depth: int, classes: int, whole_circuit: bool) -> Network:
-    """The first `depth` layers of a VGG-6; width 128 is the published one.
-
-    128 – 256 MP – 256 – 512 MP – 1024 MP – 1024 MP, 3 × 3, no normalisation (Illing et al. 2021); the
-    circuit's grids are those of Wu et al. (arXiv 2601.21683), or the next smaller that fit the map.
-    Raises PlasticError if the images are too small for so many layers.
-    """
-    if depth > len(VGG):
-        raise PlasticError(f"--topology conv has at most {len(VGG)} layers, not {depth}; lower --depth.")
-    layers: list[Layer] = []
-    below, start = channels, side
-    for number, (times, pool, cells) in enumerate(VGG[:depth], 1):
-        neurons, after = times * width, side // pool
-        if after < 1:
-            raise PlasticError(
-                f"{depth} convolutions do not fit images of {start} × {start}: layer {number} would pool a map of "
-                f"{side} × {side}; lower --depth to {number - 1}."
-            )
-        fit = max(c for c in range(1, cells + 1) if after % c == 0)
-        layers.append(
-            Convolution(after**2, below * 9, neurons, True, side, below, 3, pool, fit, whole_circuit=whole_circuit)
-        )
-        below, side = neurons, after
-    return Network(start**2 * channels, tuple(layers), classes)

@@ -9,7 +9,8 @@ fan_in). All arrays carry a leading ensemble axis: activity (members, batch, pos
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from plastic.errors import PlasticError
 from plastic.models.network.outer import Outer, Update
-from plastic.rules.rule import Summary
+from plastic.rules.rule import Rule, Summary
 
 Activity = Float[Tensor, "members batch positions neurons"]
 Patches = Float[Tensor, "members batch positions fan_in"]
@@ -27,13 +28,44 @@ Below = Float[Tensor, "members batch *below"]
 
 
 @dataclass(frozen=True)
+class Own:
+    """What a layer has of its own: what learns it, and which weights its projection may have (see limits.py)."""
+
+    rule: Rule | None = None  # None: that of the run
+    learning_rate: float | None = None  # None: that of the run
+    scale: float | None = None  # of the initial weights, × √(2/inputs); None: as the run draws them
+    low: float = -math.inf
+    high: float = math.inf
+    signs: tuple[int, ...] = ()  # +1 or −1 for each input of a patch; empty: any
+    probability: float = 1.0  # that a synapse is there
+    indices: tuple[tuple[int, int], ...] = ()  # of the synapses that are there, (input, neuron); empty: all
+
+    @property
+    def limited(self) -> bool:
+        """Whether some weights must not be any number."""
+        return bool(self.signs or self.indices) or self.probability < 1 or self.low > -math.inf or self.high < math.inf
+
+
+@dataclass(frozen=True)
 class Layer:
-    """Shape of one layer and of its incoming projection."""
+    """Shape of one layer and of its incoming projection, and what it has of its own."""
 
     positions: int
     fan_in: int
     neurons: int
     shared: bool = True
+    own: Own = field(default=Own(), kw_only=True)
+
+    def rule_of(self, run: Rule) -> Rule:
+        """The rule that the layer learns by, in a run of that rule."""
+        return self.own.rule or run
+
+    @property
+    def inputs(self) -> float:
+        """Synapses of a neuron, on average."""
+        if self.own.indices:
+            return len(self.own.indices) / self.neurons
+        return self.fan_in * self.own.probability
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
@@ -123,6 +155,16 @@ class Network:
     layers: tuple[Layer, ...]
     classes: int
     most_spikes: int | None = None  # of the inputs in one step, where they are recordings; None: of all of them
+    readout_rate: float | None = None  # learning rate of the readout; None: that of the run
+
+    def rules(self, run: Rule) -> tuple[Rule, ...]:
+        """The rule of every layer, in a run of that rule."""
+        return tuple(layer.rule_of(run) for layer in self.layers)
+
+    @property
+    def plain(self) -> bool:
+        """Whether no part of it has anything of its own."""
+        return self.readout_rate is None and all(layer.own == Own() for layer in self.layers)
 
 
 def dense(inputs: int, widths: tuple[int, ...], classes: int) -> Network:

@@ -52,7 +52,6 @@ def make_settings(config: Config) -> Settings:
     if not rule.acts.learn and rule.mask != "sample":
         raise PlasticError(f"rule {rule.name!r} changes no weights, so --mask {rule.mask} means nothing; leave it out.")
     network, spiking, training, can = config.network, config.spiking, config.training, capabilities(config.backend)
-    assert network.topology is not None
     assert network.depth is not None
     assert network.width is not None
     assert training.batch is not None
@@ -63,7 +62,8 @@ def make_settings(config: Config) -> Settings:
     return Settings(
         rule=rule,
         widths=network.widths or (network.width,) * network.depth,
-        topology=network.topology,
+        topology=network.topology or "",
+        layout=network.layout,
         shared=network.weights == "shared",
         activation=network.activation,
         spiking=step if can.spikes else None,

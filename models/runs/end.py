@@ -6,6 +6,7 @@ from typing import Any
 
 from plastic.backends import batched, first
 from plastic.config.settings import Config
+from plastic.models.network.mixed import label
 from plastic.models.runs.log import Measured
 from plastic.models.training.ensemble import Ensemble
 from plastic.pictures.run import draw_run
@@ -21,7 +22,7 @@ def write_end(
     """Weights, state, picture, and last the result, which is returned: a folder with a result is whole."""
     task = ensemble.tasks[0]
     result = {
-        "rule": ensemble.settings.rule.name,
+        "rule": label(ensemble.network, ensemble.settings.rule),
         "backend": config.backend,
         "seed": config.seed,
         "probe": ensemble.settings.probe,

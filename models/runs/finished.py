@@ -13,7 +13,7 @@ from plastic.config.defaults import resolve
 from plastic.config.file import read_config
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
-from plastic.models.network.layer import Layer
+from plastic.models.network.layer import Layer, Own
 from plastic.models.neuron.constants import SpikingStep
 from plastic.models.runs.build import make_settings, make_task
 from plastic.models.training.ensemble import Prepared
@@ -47,6 +47,17 @@ class FinishedRun:
             raise PlasticError(
                 f"the layers of the run {str(self.path)!r} are not of patches that lie side by side, and {name} has no "
                 "others; take --topology tree or dense."
+            )
+
+    def refuse_own(self, name: str) -> None:
+        """PlasticError for layers that have a rule, a learning rate or limits of their own, which `name` has not."""
+        network = self.ensemble.network
+        owners = [number for number, layer in enumerate(network.layers, 1) if layer.own != Own()]
+        if owners or network.readout_rate is not None:
+            where = f"layer {owners[0]}" if owners else "the readout"
+            raise PlasticError(
+                f"{where} of the run {str(self.path)!r} has a rule, a learning rate or limits of its own, and {name} "
+                "has one rule and one rate for all synapses; export it --to nir, or train a network without."
             )
 
     @property

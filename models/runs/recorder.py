@@ -31,8 +31,13 @@ class Planned:
         settings = ensemble.settings
         time_steps = settings.spike_input.time_steps if settings.spiking is not None else 1
         sizes = layer_sizes(ensemble)
+        rules = ensemble.network.rules(settings.rule)
         plan = make_plan(record, sizes, settings.batch // settings.share.size, steps, time_steps)
-        return cls(plan, settings.spiking is not None, run_attributes(config, settings.rule, plan, sizes))
+        return cls(
+            plan,
+            settings.spiking is not None,
+            run_attributes(config, rules, plan, sizes),
+        )
 
 
 def folder_recorder(ensemble: Ensemble, config: Config) -> Callable[[Path, int], Recorder | None]:

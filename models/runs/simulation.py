@@ -18,18 +18,20 @@ from plastic.config.defaults import resolve
 from plastic.config.file import read_config
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
+from plastic.loading import Kind
 from plastic.models.learning.learner import Observation
-from plastic.models.network.layer import Network
-from plastic.models.runs.build import make_ensemble, make_settings
+from plastic.models.network.mixed import label
+from plastic.models.runs.build import make_ensemble
 from plastic.models.runs.end import STATE, write_end
 from plastic.models.runs.log import Measured, RunLog
 from plastic.models.runs.recorder import memory_recorder
 from plastic.models.runs.values import config_of
 from plastic.models.runs.views import LayerStep, Weights
-from plastic.models.settings import build_network
+from plastic.models.settings import laid_out
 from plastic.models.training.allocator import keep_freed_memory
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.recording import Recorder
+from plastic.networks import network as described
 from plastic.neurons import Neuron
 from plastic.rules.rule import Rule
 from plastic.runs.folder import Arrays, RunFolder, read_arrays
@@ -58,24 +60,19 @@ class Simulation:
     metrics: list[dict[str, Any]]
 
     def __init__(
-        self, network: Network, task: Task, *, rule: Rule | str = Config.rule, neuron: Neuron | str | None = None,
-        backend: str = "", learning_rate: float | None = None, seed: int | Sequence[int] = 0, **settings: Any,
+        self, network: described.Network, task: Task, *, rule: Rule | str = Config.rule,
+        neuron: Neuron | str | None = None, backend: str = "", learning_rate: float | None = None,
+        seed: int | Sequence[int] = 0, **settings: Any,
     ) -> None:  # fmt: skip
-        """network: as plastic.tree, plastic.dense or plastic.convolutional make it of the task; rule: a value, a name,
-        or a file as "FILE.py:CLASS"; neuron: of spiking networks, likewise (plastic.neurons.ALIF(…)); backend: by name,
-        or the usual one; settings: any others of `plastic simulate`, by name (batch=1, optimizer="adam",
-        membrane_decay=0.8, …).
+        """network: a plastic.Network, your own or one that plastic.tree, plastic.dense or plastic.convolutional make of
+        the task; rule: of the layers that have none of their own, a value, a name, or a file as "FILE.py:CLASS";
+        neuron: of spiking networks, likewise (plastic.neurons.ALIF(…)); backend: by name, or the usual one; settings:
+        any others of `plastic simulate`, by name (batch=1, optimizer="adam", membrane_decay=0.8, …).
 
         Raises PlasticError for settings that cannot be, or that no run folder could say.
         """
         seeds = [seed] if isinstance(seed, int) else list(seed)
         configs = [config_of(network, task, rule, neuron, backend, learning_rate, one, settings) for one in seeds]
-        given = make_settings(configs[0])
-        if build_network(given, task) != network and given.rule.reads.presentation == "single":
-            raise PlasticError(
-                "the network is not one that plastic.tree, plastic.dense or plastic.convolutional make of this task; "
-                "make it by one of them."
-            )
         self._begin(configs, isinstance(seed, int))
 
     @classmethod
@@ -95,16 +92,25 @@ class Simulation:
 
     def __repr__(self) -> str:
         members = "" if self._alone else f" × {len(self.configs)}"
-        rule, layers = self.ensemble.settings.rule, " → ".join(str(layer.units) for layer in self.network.layers)
-        return f"<Simulation of {rule!r} on {self.config.backend}: {layers} units{members}, {self.learned} stimuli>"
+        network = self.ensemble.network
+        rule = self.rule if network.plain else self.label
+        layers = " → ".join(str(layer.units) for layer in network.layers)
+        return f"<Simulation of {rule!s} on {self.config.backend}: {layers} units{members}, {self.learned} stimuli>"
 
     @property
-    def network(self) -> Network:
-        return self.ensemble.network
+    def network(self) -> described.Network:
+        """As it was given; `ensemble.network` has the sizes that it is computed with."""
+        return self.ensemble.settings.layout or laid_out(self.ensemble.settings, self.ensemble.tasks[0])
 
     @property
     def rule(self) -> Rule:
+        """Of the layers that have none of their own."""
         return self.ensemble.settings.rule
+
+    @property
+    def label(self) -> str:
+        """The rules by name, bottom up."""
+        return label(self.ensemble.network, self.rule)
 
     @property
     def learned(self) -> int:
@@ -120,7 +126,7 @@ class Simulation:
         unit = "spikes/step" if capabilities(self.config.backend).spikes else "a.u."
         recorder = self._recorder[0] if self._recorder else None
         try:
-            with LiveDisplay(Console(stderr=True), f"{self.rule.name} on {self.config.backend}", unit) as display:
+            with LiveDisplay(Console(stderr=True), f"{self.label} on {self.config.backend}", unit) as display:
                 show = display.update if progress else _nothing
                 self.ensemble.train(stimuli, RunLog(self.ensemble, end, _InMemory(self.metrics), recorder, show))
         finally:
@@ -181,11 +187,12 @@ class Simulation:
             raise PlasticError("a run folder holds one network; save simulations of one seed each.")
         if not self.learned:
             raise PlasticError("there is nothing to save yet; train first.")
-        for kind, name in ((rules.KIND, self.config.rule), (neurons.KIND, self.config.spiking.neuron)):
-            if name in kind.registered:
+        declared: list[tuple[Kind, Any]] = [(rules.KIND, type(one)) for one in self.ensemble.network.rules(self.rule)]
+        for kind, cls in (*declared, (neurons.KIND, neurons.neuron_class(self.config.spiking.neuron))):
+            if not kind.lasts(cls):
                 raise PlasticError(
-                    f"{kind.word} {name!r} is a class of this script, which a run folder cannot name; put it into a "
-                    f'file and give {kind.word}="FILE.py:CLASS".'
+                    f"{kind.word} {cls.name!r} is a class of this script, which a run folder cannot name; put it into "
+                    f'a file and give {kind.word}="FILE.py:CLASS".'
                 )
         training = dataclasses.replace(self.config.training, steps=self.learned)
         config = dataclasses.replace(self.config, training=training)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from plastic import neurons, rules
@@ -13,8 +14,7 @@ from plastic.config.flat import nested
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.loading import options_of
-from plastic.models.network.convolution import Convolution
-from plastic.models.network.layer import Network
+from plastic.networks import Convolution, Network, Patches, of_task
 from plastic.neurons import Neuron
 from plastic.rules.rule import Rule
 from plastic.stimuli.task import Task
@@ -32,7 +32,7 @@ def config_of(
         raise PlasticError(f"{task!r} was not made by plastic.stimuli; make it by rhm, digits, images or events.")
     given: dict[str, Any] = {
         **task.settings,
-        **architecture(network),
+        **architecture(network, task),
         **rule_settings(rule),
         **neuron_settings(neuron),
         **settings,
@@ -41,18 +41,32 @@ def config_of(
     if learning_rate is not None:
         given["learning_rate"] = float(learning_rate)
     given.setdefault("record", "none")
-    return resolve(from_table(nested(given, "a simulation"), "the simulation"))
+    layout = given.pop("layout", None)
+    config = from_table(nested(given, "a simulation"), "the simulation")
+    return resolve(dataclasses.replace(config, network=dataclasses.replace(config.network, layout=layout)))
 
 
-def architecture(network: Network) -> dict[str, Any]:
-    """A network as settings say it."""
-    layers, widths = network.layers, tuple(layer.neurons for layer in network.layers)
-    if any(isinstance(layer, Convolution) for layer in layers):
-        return {"topology": "conv", "depth": len(layers), "width": widths[0]}
-    alike = {"depth": len(layers), "width": widths[0]} if len(set(widths)) == 1 else {"widths": list(widths)}
-    if all(layer.positions == 1 and layer.shared for layer in layers):
-        return {"topology": "dense", **alike}
-    return {"topology": "tree", "weights": "shared" if layers[0].shared else "local", **alike}
+def architecture(network: Network, task: Task) -> dict[str, Any]:
+    """A network as settings say it: by topology and widths where these make it of the task, else as it is."""
+    widths = [layer.neurons for layer in network.layers]
+    alike: dict[str, Any] = {"depth": len(widths), "width": widths[0]} if len(set(widths)) == 1 else {"widths": widths}
+    first = network.layers[0].projection
+    if isinstance(first, Convolution):
+        settings = {"topology": "conv", "depth": len(widths), "width": widths[0]}
+        made = _made(of_task.convolutional, task, widths[0], len(widths))
+    elif isinstance(first, Patches):
+        settings = {"topology": "tree", "weights": "shared" if first.shared else "local", **alike}
+        made = _made(of_task.tree, task, widths, first.shared)
+    else:
+        settings, made = {"topology": "dense", **alike}, _made(of_task.dense, task, widths)
+    return settings if made == network else {"layout": network}
+
+
+def _made(make: Callable[..., Network], *given: Any) -> Network | None:
+    try:
+        return make(*given)
+    except PlasticError:
+        return None
 
 
 def rule_settings(rule: Rule | str) -> dict[str, Any]:

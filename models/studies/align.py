@@ -197,6 +197,10 @@ def align(
         if settings.batch < one.smallest_batch:
             raise PlasticError(f"rule {one.name!r} needs at least {one.smallest_batch} streams; raise --batch.")
     ensemble = Ensemble(settings, [task], [seed], [rate])
+    if not ensemble.network.plain:
+        raise PlasticError(
+            "layers with a rule, a learning rate or limits of their own are not compared; leave --network out."
+        )
     at = sorted({round(steps * k / rows) for k in range(1, rows + 1)})
     comparison = Comparison(ensemble, other, at, rate)
     ensemble.train(steps, comparison)

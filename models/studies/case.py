@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from plastic.backends import capabilities
 from plastic.models.learning.learner import Observation, Watch
+from plastic.models.network.compiled import own_rule
 from plastic.models.neuron.constants import SpikingStep, Traces
 from plastic.models.settings import Settings, SpikeInput
 from plastic.models.training.ensemble import Ensemble
+from plastic.networks import Network
 from plastic.rules import load_rule
+from plastic.rules.rule import Rule
 from plastic.stimuli.coding import Coding
 from plastic.stimuli.grammar import RandomHierarchyModel
 from plastic.stimuli.stream import Stimulus
@@ -42,6 +45,7 @@ class Case:
     statistics: str | None = None  # batch or traces; None: traces for one stream
     seed: int = 0
     widths: tuple[int, ...] = (12, 10)  # a layer for every level of the grammar
+    layout: Network | None = None  # the network itself, instead of topology, shared and widths
 
     def settings(self, backend: str, dtype: str) -> Settings:
         return Settings(
@@ -49,6 +53,7 @@ class Case:
             widths=self.widths,
             topology=self.topology,
             shared=self.shared,
+            layout=self.layout,
             spiking=self.step if capabilities(backend).spikes else None,
             backend=backend,
             spike_input=SpikeInput(self.time_steps, self.coding),
@@ -58,6 +63,13 @@ class Case:
             statistics=self.statistics,
             dtype=torch.float64 if dtype == "float64" else torch.float32,
         )
+
+    def rules(self) -> tuple[Rule, ...]:
+        """The rule of every layer."""
+        run = load_rule(self.rule, dict(self.options))
+        if self.layout is None:
+            return (run,) * len(self.widths)
+        return tuple(own_rule(layer) or run for layer in self.layout.layers)
 
 
 def case_task(seed: int, levels: int = 2) -> Task:

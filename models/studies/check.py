@@ -146,16 +146,11 @@ def vacuity(case: Case, track: Track) -> str:
     for layer, rate in enumerate(track.rates(), 1):
         if not RATES[0] <= rate <= RATES[1]:
             return f"layer {layer} fires {rate:.3f} spikes per step, not {RATES[0]} to {RATES[1]}"
-    rule = load_rule(case.rule, dict(case.options))
-    if not rule.acts.learn:
-        return ""
-    moved_weights = {name: moved for name, moved in track.moved().items() if name.startswith("layer")}
-    last = sorted(name for name in moved_weights if name.endswith(".weight"))[-1:]
-    for name, moved in moved_weights.items():
-        if rule.acts.layers == "last" and name not in last:
-            continue
-        if name.endswith(".weight") and not moved >= MOVED:
-            return f"{name} moved by {moved:.2%} only"
+    moved, rules = track.moved(), case.rules()
+    for number, rule in enumerate(rules, 1):
+        learns = rule.acts.layers == "all" or (rule.acts.layers == "last" and number == len(rules))
+        if learns and not moved[f"layer{number}.weight"] >= MOVED:
+            return f"layer{number}.weight moved by {moved[f'layer{number}.weight']:.2%} only"
     return ""
 
 

@@ -10,16 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from plastic.errors import PlasticError
 from plastic.models.backends import Members
 from plastic.models.learning.learner import Learner, Watch
 from plastic.models.learning.observer import Look, Observer
-from plastic.models.network.parameters import Parameters, needs_readout
+from plastic.models.network.parameters import Parameters, has_readout
 from plastic.models.neuron.constants import Traces
 from plastic.models.presentation import Presentation
 from plastic.models.settings import Settings, build_network
 from plastic.models.training.initial_weights import initial_weights
-from plastic.models.training.refusals import check_settings, refuse_too_large
+from plastic.models.training.refusals import check_settings, refuse_network, refuse_too_large
 from plastic.probes import probe, threads
 from plastic.stimuli.stream import Stimulus, Stream
 from plastic.stimuli.task import Examples, Inputs, Task
@@ -50,8 +49,7 @@ class Ensemble:
         self.settings, self.learning_rate = settings, learning_rates[0]
         prepared = Prepared(settings, tasks, seeds)
         self.network, self.presentation = prepared.network, prepared.presentation
-        if (reason := settings.on.refusal(settings.rule, self.network)) is not None:
-            raise PlasticError(reason)
+        refuse_network(settings, self.network)
         members = Members(self.presentation, tuple(learning_rates), prepared.initial)
         self.simulator = settings.on.build(settings, self.network, members)
         self.learned = 0  # stimuli per stream
@@ -105,7 +103,9 @@ class Ensemble:
         saved = {k: v.to(self.settings.device) for k, v in saved.items()}
         self.learned = int(saved["step"])
         self.simulator.restore(saved, self.learned)
-        self.presentation.skip_to(self.learned, saved.get("presented", saved.get("shown")))  # as checkpoints before said it
+        self.presentation.skip_to(
+            self.learned, saved.get("presented", saved.get("shown"))
+        )  # as checkpoints before said it
 
     @torch.inference_mode()
     def features(self, member: int, examples: Examples, purpose: str) -> list[NDArray[Any]]:
@@ -141,7 +141,7 @@ class Ensemble:
     def readout(self, member: int = 0) -> float | None:
         """Test accuracy of the network's own readout, whose answer is the largest of W_out z, z the activity of the top
         layer (where the readout leaks, without its leak); None for rules that train none."""
-        if not needs_readout(self.settings.rule):
+        if not has_readout(self.network, self.settings.rule):
             return None
         test, right = self.tasks[member].test, 0
         weight = self.parameters["readout.weight"][member]

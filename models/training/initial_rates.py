@@ -33,14 +33,16 @@ def scale_to_rate(settings: Settings, network: Network, members: Members, spikes
     Measured on the first batched backend, whichever the run has. members: one; spikes: (1, time, batch, input neurons)
     in float64. Raises PlasticError if a layer cannot fire at that rate.
     """
-    for index in range(len(network.layers)):
+    for index, layer in enumerate(network.layers):
+        if layer.own.scale is not None:  # it says itself how large they are
+            continue
         below = replace(network, layers=network.layers[: index + 1])
         _, twin = batched_twin(settings, below, members)
         weight = members.parameters[f"{layer_name(index)}.weight"]
-        weight *= _scale(twin, index, spikes, settings.initial_rate)
+        weight *= _scale(twin, index, spikes, settings.initial_rate, -1 in layer.own.signs)
 
 
-def _scale(twin: Simulator, index: int, spikes: Tensor, rate: float) -> float:
+def _scale(twin: Simulator, index: int, spikes: Tensor, rate: float, inhibited: bool) -> float:
     """By bisection; the twin's weights stay as they were."""
     weight = twin.parameters[f"{layer_name(index)}.weight"]
     as_drawn = weight.clone()
@@ -50,6 +52,11 @@ def _scale(twin: Simulator, index: int, spikes: Tensor, rate: float) -> float:
         return float(twin.features(0, spikes)[index].mean())
 
     low, high = 1 / WIDEST, WIDEST
+    if fires(high) < rate and inhibited:
+        raise PlasticError(
+            f"layer {index + 1} cannot fire {rate:g} spikes per step, as inhibition outweighs excitation; lower "
+            "--initial-rate, make more of the neurons below it excitatory, or give its projection a scale."
+        )
     if fires(high) < rate:
         raise PlasticError(
             f"layer {index + 1} cannot fire {rate:g} spikes per step, as too few spikes reach it within a stimulus; "

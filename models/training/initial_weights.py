@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch
 
 from plastic.models.backends import Members
-from plastic.models.network.parameters import Parameters, he_std, initial_parameters, lively_std, specification
+from plastic.models.network.limits import begun, clipped, limits
+from plastic.models.network.parameters import (
+    Parameters,
+    he_std,
+    initial_parameters,
+    layer_name,
+    lively_std,
+    specification,
+)
 from plastic.models.presentation import Presentation, spikes_of
 from plastic.models.training.initial_rates import scale_to_rate
 from plastic.stimuli.random import generator
@@ -28,8 +36,14 @@ def _of_one(presentation: Presentation, member: int) -> Parameters:
         mean = float(task.intensity(task.train.inputs[:INTENSITY]).mean())
         std = lively_std(network, mean if task.recorded_steps else mean * how.rate)
     parameters = initial_parameters(specification(network, settings.rule, std), [seed])
+    within = limits(network, [seed])
+    for name, layer in zip(map(layer_name, range(len(network.layers))), network.layers, strict=True):
+        if (own := within.get(f"{name}.weight")) is not None:
+            parameters[f"{name}.weight"] = torch.from_numpy(begun(parameters[f"{name}.weight"].numpy(), layer, own))
     if settings.spiking is not None and settings.initial_rate > 0:
         inputs, random = task.train.inputs[:SAMPLE], generator(seed, "initial-rate")
         spikes = torch.as_tensor(spikes_of(task, inputs, how, random))[None].double()
         scale_to_rate(settings, network, Members(presentation, (0.0,), parameters), spikes)
+        for name, own in within.items():
+            parameters[name] = torch.from_numpy(clipped(parameters[name].numpy(), own))
     return parameters

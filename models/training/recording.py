@@ -219,8 +219,9 @@ class Recorder:
         return self.ensemble.parameters[f"{layer_name(variable.layer - 1)}.weight"][0]
 
     def _watch(self, index: int, observation: Observation) -> None:
-        rule, settings = self.ensemble.settings.rule, self.ensemble.settings
+        settings = self.ensemble.settings
         layer, parameters = self.ensemble.network.layers[index], self.ensemble.parameters
+        rule = layer.rule_of(settings.rule)
         weights = {k: v[0] for k, v in circuit_weights(parameters, index).items()}
         weights["weight"] = parameters[f"{layer_name(index)}.weight"][0]
         period = settings.spiking.learning_period if settings.spiking is not None else 1

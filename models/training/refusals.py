@@ -9,10 +9,12 @@ import torch
 
 from plastic.backends import batched, first
 from plastic.errors import PlasticError
-from plastic.models.backends.refusals import neuron_refusal, refusal
+from plastic.models.backends.refusals import network_refusal, neuron_refusal, refusal
+from plastic.models.network.compiled import own_rule
 from plastic.models.network.layer import Network
 from plastic.models.network.parameters import he_std, specification
 from plastic.models.settings import Settings
+from plastic.rules.rule import Rule
 
 GIB = 2**30
 
@@ -49,15 +51,31 @@ def refuse_too_large(settings: Settings, network: Network, members: int) -> None
         )
 
 
+def rules_of(settings: Settings) -> list[Rule]:
+    """The different rules that the layers learn by, as far as the settings say it."""
+    if settings.layout is None:
+        return [settings.rule]
+    return list(dict.fromkeys(own_rule(layer) or settings.rule for layer in settings.layout.layers))
+
+
+def refuse_network(settings: Settings, network: Network) -> None:
+    """PlasticError for a network that the backend cannot run."""
+    reasons = (settings.on.refusal(rule, network) for rule in dict.fromkeys(network.rules(settings.rule)))
+    for reason in (network_refusal(network, settings.backend), *reasons):
+        if reason is not None:
+            raise PlasticError(reason)
+
+
 def check_settings(settings: Settings, members: int) -> None:
     """PlasticError for what the backend cannot do or where it is missing, before anything is made."""
     can, name = settings.can, settings.backend
     kind = "batch" if settings.statistics_decay is None else "traces"
-    if (reason := refusal(settings.rule, name, settings.batch, kind)) is not None:
-        raise PlasticError(reason)
+    for rule in rules_of(settings):
+        if (reason := refusal(rule, name, settings.batch, kind)) is not None:
+            raise PlasticError(reason)
+        settings.share.check(rule, settings.batch, not can.processes)
     if settings.spiking is not None and (reason := neuron_refusal(settings.spiking.neuron, name)) is not None:
         raise PlasticError(reason)
-    settings.share.check(settings.rule, settings.batch, not can.processes)
     if members > 1 and not can.members:
         raise PlasticError(f"the backend {name} trains one network, not {members}; take {first(batched)}.")
     settings.on.check(settings)

@@ -15,6 +15,7 @@ from plastic.config.file import read_config
 from plastic.config.settings import Config
 from plastic.config.unread import refuse_unread
 from plastic.errors import PlasticError
+from plastic.runs.folder import label
 from plastic.terminal.console import Console
 from plastic.terminal.report import LiveDisplay, result_table
 
@@ -67,7 +68,8 @@ class Simulate:
             return 0
         console = Console(stderr=self.json)
         unit = "spikes/step" if capabilities(config.backend).spikes else "a.u."
-        with LiveDisplay(console, f"{config.rule} on {config.backend}", unit, config.training.probe) as display:
+        rule = config.rule if config.network.layout is None else label(config)
+        with LiveDisplay(console, f"{rule} on {config.backend}", unit, config.training.probe) as display:
             result = simulate(config, self.out, display.update, self.resume)
         if not result:  # one of several processes, not the first
             return 0

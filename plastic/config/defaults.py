@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from plastic.backends import Capabilities, capabilities
+from plastic.backends import Capabilities, capabilities, fitting
 from plastic.config.settings import IMAGES, Architecture, Config, Stimuli, validate
 from plastic.errors import PlasticError
+from plastic.networks import Convolution, Network
 from plastic.rules import load_rule
 from plastic.stimuli.strings import default_test_size, default_train_size
 from plastic.stimuli.tasks import LEVELS, usual_sizes
@@ -39,7 +40,8 @@ def resolve(config: Config) -> Config:
         _ = config.spiking.chosen  # which there must be
     timing = config.spiking.trace_timing or can.trace_timings[0]
     spiking, online = can.spikes, can.streams == 1
-    batch = training.batch or (1 if online else 32 if network.topology == "conv" else 128)
+    conv = network.topology == "conv" or (network.layout is not None and _convolves(network.layout))
+    batch = training.batch or (1 if online else 32 if conv else 128)
     optimizer = training.optimizer or ("sgd" if spiking else "adam")
     rate = {"adam": 1e-3, "sgd": 0.0125 if online else 0.128 / batch}[optimizer] * (4 if spiking else 1)
     training = dataclasses.replace(
@@ -77,6 +79,8 @@ def _default_calibration(steps: int) -> int:
 def _resolved_network(network: Architecture, stimuli: Stimuli, can: Capabilities, levels: int) -> Architecture:
     conv_here = stimuli.data in IMAGES and "conv" in can.topologies
     images: Literal["conv", "dense"] = "conv" if conv_here else "dense"
+    if network.layout is not None:
+        return _resolved_layout(network, network.layout, can)
     topology = network.topology or ("tree" if stimuli.data == "rhm" else images)
     conv = topology == "conv"
     if network.widths is not None:
@@ -88,6 +92,25 @@ def _resolved_network(network: Architecture, stimuli: Stimuli, can: Capabilities
     width = network.width or (16 if conv else 128)
     weights = network.weights or can.weights[0]
     return dataclasses.replace(network, topology=topology, depth=network.depth or depth, width=width, weights=weights)
+
+
+def _convolves(layout: Network) -> bool:
+    return any(isinstance(layer.projection, Convolution) for layer in layout.layers)
+
+
+def _resolved_layout(network: Architecture, layout: Network, can: Capabilities) -> Architecture:
+    """depth and width tell of it, for settings that follow them; the rest of the architecture it says itself."""
+    said = len(layout.layers), max(layer.neurons for layer in layout.layers)
+    given = (network.topology, network.widths, network.weights, network.depth, network.width)
+    if given not in ((None,) * 5, (None,) * 3 + said):
+        raise PlasticError(
+            "--network says what layers there are and how they are connected; leave --topology, --depth, --width, "
+            "--widths and --weights out."
+        )
+    if _convolves(layout) and "conv" not in can.topologies:
+        theirs = " or ".join(fitting(lambda other: "conv" in other.topologies))
+        raise PlasticError(f"the network has a convolution: take --backend {theirs}, which runs one.")
+    return dataclasses.replace(network, depth=said[0], width=said[1])
 
 
 def _strings(stimuli: Stimuli) -> int:

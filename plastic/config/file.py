@@ -12,6 +12,8 @@ import tomli_w
 from plastic.config.settings import Config
 from plastic.config.typed import read
 from plastic.errors import PlasticError
+from plastic.networks import Network
+from plastic.networks.table import to_table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,11 +34,15 @@ def settings_text(config: Config) -> str:
     """The settings alone, as TOML."""
 
     def plain(value: Any) -> Any:
+        if isinstance(value, Network):
+            return to_table(value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         if isinstance(value, dict):
             return {k: plain(v) for k, v in value.items() if v is not None}
         return list(value) if isinstance(value, tuple) else value
 
-    return tomli_w.dumps(plain(dataclasses.asdict(config)))
+    return tomli_w.dumps(plain(config))
 
 
 def stored_settings_text(text: str) -> str:

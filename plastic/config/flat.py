@@ -9,6 +9,8 @@ from typing import Any
 from plastic.config.file import SECTIONS, Table
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
+from plastic.networks import Network
+from plastic.networks.table import to_table
 
 TOP_FIELDS = {f.name for f in dataclasses.fields(Config)} - set(SECTIONS)
 SECTION_OF = {f.name: section for section, cls in SECTIONS.items() for f in dataclasses.fields(cls)}
@@ -29,8 +31,10 @@ def nested(flat: Mapping[str, Any], who: str) -> Table:
 
 
 def flattened(config: Config) -> dict[str, Any]:
-    """The inverse of `nested`, with every setting in it."""
+    """The inverse of `nested`, with every setting in it; a network as its table."""
     flat: dict[str, Any] = {}
-    for name, value in dataclasses.asdict(config).items():
-        flat |= value if isinstance(value, dict) else {name: value}
-    return flat
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        inside = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)} if field.name in SECTIONS else None
+        flat |= {field.name: value} if inside is None else inside
+    return {name: to_table(value) if isinstance(value, Network) else value for name, value in flat.items()}

@@ -12,10 +12,13 @@ import tyro
 from annotated_types import Ge, Gt, Le, Unit
 
 from plastic.backends import backends, capabilities, fitting, usual
-from plastic.config.typed import FINITE, STRICT, check
+from plastic.config.typed import FINITE, STRICT, Made, check
 from plastic.config.typed import flag as flag
 from plastic.errors import PlasticError
 from plastic.loading import key_values
+from plastic.networks import Network
+from plastic.networks.file import load_network
+from plastic.networks.table import from_table
 from plastic.neurons import Neuron, load_neuron
 from plastic.probes import Probe
 from plastic.rules.rule import Mask
@@ -36,6 +39,12 @@ Scale = Annotated[float, Gt(0), FINITE]
 def choice(*options: str) -> Any:
     """Show the options of a text in --help, where they are no `Literal`; the command checks them."""
     return tyro.conf.arg(metavar="{" + ",".join(options) + "}")
+
+
+NETWORK_FILE = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1, metavar="FILE", instance_from_str=lambda words: load_network(words[0]),
+    is_instance=lambda value: value is None or isinstance(value, Network), str_from_instance=lambda value: [str(value)],
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,8 @@ class Architecture:
     """In a tree: positions share their weights (default), or each has its own (on chips)."""
     activation: Literal["relu", "tanh", "softplus", "linear"] = "relu"
     """Rate backends: ρ."""
+    layout: Annotated[Network | None, Made(Network, from_table), tyro.conf.arg(name="network"), NETWORK_FILE] = None
+    """A network of your own, instead of --topology, --width, …: FILE.toml or FILE.py:NAME (docs/networks.md)."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -20,11 +20,27 @@ from plastic.errors import PlasticError
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
-    from pydantic_core import ErrorDetails
+    from pydantic_core import CoreSchema, ErrorDetails
 
 T = TypeVar("T")
 STRICT = {"strict": True, "extra": "forbid", "revalidate_instances": "always"}  # as __pydantic_config__ of a dataclass
 FINITE = Lt(math.inf)
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """Of a field that is None or of a class of its own, which `make` makes of a table; it raises PlasticError."""
+
+    cls: type
+    make: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        def read(given: Any) -> Any:
+            return given if given is None or isinstance(given, self.cls) else self.make(given)
+
+        return core_schema.no_info_plain_validator_function(read)
 
 
 def check(settings: object) -> None:
@@ -81,6 +97,8 @@ def _sentence(cls: type, root: object, error: ErrorDetails, where: str | None) -
         return f"unknown setting {name!r} in {where}; it has: {known}."
     if kind.startswith("dataclass"):
         return f"{name!r} in {where or cls.__name__} must be a table: [{name}]."
+    if kind == "value_error":  # of `Made`, in words already
+        return f"{flag(name) if where is None else f'{name!r} in {where}'}: {error['ctx']['error']}"
     value = _get(root, name)
     base, constraints = _annotation(cls, name)
     options = get_args(base) if get_origin(base) is Literal else ()

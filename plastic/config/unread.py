@@ -50,7 +50,7 @@ def _unread(run: Config) -> Iterator[tuple[str, tuple[str, ...], str]]:
         yield "chip", ("calibration",), f"is of chips, and {backend} is none; take --backend {first(chips)}"
     if data in EVENTS:
         yield "spiking", ("coding", "input_rate"), f"makes spikes of values, and {data} is spikes already; leave it out"
-    if topology != "tree":
+    if topology not in (None, "tree"):
         yield "network", ("weights",), f"is of --topology tree, and this is {topology}; leave it out"
     if run.training.statistics != "traces":
         yield "training", ("statistics_time_constant",), "is of slow traces; add --statistics traces"

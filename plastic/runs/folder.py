@@ -22,6 +22,9 @@ from plastic.config.file import from_toml, read_text, settings_text, stored_sett
 from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.files import remove_partial, write_file, write_json
+from plastic.networks import Layer
+from plastic.networks.network import RUN
+from plastic.networks.table import rule_text
 
 Arrays = dict[str, NDArray[Any]]
 CHECKPOINT = "checkpoint.safetensors"
@@ -53,8 +56,7 @@ def versions() -> dict[str, str]:
 
 def free_folder(config: Config) -> Path:
     """runs/RULE-BACKEND-DATA-seedN, with a number behind it if that exists already."""
-    rule = Path(config.rule.rpartition(":")[2]).name.lower()
-    base = Path("runs") / f"{rule}-{config.backend}-{config.stimuli.data}-seed{config.seed}"
+    base = Path("runs") / f"{label(config)}-{config.backend}-{config.stimuli.data}-seed{config.seed}"
     folder, number = base, 2
     while folder.exists():
         folder, number = base.with_name(f"{base.name}-{number}"), number + 1
@@ -150,16 +152,26 @@ class RunFolder:
 
 
 def fingerprint(config: Config) -> bytes:
-    """Of all settings, however they are laid out in a file, and of a rule and a neuron that are files of the user's."""
+    """Of all settings, however they are laid out in a file, and of rules and a neuron that are files of the user's."""
     return _digest(settings_text(config), config)
 
 
 def _digest(settings: str, config: Config) -> bytes:
-    content = b""
-    for declared in (config.rule, config.spiking.neuron):
-        file, separator, _ = declared.rpartition(".py:")
-        content += Path(f"{file}.py").read_bytes() if separator else b""
+    declared = [config.rule, config.spiking.neuron, *(rule_text(layer) for layer in _layers(config))]
+    files = [file for file, separator, _ in (one.rpartition(".py:") for one in dict.fromkeys(declared)) if separator]
+    content = b"".join(Path(f"{file}.py").read_bytes() for file in files)
     return hashlib.sha256(settings.encode() + content).digest()
+
+
+def _layers(config: Config) -> tuple[Layer, ...]:
+    return () if config.network.layout is None else config.network.layout.layers
+
+
+def label(config: Config) -> str:
+    """The rules of a run in one word, of files the name of the class."""
+    texts = [config.rule if (text := rule_text(layer)) == RUN else text for layer in _layers(config)] or [config.rule]
+    names = dict.fromkeys(text.rpartition(":")[2] if ".py:" in text else text for text in texts)
+    return "-".join(Path(name).name.lower() for name in names)
 
 
 def read_arrays(path: Path) -> Arrays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from plastic.config.settings import Config
+from plastic.networks.population import Population
 from plastic.terminal.console import Console
 
 OPTIMIZERS = {"sgd": "sgd (the rule alone)", "adam": "adam (a filter per synapse)"}
@@ -39,6 +41,18 @@ def result_table(result: dict[str, Any], config: Config) -> Table:
         table.add_row(str(layer), *cells, *latents)
     if result["readout_accuracy"] is not None:
         table.add_row("readout", f"[bold]{result['readout_accuracy']:.3f}[/]", "", f"{result['chance']:.3f}")
+    return table
+
+
+def network_table(title: str, populations: Sequence[Population]) -> Table:
+    """Populations with their incoming projections, bottom up, and the number of weights in all."""
+    weights, circuits = (sum(getattr(one, name) for one in populations) for name in ("weights", "circuit"))
+    table = Table(title=escape(title), caption=f"{weights} weights, and {circuits} of modulatory circuits")
+    for heading in ("population", "neurons", "projection from below", "weights", "learns by", "η", "circuit"):
+        table.add_column(heading, justify="right" if heading in ("neurons", "weights", "circuit") else "left")
+    for one in populations:
+        numbers = (str(one.weights or ""), escape(one.learns), one.learning_rate, str(one.circuit or ""))
+        table.add_row(one.name, one.size, escape(one.projection), *numbers)
     return table
 
 

@@ -109,15 +109,17 @@ def open_run(path: str | Path) -> Run:
     return run
 
 
-def run_attributes(config: Config, rule: Rule, plan: Plan, layers: Sequence[LayerSize]) -> dict[str, Any]:
-    """What the dataset says of itself: the rule and its citation, how the run was made, its axes of time."""
+def run_attributes(config: Config, rules: Sequence[Rule], plan: Plan, layers: Sequence[LayerSize]) -> dict[str, Any]:
+    """What the dataset says of itself: the rules of the layers and their citations, how the run was made, its axes of
+    time."""
     training, spiking = config.training, config.spiking
+    own = list(dict.fromkeys(rules))
     return {
-        "rule": rule.name,
-        "title": rule.about.title,
-        "equation": rule.about.equation,
-        "third_factor": rule.about.third,
-        "citation": rule.about.citation,
+        "rule": " + ".join(dict.fromkeys(rule.name for rule in own)),
+        "title": "; ".join(rule.about.title for rule in own),
+        "equation": "; ".join(rule.about.equation for rule in own),
+        "third_factor": "; ".join(rule.about.third for rule in own),
+        "citation": "\n\n".join(dict.fromkeys(rule.about.citation for rule in own)),
         "backend": config.backend,
         "record": str(config.record),
         "optimizer": str(training.optimizer),

@@ -147,7 +147,9 @@ def test_a_run_that_goes_on_from_a_snapshot_is_the_same(rule: Rule) -> None:
     saved = {k: v.clone() for k, v in first.snapshot().items()}
     assert ("presented" in saved) == (rule.reads.presentation != "single")
     second.restore(saved)
-    third.restore({"shown" if k == "presented" else k: v.clone() for k, v in saved.items()})  # as checkpoints before said it
+    third.restore(
+        {"shown" if k == "presented" else k: v.clone() for k, v in saved.items()}
+    )  # as checkpoints before said it
     for again in (second, third):
         again.train(3)
         for name, value in whole.parameters.items():

@@ -145,7 +145,8 @@ def test_results_by_another_probe_are_other_members(tiny: Path) -> None:
 def test_files_that_say_pack_are_read_as_before(tiny: Path) -> None:
     now = read_sweep(tiny)
     tiny.write_text(tiny.read_text().replace("group = 2", "pack = 2"))
-    assert read_sweep(tiny) == now and now.group == 2
+    assert read_sweep(tiny) == now
+    assert now.group == 2
 
 
 def test_groups_hold_every_member_once_and_share_what_an_ensemble_shares(tiny: Path) -> None:

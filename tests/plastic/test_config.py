@@ -16,7 +16,9 @@ from plastic.config.defaults import resolve
 from plastic.config.file import from_table, from_toml, read_config, to_toml
 from plastic.config.settings import Architecture, ChipOptions, Config, Spiking, Stimuli, Training, validate
 from plastic.errors import PlasticError
+from plastic.networks import Input, Layer, Network, Patches, Sparse
 
+NETWORK = Network(Input(32), Layer(5, Patches(2), rule="vicreg:sides=current"), Layer(3, Sparse(0.5), rule=None))
 share = st.floats(0, 1)
 count = st.integers(1, 10**6)
 
@@ -30,7 +32,7 @@ def any_of(cls: type, **known: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]
 any_config = any_of(
     Config,
     stimuli=any_of(Stimuli),
-    network=any_of(Architecture),
+    network=any_of(Architecture, layout=st.none() | st.just(NETWORK)),
     spiking=any_of(Spiking),
     training=any_of(Training),
     chip=any_of(ChipOptions),
@@ -75,7 +77,7 @@ def valid_configs(draw: st.DrawFn) -> Config:
 
 
 # None says: --views say how small crops are, the run's seed draws the data, --depth and --width how wide layers are.
-ANSWERED_BY_NONE = ("stimuli.smallest_crop", "stimuli.data_seed", "network.widths")
+ANSWERED_BY_NONE = ("stimuli.smallest_crop", "stimuli.data_seed", "network.widths", "network.layout")
 
 
 def left_open(config: Any, where: str = "") -> list[str]:

@@ -15,8 +15,10 @@ from plastic.cli import parse
 from plastic.config.defaults import resolve
 from plastic.config.settings import Config
 from plastic.config.unread import refuse_unread
-from plastic.models.network.convolution import Convolution, vgg
+from plastic.models.network.compiled import compiled
+from plastic.models.network.convolution import Convolution
 from plastic.models.runs.build import make_ensemble
+from plastic.networks.of_task import vgg
 from plastic.stimuli.image_files import ImageSet
 from plastic.stimuli.random import generator
 
@@ -81,7 +83,8 @@ def test_other_commands_of_the_page_are_understood(tmp_path: Path) -> None:
 def test_maps_and_pools_are_those_of_the_network(data: str) -> None:
     side = SIDES[data]
     row = next(line for line in TEXT.splitlines() if line.startswith(f"| {side} px"))
-    layers = [n for n in vgg(side, 3, 1, 6, 10, whole_circuit=False).layers if isinstance(n, Convolution)]
+    made = compiled(vgg(side, 3, 1, 6, 10, whole_circuit=False))
+    layers = [n for n in made.layers if isinstance(n, Convolution)]
     maps, pools, grids = ([int(n) for n in cell.split(",")] for cell in row.split("|")[2:5])
     assert maps == [n.map_side for n in layers]
     assert grids == [n.cells for n in layers]

@@ -29,7 +29,7 @@ PACKAGES = {
         rules
         neurons
         stimuli traces.signals collapse probes
-        traces.spec
+        traces.spec networks
         config
         runs terminal
         traces

@@ -57,7 +57,11 @@ def test_links_lead_somewhere(page: Path, target: str) -> None:
         if "runs synaptic" not in c
     ],
 )
-def test_commands_are_understood(command: str) -> None:
+def test_commands_are_understood(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "--network" in command:  # which is read with the command line
+        monkeypatch.chdir(tmp_path)
+        Path("net.py").write_text("import plastic\nNET = plastic.Network(plastic.Input(4), plastic.Layer(3))\n")
+        Path("net.toml").write_text("[input]\nunits = 4\n[[layers]]\nneurons = 3\n")
     parse(shlex.split(command.replace("\\\n", " "), comments=True)[1:])
 
 

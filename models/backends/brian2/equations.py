@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from plastic.models.backends.brian2.declared import Statements, declared
+from plastic.models.network.compiled import own_rule
 from plastic.models.neuron.constants import SpikingStep
 from plastic.models.settings import Settings
 from plastic.rules.rule import Rule
@@ -175,5 +176,16 @@ def time_constant(decay: float) -> float:
 
 def of_settings(settings: Settings) -> str:
     """The neurons, synapses and third factor of a run, as text."""
-    equations = Equations.of(settings.rule, settings.step, settings.spike_input.time_steps)
-    return f"{equations}\n\nLast step of a stimulus (end)\n    {settings.rule.about.equation}"
+    if settings.layout is None:
+        return _of_rule(settings.rule, settings)
+    rules = [own_rule(layer) or settings.rule for layer in settings.layout.layers]
+    layers = {rule: [n for n, other in enumerate(rules, 1) if other == rule] for rule in rules}
+    if len(layers) == 1:
+        return _of_rule(rules[0], settings)
+    each = (f"Layer {', '.join(map(str, where))}\n\n{_of_rule(rule, settings)}" for rule, where in layers.items())
+    return "\n\n".join(each)
+
+
+def _of_rule(rule: Rule, settings: Settings) -> str:
+    equations = Equations.of(rule, settings.step, settings.spike_input.time_steps)
+    return f"{equations}\n\nLast step of a stimulus (end)\n    {rule.about.equation}"

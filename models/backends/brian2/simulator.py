@@ -34,7 +34,7 @@ from plastic.rules.rule import Rule
 
 Begin = Callable[[int], Traces | None]
 End = Callable[[int, list[Response]], None]
-Step = Callable[[list[Tensor], list[Tensor]], list[Tensor]]  # spikes and arrivals of the layers to their g
+Step = Callable[[list[Tensor], list[Tensor]], list[Tensor | None]]  # spikes and arrivals of the layers to their g
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Brian2Simulator:
     """A network of leaky integrate-and-fire neurons in Brian2, one stream, batch 1, float64."""
 
     network: Network
-    rule: Rule
+    rule: Rule  # of the run
     step: SpikingStep
     time_steps: int
 
@@ -112,12 +112,13 @@ class Brian2Simulator:
             network.run(stimuli * self.time_steps * brian2.ms)
 
     def _build(self, brian2: Any, indices: Any, times: Any) -> tuple[Any, Any, list[_Projection]]:
-        ms, equations = brian2.ms, Equations.of(self.rule, self.step, self.time_steps)
+        ms = brian2.ms
         clock = brian2.Clock(dt=1 * ms)
-        units = {k: v * ms if k.startswith("tau") else v for k, v in equations.constants().items()}
         inputs = brian2.SpikeGeneratorGroup(self.network.inputs, indices, times * ms, clock=clock)
         network, below, projections = brian2.Network(inputs), inputs, []
         for layer in self.network.layers:
+            equations = Equations.of(layer.rule_of(self.rule), self.step, self.time_steps)
+            units = {k: v * ms if k.startswith("tau") else v for k, v in equations.constants().items()}
             neurons = brian2.NeuronGroup(
                 layer.units, equations.neuron, threshold=equations.threshold, reset=equations.reset,
                 method="exact", clock=clock, namespace=units,
@@ -170,13 +171,16 @@ class _Stepping:
     def takes(self) -> None:
         spikes, arriving = [], []
         for index, p in enumerate(self.projections):
-            counted = float(p.neurons.variables["arrivals"].get_value().mean()) / p.layer.fan_in
+            counted = 0.0  # where no rule of steps reads it
+            if "arrivals" in p.neurons.variables:
+                counted = float(p.neurons.variables["arrivals"].get_value().mean()) / p.layer.fan_in
             before = self.counted[index] if counted >= self.counted[index] else 0.0  # a stimulus begins from 0
             arriving.append(torch.tensor([[counted - before]], dtype=torch.float64))
             self.counted[index] = counted
             spikes.append(torch.from_numpy(_spiked(p.neurons)).view(1, 1, p.layer.positions, p.layer.neurons))
         for p, g in zip(self.projections, self.step(spikes, arriving), strict=True):
-            p.neurons.variables["g"].get_value()[:] = g.reshape(-1).numpy()
+            if g is not None:
+                p.neurons.variables["g"].get_value()[:] = g.reshape(-1).numpy()
 
 
 class _StimulusClock:
@@ -267,7 +271,7 @@ class Brian2Network:
         """All stimuli in one run of Brian2, drawn before it begins."""
         presented: list[Presented] = []
         watch: Watch | None = None
-        stepwise = self.learner.rule.stepwise
+        stepwise = self.learner.stepwise
 
         def spikes() -> Iterator[NDArray[Any]]:
             for one in stimuli:
@@ -281,7 +285,7 @@ class Brian2Network:
                 self.learner.stepper = self.learner.begin(presented[k].fixation, presented[k].target)
             return traces
 
-        def step(spikes: list[Tensor], arriving: list[Tensor]) -> list[Tensor]:
+        def step(spikes: list[Tensor], arriving: list[Tensor]) -> list[Tensor | None]:
             assert self.learner.stepper is not None
             return self.learner.stepper.at(spikes, arriving)
 

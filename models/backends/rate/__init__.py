@@ -6,8 +6,8 @@ RATE = Composed(
     "rate",
     Package("torch", "torch", "pip install torch"),
     Capabilities(
-        spikes=False, members=True, processes=True, topologies=("tree", "dense", "conv"), recomputes=True,
-        usual_stimuli=3000, role="rates", place=0,
+        spikes=False, members=True, processes=True, topologies=("tree", "dense", "conv"), own_rules=True, limits=True,
+        recomputes=True, usual_stimuli=3000, role="rates", place=0,
     ),
     build=later("plastic.models.backends.rate.simulator:build"),
 )  # fmt: skip

@@ -29,7 +29,7 @@ class RateSimulator:
     """z = ρ(W x), layer by layer."""
 
     network: Network
-    rule: Rule
+    rule: Rule  # of the run
     activation: str = "relu"
 
     def respond(
@@ -45,8 +45,8 @@ class RateSimulator:
         batch = inputs.shape[1]
         x = inputs if before is None else torch.cat([inputs, before], dim=1)
         for index, layer in enumerate(self.network.layers):
-            pre = layer.patches(x)
-            if self.rule.reads.normalised_input and not (index == 0 and self.rule.reads.presentation == "pair"):
+            pre, reads = layer.patches(x), layer.rule_of(self.rule).reads
+            if reads.normalised_input and not (index == 0 and reads.presentation == "pair"):
                 pre = layer.normalise(pre)
             drive, winner = layer.compete(parameters[f"{layer_name(index)}.weight"], pre)
             activity = rho(drive)
@@ -67,10 +67,12 @@ class RateSimulator:
         before: Response | None = None,
     ) -> Response:  # fmt: skip
         """Of one layer to one stimulus; the eligibility has an axis of one time step."""
-        own = masked(post, self.rule.mask, batch_axis=1)
+        layer = self.network.layers[index]
+        rule = layer.rule_of(self.rule)
+        own = masked(post, rule.mask, batch_axis=1)
         won = None if winner is None else winner[:, None]
-        eligibility = Factored(self.network.layers[index], own[:, None], pre[:, None], winner=won)
-        arrived = pre.abs().mean((2, 3)) if "input_activity" in self.rule.reads.signals else None
+        eligibility = Factored(layer, own[:, None], pre[:, None], winner=won)
+        arrived = pre.abs().mean((2, 3)) if "input_activity" in rule.reads.signals else None
         return Response(activity, post, eligibility, before, arrived)
 
     def features(self, parameters: Parameters, inputs: Tensor) -> list[Tensor]:

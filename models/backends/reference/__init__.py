@@ -8,6 +8,15 @@ from plastic.models.backends import Capabilities, Composed, Package, later
 REFERENCE = Composed(
     "reference",
     Package("numpy", "numpy", 'pip install "numpy>=2,<2.4"'),
-    Capabilities(spikes=True, dtypes=("float64",), devices=("cpu",), neurons=None, role="reference", place=10),
+    Capabilities(
+        spikes=True,
+        dtypes=("float64",),
+        devices=("cpu",),
+        neurons=None,
+        own_rules=True,
+        limits=True,
+        role="reference",
+        place=10,
+    ),
     build=later("plastic.models.backends.reference.adapter:build"),
 )

@@ -21,7 +21,8 @@ from plastic.models.backends.responding import Responding, on_device, plastic_na
 from plastic.models.learning.eligibility import Eligibility, Factored, Previous, Response, Summed, factored
 from plastic.models.learning.learner import Observation, Watch
 from plastic.models.network.layer import Layer, Network
-from plastic.models.network.parameters import Parameters, he_std, specification
+from plastic.models.network.limits import limits
+from plastic.models.network.parameters import Parameters, he_std, learning_rates, specification
 from plastic.models.neuron.constants import LayerTrace, SpikeTrains, SpikingStep, Traces
 from plastic.models.settings import Settings
 from plastic.rules.rule import Modulator, Rule, ThirdFactor
@@ -44,13 +45,13 @@ class ReferenceSimulator:
     """Responses by the loop of plastic.models.backends.reference.step."""
 
     network: Network
-    rule: Rule
+    rule: Rule  # of the run
     step: SpikingStep = field(default_factory=SpikingStep)
 
     def respond(self, parameters: Parameters, spikes: Tensor, traces: Traces | None = None) -> Iterator[Response]:
         """Responses of the layers, bottom up, to spikes (1, time, batch, input neurons)."""
         weights = {name: _inside(value) for name, value in parameters.items()}
-        stepwise = self.rule.stepwise
+        stepwise = any(rule.stepwise for rule in self.network.rules(self.rule))
         trace: list[list[reference.LayerStep]] | None = [] if stepwise or traces is not None else None
         responses = reference.respond(self.network, self.rule, self.step, weights, _inside(spikes), trace)
         for index, layer in enumerate(self.network.layers):
@@ -70,7 +71,8 @@ class ReferenceSimulator:
     def _in_steps(self, layer: Layer, steps: list[reference.LayerStep]) -> tuple[Eligibility, SpikeTrains]:
         """What a stepwise rule needs of every step."""
         learning = steps[self.step.learning_period - 1 :: self.step.learning_period]
-        post = np.stack([masked(step.post_factor, self.rule.mask) for step in learning])
+        mask = layer.rule_of(self.rule).mask
+        post = np.stack([masked(step.post_factor, mask) for step in learning])
         eligibility = Factored(layer, _outside(post), _outside(np.stack([step.pre_trace for step in learning])))
         arriving = np.stack([step.pre_spike.mean((1, 2)) for step in steps])
         return eligibility, SpikeTrains(_outside(np.stack([step.spike for step in steps])), _outside(arriving))
@@ -85,7 +87,7 @@ class ReferenceLearner:
     """Third factors and updates by plastic.models.backends.reference.step; keeps what any learner keeps, in torch."""
 
     network: Network
-    rule: Rule
+    rule: Rule  # of the run
     parameters: Parameters
     plastic: frozenset[str]
     statistics_decay: float | None = None
@@ -95,6 +97,8 @@ class ReferenceLearner:
     weight_bound: float = float("inf")
     state: dict[str, Tensor] = field(default_factory=dict)
     held: list[Previous | None] = field(default_factory=list)
+    rates: dict[str, float] = field(default_factory=dict)  # see plastic.models.backends.reference.step.Reference
+    limits: dict[str, tuple[reference.Array, reference.Array]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.held = self.held or [None] * len(self.network.layers)
@@ -106,7 +110,7 @@ class ReferenceLearner:
         given = list(responses)
         truth = self._reference()
         inside = [_response_inside(response) for response in given]
-        if self.rule.stepwise:
+        if any(rule.stepwise for rule in self.network.rules(self.rule)):
             inside = truth.weighted(inside, _inside(fixation), _inside(target))
         factors = truth.third_factors(inside, _inside(fixation), _inside(target))
         if watch is not None:
@@ -133,6 +137,8 @@ class ReferenceLearner:
             [None if held is None else _held_inside(held) for held in self.held],
             {name: value.numpy() for name, value in self.state.items()},
             self.statistics_decay,
+            rates=self.rates,
+            limits=self.limits,
         )
 
 
@@ -167,9 +173,11 @@ def _third_outside(third: ThirdFactor) -> ThirdFactor:
 
 def build(settings: Settings, network: Network, members: Members) -> Responding:
     """One network by the reference."""
-    plastic = plastic_names(specification(network, settings.rule, he_std(network)))
+    specified = specification(network, settings.rule, he_std(network))
+    within = {name: (low[0], high[0]) for name, (low, high) in limits(network, members.presentation.seeds).items()}
     learner = ReferenceLearner(
-        network, settings.rule, on_device(settings, members.parameters), plastic, settings.statistics_decay,
-        settings.learning_period, members.learning_rates[0], settings.optimizer, settings.weight_bound,
+        network, settings.rule, on_device(settings, members.parameters), plastic_names(specified),
+        settings.statistics_decay, settings.learning_period, members.learning_rates[0], settings.optimizer,
+        settings.weight_bound, rates=learning_rates(network, specified), limits=within,
     )  # fmt: skip
     return Responding(ReferenceSimulator(network, settings.rule, settings.step), learner)

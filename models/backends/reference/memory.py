@@ -113,7 +113,7 @@ def _moments(
         own = covariance[part, part]
         joint = own if asked.covariance else None
         found.append(Statistics(np.array([[count]]), mean[None, part], np.diag(own)[None], responses[:, part], joint))
-    return Known(*found, covariance[now, past] if asked.cross else None)
+    return Known(found[0], found[1], covariance[now, past] if asked.cross else None)
 
 
 def _per_pair(

@@ -129,7 +129,8 @@ def respond(
         emitted, recorded = spikes[t], []
         for index, (layer, state) in enumerate(zip(network.layers, states, strict=True)):
             weight = weights[f"layer{index + 1}.weight"]
-            recorded.append(advance(layer, state, weight, arriving[index], emitted, t, rule.mask, constants, given))
+            mask = layer.rule_of(rule).mask
+            recorded.append(advance(layer, state, weight, arriving[index], emitted, t, mask, constants, given))
             emitted = state.spike
         if trace is not None:
             trace.append(recorded)
@@ -141,19 +142,23 @@ class Reference:
     """A network that learns: its weights by name, what it holds, and how far a step goes."""
 
     network: Network
-    rule: Rule
+    rule: Rule  # of the run
     constants: SpikingStep
     weights: dict[str, Array]
     plastic: frozenset[str]
-    learning_rate: float
+    learning_rate: float  # of the run
     optimizer: str = "sgd"
     weight_bound: float = float("inf")
     held: list[PreviousStimulus | None] = field(default_factory=list)
     state: dict[str, Array] = field(default_factory=dict)  # of the optimizer, statistics and memories
     statistics_decay: float | None = None  # of slow traces per stimulus; None: statistics of the batch
-    stepwise: Stepwise | None = None  # what a stepwise rule made of this stimulus
+    stepwise: Stepwise | None = None  # what stepwise rules made of this stimulus
+    rates: Mapping[str, float] = field(default_factory=dict)  # of weights that have a learning rate of their own
+    limits: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)  # lowest and highest of every weight
 
     def __post_init__(self) -> None:
+        self.rules = self.network.rules(self.rule)
+        self.reads = frozenset().union(*(rule.reads.signals for rule in self.rules))
         self.held = self.held or [None] * len(self.network.layers)
 
     def respond(self, spikes: Array, trace: list[list[LayerStep]] | None = None) -> list[LayerResponse]:
@@ -170,29 +175,33 @@ class Reference:
             [self.kept(i, len(fixation)) for i in layers], self.constants.learning_period,
         )  # fmt: skip
         self.stepwise.run(layers_in_steps)
-        for i, kept in enumerate(self.stepwise.states):
-            self.state |= {f"{self.prefix(i)}{name}": value for name, value in kept.items()}
-        weighted = zip(responses, self.stepwise.eligibilities, strict=True)
-        return [replace(response, eligibility=eligibility) for response, eligibility in weighted]
+        weighted = []
+        for i, response in enumerate(responses):
+            if self.rules[i].stepwise:
+                kept = self.stepwise.states[i]
+                self.state |= {f"{self.prefix(i)}{name}": value for name, value in kept.items()}
+                response = replace(response, eligibility=self.stepwise.eligibilities[i])
+            weighted.append(response)
+        return weighted
 
     def third_factors(self, responses: list[LayerResponse], fixation: Array, target: Array) -> list[ThirdFactor]:
         """Per layer, from the top down. fixation: ±1 (batch, 1); target: one-hot (batch, classes)."""
-        reads = self.rule.reads.signals
-        given: dict[str, Any] = {"target": target if "target" in reads else None}
+        given: dict[str, Any] = {"target": target}
         above = above_before = None
-        if "error" in reads:
+        if "error" in self.reads:
             of_steps = None if self.stepwise is None else self.stepwise.error
             given["error"] = error = self.error(responses, target) if of_steps is None else of_steps
-            above = Above(self.weights["readout.weight"], -error[:, None], np.ones_like(error[:, None]))
-        if "top_context" in reads:
+            if "error" in self.rules[-1].reads.signals:  # or its chain begins at the top layer
+                above = Above(self.weights["readout.weight"], -error[:, None], np.ones_like(error[:, None]))
+        if "top_context" in self.reads:
             given["top_context"] = self.context(len(responses) - 1, responses[-1])
         factors: list[ThirdFactor] = []
         for index in reversed(range(len(responses))):
-            response = responses[index]
-            chains = {"above": above, "above_before": above_before}
-            given |= {name: chain if name in reads else None for name, chain in chains.items()}
-            signals, state = self.signals(index, response, fixation, given), self.kept(index, len(target))
-            third, kept = third_factor_of(self.rule, signals, state, self.circuit_weights(index))
+            response, reads = responses[index], self.rules[index].reads.signals
+            given |= {"above": above, "above_before": above_before}
+            read = {name: value for name, value in given.items() if name in reads}
+            signals, state = self.signals(index, response, fixation, read), self.kept(index, len(target))
+            third, kept = third_factor_of(self.rules[index], signals, state, self.circuit_weights(index))
             self.state |= {f"{self.prefix(index)}{name}": value for name, value in kept.items()}
             factors.insert(0, third)
             above = self.above(index, third.current.value, response.post_factor, above)
@@ -203,18 +212,17 @@ class Reference:
 
     def above(self, index: int, modulator: Array, psi: Array, beyond: Above | None) -> Above:
         """The projection to layer `index` as the one below reads it: its weights, and m ψ of its neurons."""
-        credited = self.routed(index, modulator) * masked(psi, self.rule.feedback_mask)
+        credited = self.routed(index, modulator) * masked(psi, self.rules[index].feedback_mask)
         return Above(self.weights[f"layer{index + 1}.weight"], credited, psi, beyond)
 
     def signals(self, index: int, response: LayerResponse, fixation: Array, given: dict[str, Any]) -> Signals:
         """What one layer's circuit reads."""
-        z, context = self.summary(response.activity), self.context(index, response)
+        z, context = self.summary(index, response.activity), self.context(index, response)
         known = None if self.held[index] is None else context
-        past = recalled(
-            self.rule, f"layer{index + 1}", z, known, fixation, self.statistics_decay, self.state
-        )  # fmt: skip
+        rule = self.rules[index]
+        past = recalled(rule, f"layer{index + 1}", z, known, fixation, self.statistics_decay, self.state)
         more: dict[str, Any] = (
-            {"input_activity": response.input_activity} if "input_activity" in self.rule.reads.signals else {}
+            {"input_activity": response.input_activity} if "input_activity" in rule.reads.signals else {}
         )
         last, begun = index == len(self.network.layers) - 1, float(known is not None)
         return Signals(
@@ -224,33 +232,33 @@ class Reference:
 
     def prefix(self, index: int) -> str:
         """How the names of what the rule keeps of a layer begin."""
-        return f"layer{index + 1}." + ("step." if self.rule.stepwise else "")
+        return f"layer{index + 1}." + ("step." if self.rules[index].stepwise else "")
 
     def kept(self, index: int, streams: int) -> dict[str, Array]:
         """What the rule keeps of a layer, by its own names; zero at the beginning."""
         shape = layer_shape(self.network, self.rule, index, streams, self.statistics_decay)
-        prefix = self.prefix(index)
-        declared = {name: np.zeros(size) for name, size in self.rule.state(shape).items()}
+        prefix, rule = self.prefix(index), self.rules[index]
+        declared = {name: np.zeros(size) for name, size in rule.state(shape).items()}
         found = {k.removeprefix(prefix): v for k, v in self.state.items() if k.startswith(prefix)}
-        return declared | {k: v for k, v in found.items() if k in declared or self.rule.stepwise}
+        return declared | {k: v for k, v in found.items() if k in declared or rule.stepwise}
 
     def learn(self, responses: list[LayerResponse], factors: list[ThirdFactor], target: Array) -> dict[str, Array]:
         """W += η m e and all that learns beside it; then hold this stimulus. Returns the updates."""
         updates: dict[str, Array] = {}
         for index, (response, third) in enumerate(zip(responses, factors, strict=True)):
-            if self.rule.acts.learn:
+            if self.rules[index].acts.learn:
                 updates[f"layer{index + 1}.weight"] = self.update(index, response, third)
             for name, product in third.learn.items():
                 post = product.modulator * product.post
                 updates[f"layer{index + 1}.{name}"] = np.einsum("bi,bj->ij", post, product.pre)
-        if "error" in self.rule.reads.signals:
+        if "error" in self.reads:
             features = responses[-1].activity.reshape(len(target), -1)
             updates["readout.weight"] = -np.einsum("bi,bj->ij", self.error(responses, target), features)
         if self.stepwise is not None and self.stepwise.readout_update is not None:
             updates["readout.weight"] = self.stepwise.readout_update
         for index, response in enumerate(responses):
-            kept = (response.eligibility, response.post_factor) if self.rule.sides == "both" else ()
-            self.held[index] = PreviousStimulus(self.summary(response.activity), *kept)
+            kept = (response.eligibility, response.post_factor) if self.rules[index].sides == "both" else ()
+            self.held[index] = PreviousStimulus(self.summary(index, response.activity), *kept)
         for name, update in updates.items():
             self.change(name, update)
         return updates
@@ -268,12 +276,15 @@ class Reference:
     def change(self, name: str, update: Array) -> None:
         """One step of the optimizer, in place, and the bounds."""
         if name not in self.plastic:
-            raise PlasticError(f"rule {self.rule.name!r} updates {name!r}, which its circuit does not declare plastic.")
+            rules = " + ".join(dict.fromkeys(rule.name for rule in self.rules))
+            raise PlasticError(f"rule {rules!r} updates {name!r}, which its circuit does not declare plastic.")
         weight = self.weights[name]
         if self.optimizer == "adam":
             update = self.adam(name, update)
-        weight += self.learning_rate * update
+        weight += self.rates.get(name, self.learning_rate) * update
         np.clip(weight, -self.weight_bound, self.weight_bound, out=weight)
+        if name in self.limits:
+            np.clip(weight, *self.limits[name], out=weight)
 
     def adam(self, name: str, update: Array) -> Array:
         """Kingma & Ba 2015, algorithm 1."""
@@ -291,19 +302,19 @@ class Reference:
         result: Array = exponential / exponential.sum(1, keepdims=True) - target
         return result
 
-    def summary(self, activity: Array) -> Array:
-        """What the modulatory circuit sees: the mean over positions, or all units."""
-        return activity.mean(1) if self.rule.summary == "mean" else activity.reshape(len(activity), -1)
+    def summary(self, index: int, activity: Array) -> Array:
+        """What a layer's modulatory circuit sees: the mean over positions, or all units."""
+        return activity.mean(1) if self.rules[index].summary == "mean" else activity.reshape(len(activity), -1)
 
     def context(self, index: int, response: LayerResponse) -> Array:
         """The layer's summary of the stimulus before; zero at the first."""
         held = self.held[index]
-        return np.zeros_like(self.summary(response.activity)) if held is None else held.context
+        return np.zeros_like(self.summary(index, response.activity)) if held is None else held.context
 
     def routed(self, index: int, modulator: Array) -> Array:
         """The adjoint of `summary`: (batch, units) to (batch, positions, neurons)."""
         layer = self.network.layers[index]
-        if self.rule.summary == "flat":
+        if self.rules[index].summary == "flat":
             return modulator.reshape(len(modulator), layer.positions, layer.neurons)
         return np.repeat(modulator[:, None] / layer.positions, layer.positions, axis=1)
 

@@ -35,7 +35,7 @@ class Stepwise:
     """What a stepwise rule makes of one stimulus."""
 
     network: Network
-    rule: Rule
+    rule: Rule  # of the run
     weights: dict[str, Array]
     circuits: list[dict[str, Array]]
     contexts: list[Array]
@@ -52,31 +52,41 @@ class Stepwise:
         batch, layers = len(self.fixation), self.network.layers
         shapes = [(batch, n.positions, n.neurons, n.fan_in) for n in layers]
         self.eligibilities = [np.zeros(shape) for shape in shapes]
-        filters = [[np.zeros(shape) for _ in self.rule.eligibility_decays] for shape in shapes]
-        ways = self.ways_up() if "above" in self.rule.reads.signals else [None] * len(layers)
+        rules = self.network.rules(self.rule)
+        filters = [
+            [np.zeros(shape) for _ in rule.eligibility_decays] for rule, shape in zip(rules, shapes, strict=True)
+        ]
+        ways = self.ways_up() if any("above" in rule.reads.signals for rule in rules) else [None] * len(layers)
+        readers = [rule for rule in rules if rule.stepwise and "error" in rule.reads.signals]
         output, trace, errors = np.zeros_like(self.target), 0.0, []
         for t in range(len(layers_in_steps[0].spikes)):
             error = None
-            if "error" in self.rule.reads.signals:
+            if readers:
+                decay = readers[0].readout_decay  # all that read the error read it in one way
                 top = layers_in_steps[-1].spikes[t].reshape(batch, -1)
-                output = self.rule.readout_decay * output + top @ self.weights["readout.weight"].T
-                trace = self.rule.readout_decay * trace + top
+                output = decay * output + top @ self.weights["readout.weight"].T
+                trace = decay * trace + top
                 error = np.exp(output - output.max(1, keepdims=True))
                 error = error / error.sum(1, keepdims=True) - self.target
                 errors.append(error)
                 change = -np.einsum("bi,bj->ij", error, trace)
                 self.readout_update = change if self.readout_update is None else self.readout_update + change
             for index, steps in enumerate(layers_in_steps):
-                z = steps.spikes[t].mean(1) if self.rule.summary == "mean" else steps.spikes[t].reshape(batch, -1)
+                rule = rules[index]
+                if not rule.stepwise:
+                    continue
+                z = steps.spikes[t].mean(1) if rule.summary == "mean" else steps.spikes[t].reshape(batch, -1)
                 arriving = steps.arriving[t][:, None]
-                now = Moment(z, arriving, self.contexts[index], self.fixation, error, ways[index])
-                g, kept = step_of(self.rule, now, self.states[index], self.circuits[index])
+                of_output = error if "error" in rule.reads.signals else None
+                way = ways[index] if "above" in rule.reads.signals else None
+                now = Moment(z, arriving, self.contexts[index], self.fixation, of_output, way)
+                g, kept = step_of(rule, now, self.states[index], self.circuits[index])
                 g, self.states[index] = self.of_neurons(index, g), {**self.states[index], **kept}
                 if (t + 1) % self.period == 0:
                     tick = (t + 1) // self.period - 1
                     grown = steps.post_factor[tick][..., None] * steps.pre_trace[tick][:, :, None, :]
-                    for stage, decay in enumerate(self.rule.eligibility_decays):
-                        filters[index][stage] = decay**self.period * filters[index][stage] + grown
+                    for stage, kappa in enumerate(rule.eligibility_decays):
+                        filters[index][stage] = kappa**self.period * filters[index][stage] + grown
                         grown = filters[index][stage]
                     self.eligibilities[index] += g[..., None] * grown
         self.error = np.mean(errors, axis=0) if errors else None
@@ -85,7 +95,7 @@ class Stepwise:
         """g for every neuron of every position: (batch, positions, neurons)."""
         layer = self.network.layers[index]
         shape = (len(g), layer.positions, layer.neurons)
-        if g.shape[1] == layer.units and self.rule.summary == "flat":
+        if g.shape[1] == layer.units and layer.rule_of(self.rule).summary == "flat":
             return g.reshape(shape)
         return np.broadcast_to(g[:, None, :], shape)
 

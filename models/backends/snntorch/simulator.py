@@ -64,7 +64,8 @@ class Replay:
 
     def credit(self, modulator: Tensor, gate: Tensor | float) -> Update:
         work = self.below[0, :, :, 0].numel() * math.prod(self.layer.weight_shape)
-        rows = open_rows(gate, self.below.shape[2], work) if self.simulator.rule.mask != "batch" else None
+        mask = self.layer.rule_of(self.simulator.rule).mask
+        rows = open_rows(gate, self.below.shape[2], work) if mask != "batch" else None
         if rows is None:
             return self._credit_all(modulator)
         return PerMember(tuple(self._of(e, r)._credit_all(modulator[e : e + 1, r]) for e, r in enumerate(rows)))
@@ -97,7 +98,7 @@ class SnnTorchSimulator:
     """Runs a network of spiking neurons over spike trains."""
 
     network: Network
-    rule: Rule
+    rule: Rule  # of the run
     step: SpikingStep = field(default_factory=SpikingStep)
     chunk: int = 64
 
@@ -107,13 +108,14 @@ class SnnTorchSimulator:
         `traces`, where given, gets the signals of every step: layer → one LayerTrace per chunk.
         """
         steps, below = spikes.shape[1], _delayed(spikes)
+        stepwise = any(rule.stepwise for rule in self.network.rules(self.rule))
         for index, layer in enumerate(self.network.layers):
             state = self._rest(layer, spikes)
             trains = None
-            if steps <= self.chunk or self.rule.stepwise:
+            if steps <= self.chunk or stepwise:
                 below, eligibility, trace = self._advance(index, state, parameters, below, 0)
                 recorded = [trace]
-                if self.rule.stepwise:
+                if stepwise:
                     trains = SpikeTrains(trace.spike, trace.pre_spike.mean((3, 4)))
             else:
                 emitted, recorded = self._long(index, state, parameters, below, traces is not None)
@@ -121,7 +123,7 @@ class SnnTorchSimulator:
                     layer, simulator=self, index=index, parameters=parameters, below=below, emitted=emitted
                 )
                 below = emitted
-                if self.rule.sides == "both":  # the next stimulus credits it again
+                if layer.rule_of(self.rule).sides == "both":  # the next stimulus credits it again
                     eligibility = Summed(layer, summed=eligibility.per_synapse())
             if traces is not None:
                 traces[index] = recorded
@@ -133,8 +135,9 @@ class SnnTorchSimulator:
         """One layer through a long stimulus, a chunk at a time: its spikes, a byte each, and its signals if shown."""
         emitted = [torch.zeros_like(state.spike.flatten(2)[:, None], dtype=torch.uint8)]
         recorded: list[LayerTrace] = []
-        for start, part in self.chunks(below, self.network.layers[index]):
-            if shows or self.rule.reads.signals & {"above", "input_activity"}:
+        layer = self.network.layers[index]
+        for start, part in self.chunks(below, layer):
+            if shows or layer.rule_of(self.rule).reads.signals & {"above", "input_activity"}:
                 spike, _, trace = self._advance(index, state, parameters, part.to(state.spike), start)
                 recorded += [trace] if shows else []
             else:
@@ -213,9 +216,10 @@ class SnnTorchSimulator:
         layer = self.network.layers[index]
         pre_spike, membrane, spike, found = self._fire(index, state, parameters, below)
         eligibility, pre, post = self._factors(layer, state, below, membrane, found, start)
-        if "input_activity" in self.rule.reads.signals:
+        reads = layer.rule_of(self.rule).reads.signals
+        if "input_activity" in reads:
             state.arrived += pre_spike.mean((3, 4)).sum(1)
-        if "above" in self.rule.reads.signals:
+        if "above" in reads:
             state.post += post.sum(1)
         return spike.flatten(3), eligibility, LayerTrace(pre_spike, pre, membrane, post, spike[:, 1:])
 
@@ -228,7 +232,8 @@ class SnnTorchSimulator:
             post = pseudo_derivative(step.surrogate)(membrane - step.threshold, step.slope)
         pre = self._low_pass(_patches(layer, below[:, :-1] if step.trace_timing == "arrived" else below[:, 1:]), state)
         clock = slice(-(start + 1) % step.learning_period, None, step.learning_period)
-        return Factored(layer, masked(post, self.rule.mask, batch_axis=2)[:, clock], pre[:, clock]), pre, post
+        own = masked(post, layer.rule_of(self.rule).mask, batch_axis=2)
+        return Factored(layer, own[:, clock], pre[:, clock]), pre, post
 
     def _fire(
         self, index: int, state: _LayerState, parameters: Parameters, below: Tensor

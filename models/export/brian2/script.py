@@ -54,6 +54,7 @@ def export_brian2(run: Path, out: Path) -> dict[str, Any]:
 
 def _refuse(run: FinishedRun) -> None:
     """PlasticError for what the script could not repeat."""
+    run.refuse_own("a Brian2 script")
     rule, streams = run.ensemble.settings.rule, run.ensemble.settings.batch
     name = f"the run {str(run.path)!r} cannot become a Brian2 script:"
     if capabilities(run.config.backend).integers:

@@ -13,8 +13,10 @@ from plastic.models.backends.rate.simulator import RateSimulator
 from plastic.models.learning.eligibility import Factored
 from plastic.models.learning.learner import Learner
 from plastic.models.learning.optimizer import make_optimizer
-from plastic.models.network.convolution import Convolution, vgg
+from plastic.models.network.compiled import compiled
+from plastic.models.network.convolution import Convolution
 from plastic.models.network.parameters import he_std, initial_parameters, specification
+from plastic.networks.of_task import vgg
 from plastic.rules import CLAPPpp
 
 
@@ -127,7 +129,7 @@ PUBLISHED = {  # side of the images: maps after pooling, the pools of the loss i
 @pytest.mark.parametrize("side", PUBLISHED)
 def test_the_network_is_the_published_one(side: int) -> None:
     """VGG-6 of Wu et al. (arXiv 2601.21683), whose loss sees every map through an average pooling."""
-    layers = vgg(side, 3, 128, 6, 10, whole_circuit=False).layers
+    layers = compiled(vgg(side, 3, 128, 6, 10, whole_circuit=False)).layers
     assert all(isinstance(layer, Convolution) for layer in layers)
     convolutions = [layer for layer in layers if isinstance(layer, Convolution)]
     maps, pools, grids = PUBLISHED[side]
@@ -141,7 +143,9 @@ def test_the_network_is_the_published_one(side: int) -> None:
 
 @pytest.mark.parametrize("side", PUBLISHED)
 def test_a_cell_is_the_published_average_pooling(side: int) -> None:
-    for layer, pool in zip(vgg(side, 3, 2, 6, 10, whole_circuit=False).layers, PUBLISHED[side][1], strict=True):
+    for layer, pool in zip(
+        compiled(vgg(side, 3, 2, 6, 10, whole_circuit=False)).layers, PUBLISHED[side][1], strict=True
+    ):
         assert isinstance(layer, Convolution)
         z = torch.randn(1, 3, layer.positions, layer.neurons, generator=torch.Generator().manual_seed(side))
         image = z[0].reshape(3, layer.map_side, layer.map_side, layer.neurons).permute(0, 3, 1, 2)
@@ -150,7 +154,7 @@ def test_a_cell_is_the_published_average_pooling(side: int) -> None:
 
 
 def test_images_whose_maps_do_not_halve_evenly() -> None:
-    small = vgg(28, 1, 8, 6, 10, whole_circuit=False).layers
+    small = compiled(vgg(28, 1, 8, 6, 10, whole_circuit=False)).layers
     assert [n.positions for n in small] == [28**2, 14**2, 14**2, 49, 9, 1]
 
 
@@ -162,7 +166,7 @@ def test_a_stack_that_does_not_fit_is_refused(side: int, depth: int, named: str)
 
 def test_layers_learn_one_at_a_time_from_the_held_top(monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer has learned before the next one responds, though the top layer's held response is read."""
-    network, rule = vgg(8, 1, 4, 3, 3, whole_circuit=False), CLAPPpp(feedback="dfb")
+    network, rule = compiled(vgg(8, 1, 4, 3, 3, whole_circuit=False)), CLAPPpp(feedback="dfb")
     specified = specification(network, rule, he_std(network))
     parameters = initial_parameters(specified, [0], torch.float64, torch.device("cpu"))
     rates = torch.tensor([1e-3], dtype=torch.float64)

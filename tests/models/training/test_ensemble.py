@@ -13,11 +13,11 @@ from plastic.errors import PlasticError
 from plastic.hardware.chip.on_lava import quantised_of
 from plastic.hardware.chip.options import Hardware
 from plastic.models.backends.reference import step as reference
-from plastic.models.network import convolution
 from plastic.models.neuron.constants import SpikingStep
 from plastic.models.settings import Settings, SpikeInput
 from plastic.models.training.ensemble import Ensemble
 from plastic.models.training.metrics import layer_metrics
+from plastic.networks import of_task
 from plastic.probes import probe
 from plastic.rules import load_rule
 from plastic.stimuli.digit_images import digits_task
@@ -184,7 +184,7 @@ def test_a_spiking_readout_reads_the_spikes_per_step_that_the_reference_counts(b
 def test_the_readout_of_an_image_reads_every_unit_and_the_probe_a_grid_of_means(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(convolution, "VGG", ((1, 1, 2), (2, 2, 2)))  # the top layer is 4 × 4, and a grid of 2 × 2
+    monkeypatch.setattr(of_task, "VGG", ((1, 1, 2), (2, 2, 2)))  # the top layer is 4 × 4, and a grid of 2 × 2
     images = digits_task(200, test_size=60)
     settings = Settings(load_rule("bp"), (4, 4), "conv", batch=16)
     ensemble = Ensemble(settings, [images], [0], [3e-3])
