@@ -587,7 +587,7 @@ def test_a_run_does_not_go_on_with_another_rule_in_its_file(
     (half_done / "metrics.jsonl").write_text("")
     RunFolder.open(half_done)
     rule.write_text("from plastic.rules import CLAPP  # of today\n")
-    assert "or the file of its rule was; undo" in refused("simulate", "--resume", "run")
+    assert "or the file of its rule or neuron was; undo" in refused("simulate", "--resume", "run")
 
 
 @pytest.mark.parametrize("name", ["picture.png", ".plastic-0.partial/weights.safetensors", "traces.zarr/deep/link"])

@@ -19,6 +19,7 @@ from plastic.config.settings import Config, Spiking
 from plastic.errors import PlasticError
 from plastic.neurons import ALIF, BUILT_IN, CUBA, LIF, Neuron, all_neurons, load_neuron, neuron_class
 from plastic.neurons.where import backends_of
+from plastic.runs.folder import fingerprint
 
 SMALL = [
     "--symbols", "4", "--classes", "4", "--synonyms", "2", "--width", "8", "--steps", "6", "--batch", "1", "--probes",
@@ -130,6 +131,14 @@ def test_a_file_of_ones_own_is_saved_in_the_config_and_repeated(own: str, tmp_pa
     one, two, lif = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two", "lif"))
     assert all(np.array_equal(one[name], two[name]) for name in one)
     assert any(not np.array_equal(one[name], lif[name]) for name in one)
+
+
+def test_a_run_does_not_go_on_with_another_neuron_in_its_file(own: str) -> None:
+    config = Config(spiking=Spiking(neuron=f"{own}:Perfect"))
+    before = fingerprint(config)
+    assert fingerprint(config) == before
+    Path(own).write_text(OWN.replace("0.5", "0.75"))
+    assert fingerprint(config) != before
 
 
 def test_a_config_that_knows_no_neuron_has_the_default_one() -> None:
