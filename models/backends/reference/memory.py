@@ -107,13 +107,15 @@ def _moments(
     state[f"{name}.mean"], state[f"{name}.scatter"] = mean, scatter
     count = weight**2 / squares if squares > 0 else 0.0
     covariance = scatter / weight * count / (count - 1) if count > 1 + 1e-6 else np.zeros_like(scatter)
-    now, past = slice(0, units), slice(units, None)
-    found = []
-    for part in (now, past):
-        own = covariance[part, part]
-        joint = own if asked.covariance else None
-        found.append(Statistics(np.array([[count]]), mean[None, part], np.diag(own)[None], responses[:, part], joint))
-    return Known(found[0], found[1], covariance[now, past] if asked.cross else None)
+    parts = slice(0, units), slice(units, None)
+    now, past = (_known(asked, count, mean[part], covariance[part, part], responses[:, part]) for part in parts)
+    return Known(now, past, covariance[parts] if asked.cross else None)
+
+
+def _known(asked: Moments, count: float, mean: Array, covariance: Array, responses: Array) -> Statistics:
+    """Of one side: its own part of the joint moments."""
+    joint = covariance if asked.covariance else None
+    return Statistics(np.array([[count]]), mean[None], np.diag(covariance)[None], responses, joint)
 
 
 def _per_pair(
