@@ -24,6 +24,12 @@ def limits(network: Network, seeds: Sequence[int]) -> dict[str, Limits]:
     return {f"{name}.weight": _of_layer(name, layer, seeds) for name, layer in names.items()}
 
 
+def there(network: Network, seed: int) -> dict[int, NDArray[np.bool_]]:
+    """Which synapses there are, by index of the layers that have not all of them: as its weights, of one member."""
+    sparse = ((n, layer) for n, layer in enumerate(network.layers) if layer.own.indices or layer.own.probability < 1)
+    return {index: _there(f"layer{index + 1}", layer, [seed])[0] for index, layer in sparse}
+
+
 def begun(weight: NDArray[np.float64], layer: Layer, within: Limits) -> NDArray[np.float64]:
     """Initial weights (members, …) as drawn, made to keep the limits: what has a sign by its size, the rest by a
     clip."""
@@ -43,8 +49,8 @@ def _of_layer(name: str, layer: Layer, seeds: Sequence[int]) -> Limits:
         excitatory = np.array(own.signs) > 0
         low = np.where(excitatory, np.maximum(low, 0.0), low)
         high = np.where(excitatory, high, np.minimum(high, 0.0))
-    there = _there(name, layer, seeds)
-    return np.where(there, low, 0.0), np.where(there, high, 0.0)
+    found = _there(name, layer, seeds)
+    return np.where(found, low, 0.0), np.where(found, high, 0.0)
 
 
 def _there(name: str, layer: Layer, seeds: Sequence[int]) -> NDArray[np.bool_]:

@@ -47,9 +47,10 @@ def check_rules(network: Network, run: Rule) -> None:
 def _check_chain(number: int, rule: Rule, above: tuple[Rule, ...]) -> None:
     for higher, other in enumerate(above, number + 1):
         if type(other) is not type(rule):
-            sends = "is fixed and sends none" if not other.acts.learn else f"has rule {other.name!r}, which sends none"
+            other_rule = f"has rule {other.name!r}, which sends nothing"
+            sends = other_rule if other.acts.learn else "is fixed and sends nothing"
             raise PlasticError(
-                f"layer {number} has rule {rule.name!r}, whose credit comes down from the layer above, and layer "
+                f"layer {number} has rule {rule.name!r}, which reads what the layer above sends down, and layer "
                 f"{higher} {sends} of that kind; give all layers above it {rule.name!r} too, or layer {number} a rule "
                 "that needs no layer above."
             )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -20,6 +21,7 @@ from plastic.config.settings import Config
 from plastic.errors import PlasticError
 from plastic.loading import Kind
 from plastic.models.learning.learner import Observation
+from plastic.models.network.limits import there
 from plastic.models.network.mixed import label
 from plastic.models.runs.build import make_ensemble
 from plastic.models.runs.end import STATE, write_end
@@ -136,7 +138,7 @@ class Simulation:
         """One stimulus of every stream: respond, then learn. What each layer did, bottom up."""
         found: list[LayerStep] = []
         recorder = self._recorder[0] if self._recorder else None
-        self.ensemble.train(1, _Looking(found, self._alone, recorder))
+        self.ensemble.train(1, _Looking(found, self.ensemble, self._alone, recorder))
         return found
 
     @property
@@ -232,14 +234,18 @@ def load(path: str | Path) -> Simulation:
 class _Looking:
     """An observer of one stimulus that keeps what each layer did, and lets a recorder record."""
 
-    def __init__(self, found: list[LayerStep], alone: bool, recorder: Recorder | None) -> None:
+    def __init__(
+        self, found: list[LayerStep], ensemble: Ensemble, alone: bool, recorder: Recorder | None
+    ) -> None:  # fmt: skip
         self.found, self.alone, self.recorder = found, alone, recorder
+        self.there = [there(ensemble.network, seed) for seed in ensemble.seeds]
 
     def begin(self, step: int) -> Any:
         record, traces = self.recorder.begin(step) if self.recorder is not None else (None, None)
 
         def watch(index: int, observed: Observation) -> None:
-            self.found.append(LayerStep.of(observed, self.alone))
+            present = [one[index] for one in self.there if index in one]
+            self.found.append(LayerStep.of(observed, self.alone, np.stack(present) if present else None))
             if record is not None:
                 record(index, observed)
 

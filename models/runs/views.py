@@ -51,14 +51,18 @@ class LayerStep:
     signals: dict[str, Array]
 
     @classmethod
-    def of(cls, observed: Observation, alone: bool) -> LayerStep:
+    def of(cls, observed: Observation, alone: bool, there: Array | None = None) -> LayerStep:
+        """there: which synapses there are, (members, neurons, inputs); None: all."""
+
         def plain(value: Any) -> Array:
             array = np.array(torch.as_tensor(float("nan") if value is None else value).cpu().numpy())
             return array[0] if alone and array.ndim > 1 else array
 
-        third = observed.third
+        third, eligibility = observed.third, observed.response.eligibility.per_synapse()
+        if there is not None:
+            eligibility = eligibility * torch.from_numpy(there).to(eligibility.device)[:, None, None]
         return cls(
             plain(observed.response.activity), plain(third.current.gate), plain(observed.modulator),
-            plain(observed.response.eligibility.per_synapse()), plain(third.loss),
+            plain(eligibility), plain(third.loss),
             {name: plain(value) for name, value in third.signals.items()},
         )  # fmt: skip

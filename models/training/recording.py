@@ -15,6 +15,7 @@ from plastic.models.learning.eligibility import Eligibility, Factored, Response
 from plastic.models.learning.feedback import masked
 from plastic.models.learning.learner import Learner, Observation, Watch
 from plastic.models.network.layer import Layer
+from plastic.models.network.limits import there
 from plastic.models.network.parameters import circuit_weights, layer_name
 from plastic.models.neuron.constants import LayerTrace, Traces
 from plastic.models.training.ensemble import Ensemble
@@ -99,6 +100,7 @@ class _Seen:
     observation: Observation
     traces: list[LayerTrace]
     weights: dict[str, Tensor]  # of the layer and its circuit, before they change
+    there: Tensor | None = None  # which synapses there are, (neurons, fan_in); None: all
 
     def steps(self, name: str, selectors: Sequence[Selector]) -> Tensor:
         """A signal of every step: (time, …)."""
@@ -117,13 +119,21 @@ class _Seen:
         stream, position, post, pre = selectors
         kept = [masked(part.post_factor[0], self.rule.mask, 1) for part in self.traces]
         psi = torch.cat([_select(part, (slice(None), stream, position, post)) for part in kept])
-        product = psi[..., None] * self.steps("pre_trace", (stream, position, pre))[..., None, :]
+        product = self._present(
+            psi[..., None] * self.steps("pre_trace", (stream, position, pre))[..., None, :], selectors
+        )
         clock = (torch.arange(1, len(product) + 1) % self.learning_period == 0).to(product)
         return (product * clock.view(-1, 1, 1, 1, 1)).cumsum(0)
 
     def final_eligibility(self, selectors: Sequence[Selector]) -> Tensor:
         """The eligibility that the weights changed by: (stream, position, post, pre)."""
-        return eligibility_of(self.observation.response.eligibility, selectors)
+        return self._present(eligibility_of(self.observation.response.eligibility, selectors), selectors)
+
+    def _present(self, eligibility: Tensor, selectors: Sequence[Selector]) -> Tensor:
+        """The same, zero where no synapse is."""
+        if self.there is None:
+            return eligibility
+        return eligibility * _select(self.there, selectors[2:])
 
     def routed(self, signal: Tensor) -> Tensor:
         """A signal to the layer's neurons: (stream, position, post)."""
@@ -192,6 +202,9 @@ class Recorder:
         variables = self.writer.plan.variables
         self._at = {name: tuple(map(_selector, v.indices)) for name, v in variables.items()}
         self._due: list[Variable] = []
+        like = next(iter(self.ensemble.parameters.values()))
+        found = there(self.ensemble.network, self.ensemble.seeds[0])
+        self._there = {index: torch.from_numpy(one).to(like.device) for index, one in found.items()}
 
     def begin(self, step: int) -> tuple[Watch | None, Traces | None]:
         """What to collect during stimulus `step`."""
@@ -225,7 +238,9 @@ class Recorder:
         weights = {k: v[0] for k, v in circuit_weights(parameters, index).items()}
         weights["weight"] = parameters[f"{layer_name(index)}.weight"][0]
         period = settings.spiking.learning_period if settings.spiking is not None else 1
-        observed = _Seen(layer, rule, period, observation, self.traces.get(index, []), weights)
+        observed = _Seen(
+            layer, rule, period, observation, self.traces.get(index, []), weights, self._there.get(index)
+        )  # fmt: skip
         for variable in self._due:
             if variable.layer == index + 1:
                 self.values[variable.name] = self._sample(variable, observed)

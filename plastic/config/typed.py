@@ -98,7 +98,8 @@ def _sentence(cls: type, root: object, error: ErrorDetails, where: str | None) -
     if kind.startswith("dataclass"):
         return f"{name!r} in {where or cls.__name__} must be a table: [{name}]."
     if kind == "value_error":  # of `Made`, in words already
-        return f"{flag(name) if where is None else f'{name!r} in {where}'}: {error['ctx']['error']}"
+        subject = f"{flag(name)} is {error['input']!r}" if where is None else f"{name!r} in {where}"
+        return f"{subject}: {error['ctx']['error']}"
     value = _get(root, name)
     base, constraints = _annotation(cls, name)
     options = get_args(base) if get_origin(base) is Literal else ()

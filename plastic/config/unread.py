@@ -9,6 +9,7 @@ from plastic.backends import batched, capabilities, chips, first, rates
 from plastic.config.defaults import resolve
 from plastic.config.settings import EVENTS, IMAGES, Config, Spiking, flag
 from plastic.errors import PlasticError
+from plastic.networks.network import RUN
 
 GRAMMAR = ("levels", "symbols", "synonyms", "classes", "branching", "input_format")
 CONSTANTS = tuple(field.name for field in dataclasses.fields(Spiking))
@@ -20,6 +21,9 @@ def refuse_unread(given: Config, base: Config, run: Config) -> None:
     given: as on the command line; base: what it would be with nothing given; run: `given`, resolved. A value that
     the run would have anyway is no contradiction: with all settings of its config, a run can be repeated.
     """
+    layout = run.network.layout
+    if layout is not None and given.rule != base.rule and all(layer.rule != RUN for layer in layout.layers):
+        raise PlasticError("--rule is of layers that have none of their own, and all layers have one; leave it out.")
     for section, names, why in _unread(run):
         before, after = getattr(base, section), getattr(given, section)
         for name in names:

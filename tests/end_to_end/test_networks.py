@@ -135,7 +135,8 @@ def test_exports_that_cannot_say_it_refuse(form: str, tmp_path: Path, capsys: py
         (["--network", "sparse.toml", "--backend", "loihi", "--batch", "1"], "layer 1 is sparse, signed or bounded"),
         (["--network", "rate.toml", "--backend", "loihi", "--batch", "1"], "layer 1 has a learning rate of its own"),
         (["--network", "map.toml", "--backend", "snntorch"], "the network has a convolution"),
-        (["--network", "chain.toml", "--backend", "rate"], "whose credit comes down from the layer above"),
+        (["--network", "chain.toml", "--backend", "rate"], "which reads what the layer above sends down"),
+        (["--network", "ff.toml", "--rule", "dfa", "--backend", "rate"], "--rule is of layers that have none"),
         (["--network", "ff.toml", "--backend", "snntorch"], "rule 'ff' needs inputs that spikes are not"),
     ],
 )  # fmt: skip

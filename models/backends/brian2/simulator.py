@@ -7,8 +7,8 @@ in all other simulators, and writes the weights back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from plastic.models.learning.eligibility import Response, Summed
 from plastic.models.learning.learner import Learner, Watch
 from plastic.models.learning.observer import Observer
 from plastic.models.network.layer import Layer, Network
+from plastic.models.network.limits import there
 from plastic.models.network.parameters import Parameters, layer_name
 from plastic.models.neuron.constants import LayerTrace, SpikingStep, Traces
 from plastic.models.presentation import Presented
@@ -44,11 +45,12 @@ class _Projection:
     layer: Layer
     neurons: Any
     synapses: Any
+    there: Tensor | None = None  # which of all possible ones there are, in that order; None: all
 
     def write(self, weight: Tensor) -> None:
         """Weights of all synapses; positions that share theirs hold copies."""
-        full = weight[0].expand(self.layer.positions, -1, -1)
-        self.synapses.variables["w"].get_value()[:] = full.reshape(-1).numpy()
+        full = weight[0].expand(self.layer.positions, -1, -1).reshape(-1)
+        self.synapses.variables["w"].get_value()[:] = (full if self.there is None else full[self.there]).numpy()
 
     def response(self, steps: int) -> Response:
         shape = (1, 1, self.layer.positions, self.layer.neurons)
@@ -67,7 +69,12 @@ class _Projection:
     def copied(self, name: str) -> NDArray[Any]:
         """A variable as it is now."""
         owner = self.synapses if name in ("eligibility", "pre_trace") else self.neurons
-        return np.array(owner.variables[name].get_value())
+        values = np.array(owner.variables[name].get_value())
+        if owner is self.neurons or self.there is None:
+            return values
+        full = np.zeros(len(self.there))  # of a synapse that is not there
+        full[self.there.numpy()] = values
+        return full
 
 
 def _spiked(group: Any) -> NDArray[np.float64]:
@@ -86,6 +93,7 @@ class Brian2Simulator:
     rule: Rule  # of the run
     step: SpikingStep
     time_steps: int
+    there: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)  # see plastic.models.network.limits
 
     def run(
         self, parameters: Parameters, spikes: Iterator[NDArray[Any]], begin: Begin, end: End, step: Step | None = None
@@ -116,7 +124,7 @@ class Brian2Simulator:
         clock = brian2.Clock(dt=1 * ms)
         inputs = brian2.SpikeGeneratorGroup(self.network.inputs, indices, times * ms, clock=clock)
         network, below, projections = brian2.Network(inputs), inputs, []
-        for layer in self.network.layers:
+        for index, layer in enumerate(self.network.layers):
             equations = Equations.of(layer.rule_of(self.rule), self.step, self.time_steps)
             units = {k: v * ms if k.startswith("tau") else v for k, v in equations.constants().items()}
             neurons = brian2.NeuronGroup(
@@ -131,12 +139,16 @@ class Brian2Simulator:
             for name in equations.on_pre:
                 getattr(synapses, name).when = SLOTS[name]
             pre, post = _connections(layer)
+            chosen = None
+            if index in self.there and not equations.counts_arrivals:  # at every input, connected or not
+                chosen = torch.from_numpy(self.there[index].reshape(-1))
+                pre, post = pre[chosen.numpy()], post[chosen.numpy()]
             synapses.connect(i=pre, j=post)
             synapses.run_regularly(equations.eligibility, clock=clock, when="before_resets")
             for group, at_rest in ((neurons, equations.neuron_at_rest), (synapses, equations.synapse_at_rest)):
                 group.run_regularly(at_rest, dt=self.time_steps * ms, when="after_synapses")
             network.add(neurons, synapses)
-            projections.append(_Projection(layer, neurons, synapses))
+            projections.append(_Projection(layer, neurons, synapses, chosen))
             below = neurons
         network.schedule = SCHEDULE
         return network, inputs, projections
@@ -241,7 +253,7 @@ class _StimulusClock:
             traces[index] = [
                 LayerTrace(
                     pre_spike=arrived.view(*shape, layer.fan_in),
-                    pre_trace=trace.view(*shape, layer.neurons, layer.fan_in)[..., 0, :],  # all neurons see the same
+                    pre_trace=trace.view(*shape, layer.neurons, layer.fan_in).amax(-2),  # all that see it see the same
                     membrane=membrane.view(*shape, layer.neurons),
                     post_factor=psi.view(*shape, layer.neurons),
                     spike=spike.view(*shape, layer.neurons),
@@ -314,5 +326,6 @@ def build(settings: Settings, network: Network, members: Members) -> Brian2Netwo
     """One network, one stream, float64."""
     learner = make_learner(settings, network, members)
     other, twin = batched_twin(settings, network, replace(members, parameters=learner.parameters))
-    simulator = Brian2Simulator(network, settings.rule, settings.step, settings.spike_input.time_steps)
+    present = there(network, members.presentation.seeds[0])
+    simulator = Brian2Simulator(network, settings.rule, settings.step, settings.spike_input.time_steps, present)
     return Brian2Network(simulator, learner, twin, other)

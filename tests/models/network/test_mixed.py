@@ -17,9 +17,9 @@ def network(*rules: str | Rule | None) -> Network:
 @pytest.mark.parametrize(
     ("rules", "sentence"),
     [
-        (("bp", "clapp"), "layer 1 has rule 'bp', whose credit comes down from the layer above, and layer 2 has rule"),
+        (("bp", "clapp"), "layer 1 has rule 'bp', which reads what the layer above sends down, and layer 2 has"),
         (("fa", "bp"), "give all layers above it 'fa' too"),
-        (("usf", "usf", None), "layer 3 is fixed and sends none"),
+        (("usf", "usf", None), "layer 3 is fixed and sends nothing of that kind"),
         (("clapp", "ff"), "layer 2 has rule 'ff', which is shown stimuli another way (labelled)"),
         (("scff", "ff"), "another way (labelled) than the rules of other layers (pair)"),
         (("dfa", "eprop:learning_signal=step"), "layers 1 and 2 read the output error in two ways"),
