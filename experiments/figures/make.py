@@ -34,6 +34,7 @@ NAMES = {  # figure → module, sweep file
     "latents": ("latents", "latents.toml"),
     "spiking": ("spiking", "spiking.toml"),
     "all-valid": ("valid", "all_valid.toml"),
+    "every-string-valid": ("every_string_valid", "every_string_valid.toml"),
     "robustness": ("robustness", "robustness.toml"),
 }
 DRAWN = {  # measures beside the probe

@@ -20,8 +20,9 @@ class Figure:
     rhm-efficiency: test error against the number of training strings, P* of every rule. depth: what each further
     level of the hierarchy costs. shallow: why direct feedback is hardly behind at L = 2. masking: where it fails
     at L = 3. synonyms: invariance to synonyms per layer. pairings: what counts as the same object. latents: how
-    much of it stays. spiking: the same in spikes. all-valid: the hardest grammar, m = v. robustness: noise, wrong
-    signals, optimisers, long training. Killed runs go on where they were. Settings: experiments/NAME.toml.
+    much of it stays. spiking: the same in spikes. all-valid: the hardest grammar, v = m = 8. every-string-valid: P* on
+    the grid v = n_c = m. robustness: noise, wrong signals, optimisers, long training. Killed runs go on where they
+    were. Settings: experiments/sweeps/NAME.toml.
 
     Examples:
       plastic figure rhm-efficiency --workers 2
@@ -31,7 +32,8 @@ class Figure:
     """
 
     name: tyro.conf.Positional[str]
-    """rhm-efficiency, depth, shallow, masking, synonyms, pairings, latents, spiking, all-valid or robustness."""
+    """rhm-efficiency, depth, shallow, masking, synonyms, pairings, latents, spiking, all-valid,
+    every-string-valid or robustness."""
     sweep: Path | None = None
     """Another sweep file with the same arms (default: the one that comes with plastic)."""
     store: Path | None = None
