@@ -154,6 +154,7 @@ def test_the_readouts_accuracy_is_that_of_the_largest_output(name: str) -> None:
     assert right > 0.4, "chance is about 0.25"
 
 
+@pytest.mark.usefixtures("numpy_code")
 @pytest.mark.parametrize("backend", ["snntorch", "reference", "brian2", "loihi"])
 def test_a_spiking_readout_reads_the_spikes_per_step_that_the_reference_counts(backend: str) -> None:
     """The reference's loop on the test set's spikes, with the weights as they are, times W_out. On a chip, which has

@@ -34,20 +34,7 @@ RECORD = (
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("page") / "run"
-    size = [
-        "--levels",
-        "2",
-        "--width",
-        "12",
-        "--batch",
-        "4",
-        "--train-size",
-        "64",
-        "--test-size",
-        "60",
-        "--probe",
-        "ridge",
-    ]
+    size = ["--levels", "2", "--width", "12", "--batch", "4", "--train-size", "64", "--test-size", "60"]
     rule = Path(__file__).parents[3] / "docs" / "examples" / "my_rule.py"
     given = [
         "--rule",
@@ -271,20 +258,7 @@ def test_the_network_view(page: Any, run: Run) -> None:
 
 @needs_browser
 def test_the_network_view_has_the_accuracy_of_the_readout(browser: Any, tmp_path: Path) -> None:
-    size = [
-        "--levels",
-        "2",
-        "--width",
-        "6",
-        "--batch",
-        "4",
-        "--train-size",
-        "64",
-        "--test-size",
-        "60",
-        "--probe",
-        "ridge",
-    ]
+    size = ["--levels", "2", "--width", "6", "--batch", "4", "--train-size", "64", "--test-size", "60"]
     probes = ["--probe", "ridge", "--probes", "2", "--steps", "30", "--record", "weight"]
     given = ["simulate", "--rule", "dfa", "--backend", "rate", *probes]
     assert main([*given, *size, "--out", str(tmp_path / "run")]) == 0
