@@ -26,7 +26,9 @@ def rule_state(
     members, streams, _ = fixation.shape
     own = network.layers[index].rule_of(rule)
     prefix, declared = state_prefix(own, index), own.state(layer_shape(network, rule, index, streams, decay))
-    kept = {k.removeprefix(prefix): v for k, v in state.items() if own.stepwise and k.startswith(prefix)}
+    kept = {}
+    if own.stepwise:
+        kept = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     for name, shape in declared.items():
         found = state.get(f"{prefix}{name}")
         kept[name] = fixation.new_zeros(members, *shape) if found is None else found
