@@ -49,7 +49,8 @@ def network_table(title: str, populations: Sequence[Population]) -> Table:
     weights, circuits = (sum(getattr(one, name) for one in populations) for name in ("weights", "circuit"))
     table = Table(title=escape(title), caption=f"{weights} weights, and {circuits} of modulatory circuits")
     for heading in ("population", "neurons", "projection from below", "weights", "learns by", "η", "circuit"):
-        table.add_column(heading, justify="right" if heading in ("neurons", "weights", "circuit") else "left")
+        justify: Any = "right" if heading in ("neurons", "weights", "circuit") else "left"
+        table.add_column(heading, justify=justify, overflow="fold")
     for one in populations:
         numbers = (str(one.weights or ""), escape(one.learns), one.learning_rate, str(one.circuit or ""))
         table.add_row(one.name, one.size, escape(one.projection), *numbers)
