@@ -17,9 +17,12 @@ from plastic.traces.figure import BLUE, GREEN, GREY, ORANGE
 def draw_network(path: Path, title: str, populations: Sequence[Population]) -> None:
     """Write the picture (PNG): a box for each population, as wide as the logarithm of its units, and beside each arrow
     the projection, its weights and what learns it."""
-    figure = Figure(figsize=(9, 1.5 + 1.25 * len(populations)), layout="constrained")
+    texts = [_beside(one) for one in populations]
+    right = 0.1 * max((len(line) for text in texts for line in text.splitlines()), default=0) - 1.2
+    figure = Figure(figsize=(0.7 * (right + 5.2), 1.5 + 1.25 * len(populations)), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlim=(-5.2, 7.4), ylim=(-0.6, len(populations) - 0.3), title=title)
+    axes.set(xlim=(-5.2, right), ylim=(-0.6, len(populations) - 0.3))
+    axes.set_title(f"{title}\nblue: learns; orange: fixed weights", fontsize=10)
     axes.set_axis_off()
     for height, one in enumerate(populations):
         width = 1.2 + 0.75 * len(str(one.positions * one.neurons))
@@ -33,10 +36,12 @@ def draw_network(path: Path, title: str, populations: Sequence[Population]) -> N
         if not height:
             continue
         axes.annotate("", (-2, height - 0.29), (-2, height - 0.71), arrowprops={"arrowstyle": "-|>", "color": "black"})
-        circuit = f", circuit {one.circuit}" if one.circuit else ""
-        rate = f", η {one.learning_rate}" if one.learning_rate else ""
-        axes.text(
-            -1.7, height - 0.5, f"{fill(one.projection, 72)}\n{one.weights} weights{circuit}; {one.learns}{rate}",
-            va="center", fontsize=8,
-        )  # fmt: skip
+        axes.text(-1.7, height - 0.5, texts[height], va="center", fontsize=8)
     write_figure(path, figure, dpi=110)
+
+
+def _beside(one: Population) -> str:
+    """What stands beside the arrow into a population."""
+    circuit = f", {one.circuit} of the circuit" if one.circuit else ""
+    rate = f", η: {one.learning_rate}" if one.learning_rate else ""
+    return f"{fill(one.projection, 72)}\n{one.weights} weights{circuit}; {one.learns}{rate}" if one.projection else ""

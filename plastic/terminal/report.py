@@ -48,9 +48,9 @@ def network_table(title: str, populations: Sequence[Population]) -> Table:
     """Populations with their incoming projections, bottom up, and the number of weights in all."""
     weights, circuits = (sum(getattr(one, name) for one in populations) for name in ("weights", "circuit"))
     table = Table(title=escape(title), caption=f"{weights} weights, and {circuits} of modulatory circuits")
-    for heading in ("population", "neurons", "projection from below", "weights", "learns by", "η", "circuit"):
+    for heading in ("population", "neurons", "projection", "weights", "learns", "η", "circuit"):
         justify: Any = "right" if heading in ("neurons", "weights", "circuit") else "left"
-        table.add_column(heading, justify=justify, overflow="fold")
+        table.add_column(heading, justify=justify, overflow="fold", min_width=len(heading))
     for one in populations:
         numbers = (str(one.weights or ""), escape(one.learns), one.learning_rate, str(one.circuit or ""))
         table.add_row(one.name, one.size, escape(one.projection), *numbers)
