@@ -18,6 +18,7 @@ from plastic.errors import PlasticError
 from plastic.experiments.sweeps.group import group_as_data, run_group, run_group_data
 from plastic.experiments.sweeps.spec import Group
 from plastic.experiments.sweeps.store import Row
+from plastic.experiments.sweeps.workers import end_with_parent
 
 DEATHS = 3  # worker deaths without a finished group in between, after which a sweep gives up
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -34,7 +35,8 @@ def in_processes(groups: Sequence[Group], workers: int) -> Iterator[list[Row]]:
     left = dict(enumerate(groups))
     deaths = 0
     while left:
-        with _one_thread_each(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        context = multiprocessing.get_context("spawn")
+        with _one_thread_each(), ProcessPoolExecutor(workers, context, initializer=end_with_parent) as pool:
             order = sorted(left, key=lambda i: -sum(m.stimuli for m in left[i]))
             running: dict[Future[list[Row]], int] = {
                 pool.submit(run_group_data, group_as_data(left[i])): i for i in order
@@ -70,7 +72,7 @@ def _one_thread_each() -> Iterator[None]:
 
 
 class OnScheduler:
-    """Packs on the workers of a running Dask scheduler, which moves on what a dead worker had.
+    """Groups on the workers of a running Dask scheduler, which moves on what a dead worker had.
 
     `dashboard` is the address of its web page.
     """
