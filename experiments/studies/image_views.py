@@ -95,11 +95,12 @@ def draw(path: Path, table: list[dict[str, Any]]) -> None:
     figure = Figure(figsize=(9.6, 4.1), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     arms = list(dict.fromkeys(one["arm"] for one in table))
+    rules = list(dict.fromkeys(arm.split()[0] for arm in arms))
     for number, arm in enumerate(arms):
         own = [one for one in table if one["arm"] == arm]
         top = np.array([[row["accuracy"][-1] for row in one["rows"]] for one in own])
         steps = [row["step"] for row in own[0]["rows"]]
-        shade, again = SHADES[number % len(SHADES)], sum(one.split()[0] == arm.split()[0] for one in arms[:number])
+        shade, again = f"C{rules.index(arm.split()[0])}", sum(one.split()[0] == arm.split()[0] for one in arms[:number])
         left.plot(steps, top.mean(0), "o", ms=3, ls=("-", "--", ":")[again % 3], color=shade, label=arm)
         left.fill_between(steps, top.min(0), top.max(0), color=shade, alpha=0.12, lw=0)
     left.set(title="top layer", xlabel="stimuli per stream")
