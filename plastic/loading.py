@@ -192,19 +192,32 @@ def _from_entry_point(kind: Kind, point: EntryPoint) -> tuple[Any, str]:
         ) from error
 
 
+def module_of(path: Path, name: str) -> ModuleType:
+    """The module that a file of the user's is, run and known by `name`; nothing is written beside the file.
+
+    Raises whatever the file raises.
+    """
+    found = importlib.util.spec_from_file_location(name, path)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module  # dataclasses look their module up
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        found.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = before
+    return module
+
+
 def _from_file(kind: Kind, spec: str) -> tuple[Any, str]:
     """The class of FILE.py:CLASS, and where it is from; PlasticError where there is none."""
     place, _, name = spec.rpartition(":")
     path = Path(place)
     if not path.is_file():
         raise PlasticError(f"no {kind.word} file {str(path)!r}; give an existing file as FILE.py:CLASS.")
-    found = importlib.util.spec_from_file_location(f"{FROM_FILE}{kind.word}_{path.stem}", path)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    sys.modules[found.name] = module  # dataclasses look their module up
     try:
-        found.loader.exec_module(module)
+        module = module_of(path, f"{FROM_FILE}{kind.word}_{path.stem}")
     except (Exception, SystemExit) as error:
         raise PlasticError(
             f"the {kind.word} file {str(path)!r} does not run: {type(error).__name__}: {error}."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
 from plastic.errors import PlasticError
+from plastic.loading import module_of
 from plastic.networks.network import Network
 from plastic.networks.table import from_table
 
@@ -48,13 +48,8 @@ def _from_toml(path: Path) -> Network:
 def _from_python(path: Path, name: str) -> Network:
     if not path.is_file():
         raise PlasticError(f"no network file {str(path)!r}; give an existing file as FILE.py:NAME.")
-    spec = importlib.util.spec_from_file_location(f"{FROM_FILE}{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
     try:
-        spec.loader.exec_module(module)
+        module = module_of(path, f"{FROM_FILE}{path.stem}")
     except PlasticError as error:
         raise PlasticError(f"{str(path)!r}: {error}") from None
     except (Exception, SystemExit) as error:

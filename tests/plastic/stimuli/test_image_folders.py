@@ -123,7 +123,7 @@ def test_a_network_learns_from_them(tmp_path: Path) -> None:
     sim.train(3)
     assert (sim.weights["layer1"] != before).any()
     assert 0 <= sim.probe()[-1]["class"] <= 1
-    assert net.classes == 3
+    assert net.readout.classes == 3
 
 
 def grown(file: Path) -> None:
