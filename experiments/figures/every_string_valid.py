@@ -13,10 +13,11 @@ from plastic.experiments.figures.efficiency import (
     beside_readouts,
     both_again,
     both_curves,
+    draw_errors,
     grammars,
     thresholds,
 )
-from plastic.experiments.figures.make import Content
+from plastic.experiments.figures.make import Content, error_label
 from plastic.experiments.figures.palette import color, mark
 from plastic.experiments.sweeps.p_star import exponent
 from plastic.experiments.sweeps.store import Row
@@ -87,35 +88,52 @@ def growth(stars: dict[str, dict[str, float | None]]) -> Content:
 
 
 def draw(content: Content) -> Figure:
-    """A panel per task: P* of every rule; below, P* against m and against L."""
+    """A column per task: errors against P, and P* of every rule; below, P* against m and against L where there are
+    several."""
     tasks = list(content["points"])
-    columns = min(4, len(tasks))
-    rows = -(-len(tasks) // columns)
     arms = list(dict.fromkeys(arm for own in content["p_star"]["probe"].values() for arm in own))
-    figure = Figure(figsize=(4.2 * columns + 1, (0.22 * len(arms) + 1.3) * rows + 4.4), layout="constrained")
-    halves: Any = figure.subfigures(2, 1, height_ratios=[(0.22 * len(arms) + 1.3) * rows, 4.2])
-    axes = halves[0].subplots(rows, columns, squeeze=False, sharey=True).flat
-    for axis, task in zip(axes, tasks, strict=False):
+    several = [along for along, place in (("L", 0), ("m", 1)) if len({numbers_of(task)[place] for task in tasks}) > 1]
+    heights = [3.2, 0.25 * len(arms) + 1.3, *([3.6] if several else [])]
+    figure = Figure(figsize=(max(10, 4.4 * len(tasks)), sum(heights) + 1), layout="constrained")
+    parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights)
+    for axis, task in zip(parts[0].subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
+        errors(axis, content, task)
+    for axis, task in zip(parts[1].subplots(1, len(tasks), squeeze=False, sharey=True)[0], tasks, strict=True):
         forest(axis, content, task, arms)
-    for axis in list(axes)[len(tasks) :]:
-        axis.axis("off")
-    against_m, against_l = halves[1].subplots(1, 2)
-    grown(against_m, content, "m", "L")
-    grown(against_l, content, "L", "m")
+    if several:
+        for axis, along in zip(parts[2].subplots(1, len(several), squeeze=False)[0], several, strict=True):
+            grown(axis, content, along, "m" if along == "L" else "L")
     missing = content["networks_in_all"] - content["networks"]
     note = f"  ({missing} of {content['networks_in_all']} networks are not trained yet)" if missing else ""
-    figure.suptitle(
-        f"Every string valid: v = n_c = m, s = 2, class pairing, rate networks{note}\n"
-        "P* by the logistic probe of the top layer (filled) and by the network's own readout (open), with 95 % t "
-        "intervals (arrow: open end; ▶ at the largest P: not reached by most)",
-        fontsize=11,
-    )
+    figure.suptitle(f"Every string valid: v = n_c = m, s = 2, class pairing, rate networks{note}", fontsize=11)
     return figure
+
+
+def errors(axis: Axes, content: Content, task: str) -> None:
+    """Test error against P."""
+    draw_errors(axis, content["points"][task])
+    axis.axhline(tenth(task), color="#777777", lw=1, ls="--")
+    axis.annotate(
+        "a tenth of chance error", (0.01, tenth(task)), xycoords=("axes fraction", "data"), fontsize=7, va="bottom"
+    )
+    axis.axvline(content["p_star_theory"][task], color="#777777", lw=1, ls=":")
+    axis.set(xscale="log", xlabel="training strings P", ylabel=error_label(content), ylim=(0, None))
+    ticks(axis, content, task)
+    theory_said = f"dotted: n_c m^L = {content['p_star_theory'][task]}"
+    axis.set_title(f"{task} ({theory_said})\nmean and standard deviation over {grammars(content, [task])}", fontsize=9)
+    axis.legend(fontsize=8)
+
+
+def ticks(axis: Axes, content: Content, task: str) -> None:
+    """At every other train size."""
+    sizes = sorted({int(p) for own in content["points"][task].values() for p in own})[::2]
+    axis.set_xticks(sizes, [str(p) for p in sizes], fontsize=8)
+    axis.minorticks_off()
 
 
 def forest(axis: Axes, content: Content, task: str, arms: Sequence[str]) -> None:
     """P* of every arm on one task, by probe and by readout."""
-    last = max(int(p) for sizes in content["points"][task].values() for p in sizes)
+    sizes = [int(p) for own in content["points"][task].values() for p in own]
     for kind, filled, shift in (("probe", "full", -0.17), ("readout", "none", 0.17)):
         stars, ends = content["p_star"][kind].get(task, {}), content["p_star_interval"][kind].get(task, {})
         for number, arm in enumerate(arms):
@@ -123,21 +141,26 @@ def forest(axis: Axes, content: Content, task: str, arms: Sequence[str]) -> None
                 continue  # not there, or no readout
             star, (low, high), tone, y = stars[arm], ends[arm], color(arm, number), number + shift
             if star is None:
-                axis.plot(last, y, ">", color=tone, fillstyle=filled, ms=7)
+                axis.plot(max(sizes), y, "X", color=tone, fillstyle=filled, ms=7)
                 continue
             axis.plot(star, y, mark(arm), color=tone, fillstyle=filled, ms=5)
-            axis.plot([low or star, high or last], [y, y], color=tone, lw=1.2)
-            for end, at, shape in ((low, star, "<"), (high, last, ">")):
+            axis.plot([low or min(sizes), high or max(sizes)], [y, y], color=tone, lw=1.2)
+            for end, at, shape in ((low, min(sizes), "<"), (high, max(sizes), ">")):
                 if end is None:
-                    axis.plot(at, y, shape, ms=4, color=tone)
+                    axis.plot(at, y, shape, ms=5, color=tone)
     axis.axvline(content["p_star_theory"][task], color="#777777", lw=1, ls=":")
     axis.set_yticks(range(len(arms)), arms, fontsize=8)
-    axis.set(xscale="log", xlabel="P*", ylim=(len(arms) - 0.5, -0.5))
-    sizes = sorted({int(p) for own in content["points"][task].values() for p in own})
-    axis.set_xticks(sizes[:: max(1, len(sizes) // 5)], [str(p) for p in sizes[:: max(1, len(sizes) // 5)]], fontsize=7)
-    axis.minorticks_off()
-    about = f"dotted: n_c m^L = {content['p_star_theory'][task]}"
-    axis.set_title(f"{task} ({grammars(content, [task])}; {about})", fontsize=9)
+    axis.set(
+        xscale="log",
+        xlabel="P*",
+        ylim=(len(arms) - 0.5, -0.5),
+        xlim=(min(*sizes, content["p_star_theory"][task]) / 1.1, max(sizes) * 1.1),
+    )
+    ticks(axis, content, task)
+    axis.set_title(
+        "P* by probe (filled) and own readout (open), 95 % t interval\n(arrow: open end; × not reached by most)",
+        fontsize=9,
+    )
 
 
 def grown(axis: Axes, content: Content, along: str, other: str) -> None:
@@ -159,9 +182,9 @@ def grown(axis: Axes, content: Content, along: str, other: str) -> None:
         axis.plot(x, star, styles[fixed], marker=mark(arm), color=color(arm), label=name, ms=4)
     for fixed, style in styles.items():
         axis.plot([], [], style, color="#777777", label=f"{other} = {fixed}")
-    ticks = sorted({x for points in lines.values() for x, _ in points})
+    values = sorted({x for points in lines.values() for x, _ in points})
     axis.set(yscale="log", xscale="log", xlabel=f"{'synonyms m' if along == 'm' else 'levels L'}", ylabel="P*")
-    axis.set_xticks(ticks, [str(x) for x in ticks])
+    axis.set_xticks(values, [str(x) for x in values])
     axis.minorticks_off()
-    axis.set_title(f"P* against {along}, where most grammars reach it", fontsize=10)
+    axis.set_title(f"P* against {along}, where most grammars reach it (by probe)", fontsize=9)
     axis.legend(fontsize=8, ncols=2)

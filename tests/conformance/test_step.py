@@ -40,7 +40,9 @@ def test_surrogates_are_their_formula_and_peak_at_one(name: str, slope: float) -
     x = np.linspace(-3, 3, 601)  # 0 among them
     expected = FORMULAS[name](x, slope)
     b2 = pytest.importorskip("brian2")
-    group = b2.NeuronGroup(len(x), f"u : 1\npsi = {brian2_equations.POST_FACTOR[name].format(distance='u - theta')} : 1")
+    group = b2.NeuronGroup(
+        len(x), f"u : 1\npsi = {brian2_equations.POST_FACTOR[name].format(distance='u - theta')} : 1"
+    )
     group.u = x + 1
     group.namespace.update({"theta": 1.0, "slope": slope})
     brian2 = np.asarray(group.psi[:])
