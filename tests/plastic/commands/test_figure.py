@@ -264,7 +264,7 @@ def test_a_network_that_is_missing_leaves_the_lists_of_a_task_in_line() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["rhm-efficiency", "depth", "shallow", "spiking"])
+@pytest.mark.parametrize("name", ["rhm-efficiency", "depth", "shallow", "spiking", "every-string-valid"])
 def test_published_p_star_is_that_of_the_published_errors(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
