@@ -12,7 +12,6 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import jaxtyping
 import pytest
@@ -37,40 +36,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class _Sampled(type(jaxtyping.config)):  # type: ignore[misc]
     """jaxtyping's switch, which its wrapper of every function reads in every call.
 
-    A test that trains makes a million calls, and checking each takes as long as the training. Of every test each
-    function is checked when it is first called, in what a few stimuli do, and then one call of 61: a prime, so that no
-    function is passed over for being called in time with another.
+    A test that trains makes a million calls, and checking each takes as long as the training. Of every test the first
+    calls are checked, which go through all that a stimulus does, and then one of 17: a prime, so that no function is
+    passed over for being called in time with another.
     """
 
-    CALLS, EACH, PERIOD = 3000, 10, 61
+    CALLS, PERIOD = 3000, 17
     count = 0
-    seen: ClassVar[dict[object, int]] = {}  # how often each function was checked among the first calls
     off = False
 
     @property
     def jaxtyping_disable(self) -> bool:
         self.count += 1
-        if self.off or self.count % self.PERIOD == 0:
-            return self.off
-        if self.count > self.CALLS:
-            return True
-        function = sys._getframe(1).f_locals["fn"]  # of jaxtyping's wrapper, which asks
-        times = self.seen[function] = self.seen.get(function, 0) + 1
-        return times > self.EACH
+        return self.off or (self.count > self.CALLS and self.count % self.PERIOD != 0)
 
     @jaxtyping_disable.setter
     def jaxtyping_disable(self, value: bool) -> None:
         self.off = value
 
-    def begin(self) -> None:
-        """A test begins."""
-        self.count = 0
-        self.seen.clear()
-
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if isinstance(jaxtyping.config, _Sampled):
-        jaxtyping.config.begin()
+    jaxtyping.config.count = 0
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -26,7 +26,6 @@ from plastic.models.neuron.surrogate import rate_function
 from plastic.models.training.ensemble import Ensemble
 from plastic.probes import fit, threads
 from plastic.stimuli.random import generator
-from plastic.stimuli.task import Examples
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.4)
 PROBABILITIES = (1.0, 0.9, 0.75, 0.5)
@@ -72,9 +71,8 @@ def _scored(ensemble: Ensemble, index: int) -> Callable[[NDArray[Any]], float]:
     """The accuracy of a probe that is fitted now, from the activity of the test examples at the top layer."""
     task = ensemble.tasks[index]
     with threads(torch.get_num_threads()):
-        train: Examples = task.train
-        labels = {"class": train.labels[:, None]}
-        fitted = fit(ensemble.features(index, train, "probe-train")[-1], labels, ensemble.settings.probe)
+        labels = {"class": task.train.labels[:, None]}
+        fitted = fit(ensemble.features(index, task.train, "probe-train")[-1], labels, ensemble.settings.probe)
     return lambda features: round(float(np.mean(fitted(features)["class"][:, 0] == task.test.labels)), 6)
 
 

@@ -5,9 +5,9 @@ few inputs, so chance alone gives more, and how much differs from layer to layer
 
 redrawn: every weight of the rule's modulatory circuits (feedback B, W_pred, predictor, …), in all layers at once, is
     drawn again from a normal distribution and scaled to the Frobenius norm that it has. Gates and chains are computed
-    anew with it. Of circuits that read the forward weights beside their own (`usf:magnitude=random`) only their own
-    are redrawn, so that what the forward weights give stays in the null.
-turned: rules without such weights (bp, usf, vicreg, …) have their modulators as they are, each layer's sent through
+    anew with it. Of circuits that read the forward weights beside their own only their own are
+    redrawn, so that what the forward weights give stays in the null.
+turned: rules whose circuits have no weights of their own have their modulators as they are, each layer's sent through
     one random rotation R of its neurons, m → R m, the same for all stimuli and positions: every stimulus keeps
     the norm of its third factor, any two the angle between theirs, and only which neuron gets what is random.
 """

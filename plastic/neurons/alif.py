@@ -19,9 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from plastic.errors import PlasticError
-from plastic.neurons.membrane import at_rest, check_decay, check_membrane, if_ready, leaky, reset_membrane
+from plastic.neurons.membrane import at_rest, check_decay, check_membrane, leaky, reset_membrane
 from plastic.neurons.neuron import AboutNeuron, Array, Constants, Neuron, State
-from plastic.rules.expressions import is_positive
 
 
 @dataclass(frozen=True)
@@ -66,12 +65,6 @@ class ALIF(Neuron):
 
     def threshold(self, state: State, constants: Constants) -> Array:
         return constants.threshold + self.adaptation * state["adaptation"]
-
-    def post_factor(self, state: State, constants: Constants) -> Array:
-        return if_ready(constants.psi(state["membrane"] - self.threshold(state, constants)), state)
-
-    def fires(self, state: State, constants: Constants) -> Array:
-        return if_ready(is_positive(state["membrane"] - self.threshold(state, constants)), state)
 
     def after_spike(self, state: State, spike: Array, constants: Constants) -> State:
         del constants

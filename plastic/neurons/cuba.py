@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from plastic.neurons.membrane import Reset, at_rest, check_decay, check_membrane, if_ready, leaky, reset_membrane
+from plastic.neurons.membrane import Reset, at_rest, check_decay, check_membrane, leaky, reset_membrane
 from plastic.neurons.neuron import AboutNeuron, Array, Constants, Neuron, State
-from plastic.rules.expressions import is_positive
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,6 @@ class CUBA(Neuron):
     def integrate(self, state: State, drive: Array, constants: Constants) -> State:
         current = self.synapse_decay * state["current"] + drive
         return {"current": current, **leaky(state, current, constants)}
-
-    def post_factor(self, state: State, constants: Constants) -> Array:
-        return if_ready(constants.psi(state["membrane"] - constants.threshold), state)
-
-    def fires(self, state: State, constants: Constants) -> Array:
-        return if_ready(is_positive(state["membrane"] - constants.threshold), state)
 
     def after_spike(self, state: State, spike: Array, constants: Constants) -> State:
         del constants

@@ -20,9 +20,8 @@ import math
 from dataclasses import dataclass
 
 from plastic.errors import PlasticError
-from plastic.neurons.membrane import Reset, at_rest, check_membrane, if_ready, leaky, reset_membrane
+from plastic.neurons.membrane import Reset, at_rest, check_membrane, leaky, reset_membrane
 from plastic.neurons.neuron import AboutNeuron, Array, Constants, Neuron, State
-from plastic.rules.expressions import is_positive
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,6 @@ class LIF(Neuron):
 
     def integrate(self, state: State, drive: Array, constants: Constants) -> State:
         return leaky(state, drive, constants, self.floor)
-
-    def post_factor(self, state: State, constants: Constants) -> Array:
-        return if_ready(constants.psi(state["membrane"] - constants.threshold), state)
-
-    def fires(self, state: State, constants: Constants) -> Array:
-        return if_ready(is_positive(state["membrane"] - constants.threshold), state)
 
     def after_spike(self, state: State, spike: Array, constants: Constants) -> State:
         del constants

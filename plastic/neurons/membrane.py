@@ -13,7 +13,6 @@ from array_api_compat import array_namespace
 
 from plastic.errors import PlasticError
 from plastic.neurons.neuron import Array, Constants, State
-from plastic.rules.expressions import is_positive
 
 Reset = Literal["zero", "subtract", "none"]
 
@@ -41,11 +40,6 @@ def leaky(
             xp: Any = array_namespace(u)
             u = xp.where(wait > 0, left, u)
     return {"membrane": u, **after}
-
-
-def if_ready(x: Array, state: State) -> Array:
-    """x where the neuron may fire, 0 where it is refractory."""
-    return x * is_positive(1 - state["wait"]) if "wait" in state else x
 
 
 def reset_membrane(state: State, spike: Array, reset: Reset, refractory: int) -> State:

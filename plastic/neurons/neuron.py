@@ -55,6 +55,11 @@ class AboutNeuron:
     citation: str = ""  # BibTeX
 
 
+def if_ready(x: Array, state: State) -> Array:
+    """x where the neuron may fire, 0 where it is refractory; a neuron without a state `wait` never is."""
+    return x * is_positive(1 - state["wait"]) if "wait" in state else x
+
+
 @dataclass(frozen=True)
 class Neuron:
     """Base of every neuron: subclass it, fill in the declaration, write `integrate`, and whatever else differs."""
@@ -65,7 +70,8 @@ class Neuron:
 
     @property
     def state(self) -> dict[str, float]:
-        """What it keeps from step to step, with the value that every stimulus begins with."""
+        """What it keeps from step to step, with the value that every stimulus begins with; `wait`, where it has that,
+        is the steps for which it is refractory yet."""
         return {"membrane": 0.0}
 
     def integrate(self, state: State, drive: Array, constants: Constants) -> State:
@@ -78,12 +84,12 @@ class Neuron:
         return constants.threshold
 
     def post_factor(self, state: State, constants: Constants) -> Array:
-        """ψ_i, from the state before the reset."""
-        return constants.psi(state["membrane"] - self.threshold(state, constants))
+        """ψ_i, from the state before the reset; 0 while the neuron is refractory."""
+        return if_ready(constants.psi(state["membrane"] - self.threshold(state, constants)), state)
 
     def fires(self, state: State, constants: Constants) -> Array:
-        """s_i, 0 or 1, from the state before the reset."""
-        return is_positive(state["membrane"] - self.threshold(state, constants))
+        """s_i, 0 or 1, from the state before the reset; 0 while the neuron is refractory."""
+        return if_ready(is_positive(state["membrane"] - self.threshold(state, constants)), state)
 
     def after_spike(self, state: State, spike: Array, constants: Constants) -> State:
         """The state after the spikes; that of neurons that did not fire is left as it is."""

@@ -246,12 +246,12 @@ def rows_after(out: Path, count: int, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
 
 
-def test_a_sweep_killed_twice_ends_as_if_it_had_not_been(tiny: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_sweep_killed_three_times_ends_as_if_it_had_not_been(tiny: Path, whole: Path, tmp_path: Path) -> None:
     """SIGKILL after some rows, then a torn line; the numbers are those of an undisturbed run, byte for byte."""
     tiny.write_text(LONGER)
     killed = tmp_path / "killed"
     sizes: list[int] = []
-    for delay in (0.0, 0.11):
+    for delay in (0.0, 0.03, 0.11):
         process = sweep_process(tiny, killed)
         rows_after(killed, sizes[-1] if sizes else 0, process)
         time.sleep(delay)
